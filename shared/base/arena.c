@@ -1,0 +1,112 @@
+#include "shared/base/arena.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+
+#include "shared/base/alloc.h"
+
+enum { CHUNK_SIZE = 8192, ALIGNMENT = 16 };
+
+struct chunk {
+    struct chunk *next;
+    size_t size;
+    size_t used;
+    _Alignas(ALIGNMENT) uint8_t data[];
+};
+
+struct arena {
+    struct chunk *chunks;
+    ProtobufCAllocator allocator;
+};
+
+static void *pb_alloc(void *data, size_t size)
+{
+    return arena_alloc(data, size);
+}
+
+static void pb_free(_unused_ void *data, _unused_ void *pointer)
+{
+}
+
+struct arena *arena_new(void)
+{
+    struct arena *arena = xnew(struct arena);
+
+    arena->allocator =
+        (ProtobufCAllocator){.alloc = pb_alloc, .free = pb_free, .allocator_data = arena};
+    return arena;
+}
+
+void arena_free(struct arena *arena)
+{
+    struct chunk *next;
+
+    if (!arena)
+        return;
+    for (struct chunk *chunk = arena->chunks; chunk; chunk = next) {
+        next = chunk->next;
+        OPENSSL_cleanse(chunk->data, chunk->used);
+        free(chunk);
+    }
+    free(arena);
+}
+
+static struct chunk *chunk_new(size_t size)
+{
+    size_t room = size > CHUNK_SIZE ? size : CHUNK_SIZE;
+    struct chunk *chunk = xcalloc(1, sizeof(struct chunk) + room);
+
+    chunk->size = room;
+    return chunk;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    size_t rounded = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    struct chunk *chunk = arena->chunks;
+
+    if (rounded < size)
+        abort();
+    if (!chunk || chunk->size - chunk->used < rounded) {
+        chunk = chunk_new(rounded);
+        chunk->next = arena->chunks;
+        arena->chunks = chunk;
+    }
+    void *data = chunk->data + chunk->used;
+    chunk->used += rounded;
+    return data;
+}
+
+void *arena_memdup(struct arena *arena, const void *data, size_t size)
+{
+    void *copy = arena_alloc(arena, size ? size : 1);
+
+    if (size)
+        memcpy(copy, data, size);
+    return copy;
+}
+
+char *arena_strdup(struct arena *arena, const char *text)
+{
+    return text ? arena_memdup(arena, text, strlen(text) + 1) : arena_memdup(arena, "", 1);
+}
+
+char *arena_printf(struct arena *arena, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    _cleanup_free_ char *text = xvasprintf(fmt, args);
+    va_end(args);
+    return arena_strdup(arena, text);
+}
+
+ProtobufCAllocator *arena_allocator(struct arena *arena)
+{
+    return &arena->allocator;
+}
+
+ProtobufCBinaryData arena_bytes(struct arena *arena, const void *data, size_t size)
+{
+    return (ProtobufCBinaryData){.len = size, .data = arena_memdup(arena, data, size)};
+}

@@ -1,0 +1,120 @@
+/*
+ * Fleet state as a port: Redis (store_redis.c) and in memory (store_memory.c) pass one contract
+ * test. The key schema stands in keys.h.
+ *
+ * A record is bytes with a version, changed by compare-and-set; the change and its outbox entries
+ * are one atomic step (DESIGN sections 4 and 8). Functions may be called from any thread.
+ */
+#pragma once
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/base/arena.h"
+#include "shared/base/error.h"
+
+struct store;
+
+struct store_record {
+    const char *key;
+    uint64_t version; /* 0: does not exist */
+    ProtobufCBinaryData value;
+};
+
+/* A message that must leave with a change. */
+struct store_outbox_entry {
+    const char *id;      /* Nats-Msg-Id, unique */
+    const char *subject;
+    const char *type;    /* Coffer-Type */
+    ProtobufCBinaryData payload;
+};
+
+/*
+ * One atomic change: every check must hold or nothing happens (ABORTED). A write with size 0 and
+ * data NULL deletes. index_add and index_remove edit sets. expire_ms 0: never.
+ */
+struct store_write {
+    const char *key;
+    uint64_t expected_version; /* 0: must not exist; UINT64_MAX: any */
+    ProtobufCBinaryData value;
+    int64_t expire_ms;
+};
+
+struct store_index_edit {
+    const char *set;
+    const char *member;
+    bool remove;
+};
+
+struct store_change {
+    const struct store_write *writes;
+    size_t n_writes;
+    const struct store_index_edit *edits;
+    size_t n_edits;
+    const struct store_outbox_entry *outbox;
+    size_t n_outbox;
+    uint64_t term; /* of the writing leader; lower than the stored one: ABORTED. 0: no fence */
+};
+
+struct store_ops {
+    const char *name;
+    struct error *(*get)(struct store *store, const char *key, struct arena *arena,
+                         struct store_record *ret_record);
+    struct error *(*get_many)(struct store *store, const char *const *keys, size_t n,
+                              struct arena *arena, struct store_record *ret_records);
+    struct error *(*members)(struct store *store, const char *set, size_t max, struct arena *arena,
+                             const char ***ret_members, size_t *ret_n);
+    struct error *(*commit)(struct store *store, const struct store_change *change);
+    struct error *(*outbox_peek)(struct store *store, size_t max, struct arena *arena,
+                                 struct store_outbox_entry **ret_entries, size_t *ret_n);
+    struct error *(*outbox_clear)(struct store *store, const char *const *ids, size_t n);
+    struct error *(*set_term)(struct store *store, uint64_t term);
+    struct error *(*list_push)(struct store *store, const char *key, const void *data, size_t size,
+                               size_t max_length);
+    struct error *(*list_range)(struct store *store, const char *key, size_t max,
+                                struct arena *arena, ProtobufCBinaryData **ret_items,
+                                size_t *ret_n);
+    struct error *(*ping)(struct store *store);
+    void (*free)(struct store *store);
+};
+
+struct store {
+    const struct store_ops *ops;
+};
+
+/* url: "redis://[:password@]host:port[/db]", or "memory:". A password may instead stand in the
+ * file password_path (NULL: none). Reconnects by itself; UNAVAILABLE while the server is away. */
+struct error *store_open(const char *url, const char *password_path,
+                         struct store **ret_store) _must_check_;
+struct store *store_memory_new(void);
+void store_free(struct store *store);
+DEFINE_CLEANUP(struct store *, store_free)
+
+/* A missing key gives version 0 and an empty value, not an error. */
+struct error *store_get(struct store *store, const char *key, struct arena *arena,
+                        struct store_record *ret_record) _must_check_;
+struct error *store_get_many(struct store *store, const char *const *keys, size_t n,
+                             struct arena *arena, struct store_record *ret_records) _must_check_;
+struct error *store_members(struct store *store, const char *set, size_t max, struct arena *arena,
+                            const char ***ret_members, size_t *ret_n) _must_check_;
+struct error *store_commit(struct store *store, const struct store_change *change) _must_check_;
+
+/* Oldest first, not removed; cleared by id after they were published. */
+struct error *store_outbox_peek(struct store *store, size_t max, struct arena *arena,
+                                struct store_outbox_entry **ret_entries,
+                                size_t *ret_n) _must_check_;
+struct error *store_outbox_clear(struct store *store, const char *const *ids,
+                                 size_t n) _must_check_;
+
+/* Fences out writers of a lower term; never goes down (a lower one is ABORTED). */
+struct error *store_set_term(struct store *store, uint64_t term) _must_check_;
+
+/* A bounded list, newest first (event history per workload for the API). */
+struct error *store_list_push(struct store *store, const char *key, const void *data, size_t size,
+                              size_t max_length) _must_check_;
+struct error *store_list_range(struct store *store, const char *key, size_t max,
+                               struct arena *arena, ProtobufCBinaryData **ret_items,
+                               size_t *ret_n) _must_check_;
+struct error *store_ping(struct store *store) _must_check_;
