@@ -4,18 +4,20 @@
  */
 #pragma once
 
-#define KEY_WORKLOAD          "coffer:workload:"          /* <w> Workload record; scheduler */
-#define KEY_WORKLOAD_INPUT    "coffer:workload-input:"    /* <w> WorkloadInput record; scheduler */
-#define KEY_WORKLOADS         "coffer:workloads"          /* set of <w>; scheduler */
-#define KEY_WORKLOADS_OF      "coffer:workloads-of:"      /* <account> set of <w>; scheduler */
-#define KEY_WORKLOADS_ON      "coffer:workloads-on:"      /* <h> set of <w>: reservations; scheduler */
-#define KEY_DOMAIN            "coffer:domain:"            /* <name> record: <w>; scheduler */
-#define KEY_BOOT              "coffer:boot:"              /* <w> record: pending challenge; scheduler */
-#define KEY_HOST              "coffer:host:"              /* <h> Host record; scheduler */
-#define KEY_HOSTS             "coffer:hosts"              /* set of <h>; scheduler */
-#define KEY_IMAGE             "coffer:image:"             /* <version> signed image.json; scheduler */
-#define KEY_EVENTS_OF         "coffer:events-of:"         /* <w> list of WorkloadEvent; scheduler */
-#define KEY_OUTBOX            "coffer:outbox"             /* list of ids, with hash outbox-data */
-#define KEY_TERM              "coffer:term"               /* highest leader term; scheduler */
-#define KEY_ACCOUNT           "coffer:account:"           /* <a> record, JSON; gateway */
-#define KEY_API_KEY           "coffer:api-key:"           /* <SHA-256 hex> record, JSON; gateway */
+#define KEY_WORKLOAD       "coffer:workload:"       /* <w> Workload record; scheduler */
+#define KEY_WORKLOAD_INPUT "coffer:workload-input:" /* <w> WorkloadInput record; scheduler */
+#define KEY_WORKLOADS      "coffer:workloads"       /* set of <w>; scheduler */
+#define KEY_WORKLOADS_OF   "coffer:workloads-of:"   /* <account> set of <w>; scheduler */
+#define KEY_WORKLOADS_ON   "coffer:workloads-on:"   /* <h> set of <w>: reservations; scheduler */
+#define KEY_DOMAIN         "coffer:domain:"         /* <name> record: <w>; scheduler */
+#define KEY_BOOT           "coffer:boot:"           /* <w> record: pending challenge; scheduler */
+#define KEY_HOST           "coffer:host:"           /* <h> Host record; scheduler */
+#define KEY_HOSTS          "coffer:hosts"           /* set of <h>; scheduler */
+#define KEY_IMAGE          "coffer:image:"          /* <version> signed image.json; scheduler */
+#define KEY_EVENTS_OF      "coffer:events-of:"      /* <w> list of WorkloadEvent; scheduler */
+#define KEY_OUTBOX         "coffer:outbox"          /* list of ids, oldest first */
+#define KEY_OUTBOX_DATA    "coffer:outbox-data" /* hash id -> lp(subject) lp(type) lp(payload) */
+#define KEY_VERSION        "coffer:version"     /* counter of record versions; the store */
+#define KEY_TERM           "coffer:term"        /* highest leader term; scheduler */
+#define KEY_ACCOUNT        "coffer:account:"    /* <a> record, JSON; gateway */
+#define KEY_API_KEY        "coffer:api-key:"    /* <SHA-256 hex> record, JSON; gateway */

@@ -3,7 +3,10 @@
  * test. The key schema stands in keys.h.
  *
  * A record is bytes with a version, changed by compare-and-set; the change and its outbox entries
- * are one atomic step (DESIGN sections 4 and 8). Functions may be called from any thread.
+ * are one atomic step (DESIGN sections 4 and 8). Versions come from one counter of the store and
+ * never repeat, also not for a key that was deleted and made again. Functions may be called from
+ * any thread; each returns within STORE_DEADLINE_MS, UNAVAILABLE when the server did not answer.
+ * A commit that ended UNAVAILABLE may have happened: read again before repeating it.
  */
 #pragma once
 
@@ -15,6 +18,9 @@
 #include "shared/base/arena.h"
 #include "shared/base/error.h"
 
+#define STORE_DEADLINE_MS 3000
+
+struct clock;
 struct store;
 
 struct store_record {
@@ -25,15 +31,15 @@ struct store_record {
 
 /* A message that must leave with a change. */
 struct store_outbox_entry {
-    const char *id;      /* Nats-Msg-Id, unique */
+    const char *id; /* Nats-Msg-Id, unique */
     const char *subject;
-    const char *type;    /* Coffer-Type */
+    const char *type; /* Coffer-Type */
     ProtobufCBinaryData payload;
 };
 
 /*
  * One atomic change: every check must hold or nothing happens (ABORTED). A write with size 0 and
- * data NULL deletes. index_add and index_remove edit sets. expire_ms 0: never.
+ * data NULL deletes. expire_ms: lifetime from now, 0: for ever.
  */
 struct store_write {
     const char *key;
@@ -48,6 +54,13 @@ struct store_index_edit {
     bool remove;
 };
 
+/* Adds to the front of a bounded list (newest first); what exceeds max_length falls off. */
+struct store_list_edit {
+    const char *key;
+    ProtobufCBinaryData value;
+    size_t max_length;
+};
+
 struct store_change {
     const struct store_write *writes;
     size_t n_writes;
@@ -55,6 +68,8 @@ struct store_change {
     size_t n_edits;
     const struct store_outbox_entry *outbox;
     size_t n_outbox;
+    const struct store_list_edit *lists;
+    size_t n_lists;
     uint64_t term; /* of the writing leader; lower than the stored one: ABORTED. 0: no fence */
 };
 
@@ -70,6 +85,7 @@ struct store_ops {
     struct error *(*outbox_peek)(struct store *store, size_t max, struct arena *arena,
                                  struct store_outbox_entry **ret_entries, size_t *ret_n);
     struct error *(*outbox_clear)(struct store *store, const char *const *ids, size_t n);
+    struct error *(*get_term)(struct store *store, uint64_t *ret_term);
     struct error *(*set_term)(struct store *store, uint64_t term);
     struct error *(*list_push)(struct store *store, const char *key, const void *data, size_t size,
                                size_t max_length);
@@ -84,11 +100,13 @@ struct store {
     const struct store_ops *ops;
 };
 
-/* url: "redis://[:password@]host:port[/db]", or "memory:". A password may instead stand in the
- * file password_path (NULL: none). Reconnects by itself; UNAVAILABLE while the server is away. */
+/* url: "redis://[:password@]host[:port][/db]", "redis+unix:///path/of/socket", or "memory:". A
+ * password may instead stand in the file password_path (NULL or "": none). Does not connect yet;
+ * connects and reconnects by itself with back-off, UNAVAILABLE while the server is away. */
 struct error *store_open(const char *url, const char *password_path,
                          struct store **ret_store) _must_check_;
 struct store *store_memory_new(void);
+struct store *store_memory_new_with_clock(struct clock *clock); /* for expiry in tests */
 void store_free(struct store *store);
 DEFINE_CLEANUP(struct store *, store_free)
 
@@ -97,6 +115,8 @@ struct error *store_get(struct store *store, const char *key, struct arena *aren
                         struct store_record *ret_record) _must_check_;
 struct error *store_get_many(struct store *store, const char *const *keys, size_t n,
                              struct arena *arena, struct store_record *ret_records) _must_check_;
+
+/* Sorted; a missing set is empty. More than max members: RESOURCE_EXHAUSTED. */
 struct error *store_members(struct store *store, const char *set, size_t max, struct arena *arena,
                             const char ***ret_members, size_t *ret_n) _must_check_;
 struct error *store_commit(struct store *store, const struct store_change *change) _must_check_;
@@ -108,7 +128,9 @@ struct error *store_outbox_peek(struct store *store, size_t max, struct arena *a
 struct error *store_outbox_clear(struct store *store, const char *const *ids,
                                  size_t n) _must_check_;
 
-/* Fences out writers of a lower term; never goes down (a lower one is ABORTED). */
+/* The highest term so far (0: none yet), and raising it: from then on commits with a lower one are
+ * ABORTED. A term that is not higher than the stored one is ABORTED: someone else took it. */
+struct error *store_get_term(struct store *store, uint64_t *ret_term) _must_check_;
 struct error *store_set_term(struct store *store, uint64_t term) _must_check_;
 
 /* A bounded list, newest first (event history per workload for the API). */

@@ -1,0 +1,496 @@
+/* The contract of store.h, on every backend. STORE_TEST_REDIS starts a Redis server of its own on
+ * a unix socket; without redis-server the test is skipped (77). */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "shared/base/alloc.h"
+#include "shared/base/clock.h"
+#include "shared/store/backends.h"
+#include "shared/store/keys.h"
+
+struct fixture {
+    struct store *store;
+    struct arena *arena;
+    char dir[64];
+    char url[128];
+    pid_t server;
+};
+
+static struct fixture fixture;
+
+static void assert_ok(struct error *err)
+{
+    if (err)
+        fail_msg("%s (%s)", error_text(err), error_origin(err));
+}
+
+static void assert_code(struct error *err, enum error_code code)
+{
+    assert_int_equal(error_get_code(err), code);
+    error_free(err);
+}
+
+static ProtobufCBinaryData bytes(const char *text)
+{
+    return (ProtobufCBinaryData){.data = (uint8_t *)text, .len = strlen(text)};
+}
+
+static struct error *write_one(const char *key, uint64_t expected, const char *text, uint64_t term)
+{
+    struct store_write write = {.key = key, .expected_version = expected};
+
+    if (text)
+        write.value = bytes(text);
+    return store_commit(fixture.store,
+                        &(struct store_change){.writes = &write, .n_writes = 1, .term = term});
+}
+
+static struct store_record read_one(const char *key)
+{
+    struct store_record record;
+
+    assert_ok(store_get(fixture.store, key, fixture.arena, &record));
+    return record;
+}
+
+static void assert_value(const struct store_record *record, const char *text)
+{
+    assert_true(record->version > 0);
+    assert_int_equal(record->value.len, strlen(text));
+    assert_memory_equal(record->value.data, text, strlen(text));
+}
+
+static void test_missing_record(void **state)
+{
+    (void)state;
+    struct store_record record = read_one("t:missing");
+
+    assert_int_equal(record.version, 0);
+    assert_int_equal(record.value.len, 0);
+    assert_string_equal(record.key, "t:missing");
+}
+
+static void test_compare_and_set(void **state)
+{
+    (void)state;
+    assert_ok(write_one("t:cas", 0, "one", 0));
+    assert_code(write_one("t:cas", 0, "two", 0), ERROR_ABORTED);
+    struct store_record record = read_one("t:cas");
+    assert_value(&record, "one");
+    assert_ok(write_one("t:cas", record.version, "two", 0));
+    assert_code(write_one("t:cas", record.version, "three", 0), ERROR_ABORTED);
+    record = read_one("t:cas");
+    assert_value(&record, "two");
+    assert_ok(write_one("t:cas", UINT64_MAX, "three", 0));
+    record = read_one("t:cas");
+    assert_value(&record, "three");
+}
+
+static void test_version_never_repeats(void **state)
+{
+    (void)state;
+    assert_ok(write_one("t:aba", 0, "one", 0));
+    struct store_record first = read_one("t:aba");
+    assert_ok(write_one("t:aba", first.version, NULL, 0));
+    assert_int_equal(read_one("t:aba").version, 0);
+    assert_ok(write_one("t:aba", 0, "one", 0));
+    assert_true(read_one("t:aba").version > first.version);
+    assert_code(write_one("t:aba", first.version, "stale", 0), ERROR_ABORTED);
+}
+
+static void test_binary_and_empty_values(void **state)
+{
+    (void)state;
+    static const uint8_t data[] = {0, 1, '\r', '\n', 0, 255};
+    struct store_write writes[] = {
+        {.key = "t:binary", .value = {.data = (uint8_t *)data, .len = sizeof(data)}},
+        {.key = "t:empty", .value = {.data = (uint8_t *)"", .len = 0}},
+    };
+
+    assert_ok(store_commit(fixture.store, &(struct store_change){.writes = writes, .n_writes = 2}));
+    struct store_record record = read_one("t:binary");
+    assert_int_equal(record.value.len, sizeof(data));
+    assert_memory_equal(record.value.data, data, sizeof(data));
+    record = read_one("t:empty");
+    assert_true(record.version > 0);
+    assert_int_equal(record.value.len, 0);
+}
+
+static void test_commit_is_all_or_nothing(void **state)
+{
+    (void)state;
+    struct store_write writes[] = {
+        {.key = "t:all-a", .value = bytes("a")},
+        {.key = "t:all-b", .expected_version = 999999999, .value = bytes("b")},
+    };
+    struct store_index_edit edit = {.set = "t:all-set", .member = "m"};
+    struct store_outbox_entry entry = {
+        .id = "all.1", .subject = "evt.t", .type = "T", .payload = bytes("p")};
+    struct store_list_edit list = {.key = "t:all-list", .value = bytes("l"), .max_length = 5};
+    struct store_change change = {.writes = writes,
+                                  .n_writes = 2,
+                                  .edits = &edit,
+                                  .n_edits = 1,
+                                  .outbox = &entry,
+                                  .n_outbox = 1,
+                                  .lists = &list,
+                                  .n_lists = 1};
+    struct store_outbox_entry *entries;
+    ProtobufCBinaryData *items;
+    const char **members;
+    size_t n;
+
+    assert_code(store_commit(fixture.store, &change), ERROR_ABORTED);
+    assert_int_equal(read_one("t:all-a").version, 0);
+    assert_ok(store_members(fixture.store, "t:all-set", 10, fixture.arena, &members, &n));
+    assert_int_equal(n, 0);
+    assert_ok(store_outbox_peek(fixture.store, 10, fixture.arena, &entries, &n));
+    assert_int_equal(n, 0);
+    writes[1].expected_version = 0;
+    assert_ok(store_commit(fixture.store, &change));
+    assert_int_equal(read_one("t:all-a").version, read_one("t:all-b").version);
+    assert_ok(store_members(fixture.store, "t:all-set", 10, fixture.arena, &members, &n));
+    assert_int_equal(n, 1);
+    assert_ok(store_list_range(fixture.store, "t:all-list", 10, fixture.arena, &items, &n));
+    assert_int_equal(n, 1);
+    assert_ok(store_outbox_peek(fixture.store, 10, fixture.arena, &entries, &n));
+    assert_int_equal(n, 1);
+    assert_ok(store_outbox_clear(fixture.store, (const char *[]){"all.1"}, 1));
+}
+
+static void test_index(void **state)
+{
+    (void)state;
+    struct store_index_edit edits[] = {
+        {.set = "t:set", .member = "b"},
+        {.set = "t:set", .member = "a"},
+        {.set = "t:set", .member = "a"},
+        {.set = "t:set", .member = "c"},
+    };
+    const char **members;
+    size_t n;
+
+    assert_ok(store_commit(fixture.store, &(struct store_change){.edits = edits, .n_edits = 4}));
+    assert_ok(store_members(fixture.store, "t:set", 3, fixture.arena, &members, &n));
+    assert_int_equal(n, 3);
+    assert_string_equal(members[0], "a");
+    assert_string_equal(members[2], "c");
+    assert_code(store_members(fixture.store, "t:set", 2, fixture.arena, &members, &n),
+                ERROR_RESOURCE_EXHAUSTED);
+    edits[0].remove = true;
+    assert_ok(store_commit(fixture.store, &(struct store_change){.edits = edits, .n_edits = 1}));
+    assert_ok(store_members(fixture.store, "t:set", 3, fixture.arena, &members, &n));
+    assert_int_equal(n, 2);
+}
+
+static void test_get_many(void **state)
+{
+    (void)state;
+    enum { N = 600 };
+    const char *keys[N];
+    struct store_record records[N];
+
+    assert_ok(write_one("t:many-1", 0, "one", 0));
+    assert_ok(write_one("t:many-599", 0, "last", 0));
+    for (int i = 0; i < N; i++)
+        keys[i] = arena_printf(fixture.arena, "t:many-%d", i);
+    assert_ok(store_get_many(fixture.store, keys, N, fixture.arena, records));
+    assert_int_equal(records[0].version, 0);
+    assert_value(&records[1], "one");
+    assert_value(&records[599], "last");
+    assert_string_equal(records[599].key, "t:many-599");
+}
+
+static void test_outbox_keeps_order(void **state)
+{
+    (void)state;
+    struct store_outbox_entry entries[] = {
+        {.id = "w.1", .subject = "evt.a", .type = "A", .payload = bytes("one")},
+        {.id = "w.2", .subject = "evt.b", .type = "B", .payload = {0}},
+    };
+    struct store_outbox_entry more = {
+        .id = "w.3", .subject = "evt.c", .type = "", .payload = bytes("three")};
+    struct store_outbox_entry *found;
+    size_t n;
+
+    assert_ok(
+        store_commit(fixture.store, &(struct store_change){.outbox = entries, .n_outbox = 2}));
+    assert_ok(store_commit(fixture.store, &(struct store_change){.outbox = &more, .n_outbox = 1}));
+    assert_ok(store_outbox_peek(fixture.store, 2, fixture.arena, &found, &n));
+    assert_int_equal(n, 2);
+    assert_string_equal(found[0].id, "w.1");
+    assert_string_equal(found[0].subject, "evt.a");
+    assert_string_equal(found[0].type, "A");
+    assert_memory_equal(found[0].payload.data, "one", 3);
+    assert_int_equal(found[1].payload.len, 0);
+    assert_ok(store_outbox_clear(fixture.store, (const char *[]){"w.2", "w.1", "unknown"}, 3));
+    assert_ok(store_outbox_peek(fixture.store, 10, fixture.arena, &found, &n));
+    assert_int_equal(n, 1);
+    assert_string_equal(found[0].id, "w.3");
+    assert_ok(store_outbox_clear(fixture.store, (const char *[]){"w.3"}, 1));
+    assert_ok(store_outbox_peek(fixture.store, 10, fixture.arena, &found, &n));
+    assert_int_equal(n, 0);
+}
+
+static void test_list_is_bounded(void **state)
+{
+    (void)state;
+    ProtobufCBinaryData *items;
+    size_t n;
+
+    for (int i = 0; i < 5; i++) {
+        char text[2] = {(char)('0' + i), 0};
+        assert_ok(store_list_push(fixture.store, "t:list", text, 1, 3));
+    }
+    assert_ok(store_list_push(fixture.store, "t:other-list", "x", 1, 3));
+    assert_ok(store_list_range(fixture.store, "t:list", 10, fixture.arena, &items, &n));
+    assert_int_equal(n, 3);
+    assert_memory_equal(items[0].data, "4", 1);
+    assert_memory_equal(items[2].data, "2", 1);
+    assert_ok(store_list_range(fixture.store, "t:list", 1, fixture.arena, &items, &n));
+    assert_int_equal(n, 1);
+}
+
+static void test_expiry(void **state)
+{
+    (void)state;
+    struct store_write write = {.key = "t:expire", .value = bytes("x"), .expire_ms = 1};
+    int64_t give_up = clock_monotonic_ms(clock_system()) + 10000;
+
+    assert_ok(store_commit(fixture.store, &(struct store_change){.writes = &write, .n_writes = 1}));
+    while (read_one("t:expire").version)
+        assert_true(clock_monotonic_ms(clock_system()) < give_up);
+    write.expire_ms = 3600 * 1000;
+    assert_ok(store_commit(fixture.store, &(struct store_change){.writes = &write, .n_writes = 1}));
+    struct store_record record = read_one("t:expire");
+    assert_value(&record, "x");
+}
+
+static void test_term_fences(void **state)
+{
+    (void)state;
+    uint64_t term;
+
+    assert_ok(store_get_term(fixture.store, &term));
+    assert_int_equal(term, 0);
+    assert_ok(write_one("t:term", UINT64_MAX, "before", 1));
+    assert_ok(store_set_term(fixture.store, 7));
+    assert_code(store_set_term(fixture.store, 7), ERROR_ABORTED);
+    assert_code(store_set_term(fixture.store, 6), ERROR_ABORTED);
+    assert_ok(store_get_term(fixture.store, &term));
+    assert_int_equal(term, 7);
+    assert_code(write_one("t:term", UINT64_MAX, "paused ex-leader", 6), ERROR_ABORTED);
+    assert_ok(write_one("t:term", UINT64_MAX, "leader", 7));
+    assert_ok(write_one("t:term", UINT64_MAX, "no fence", 0));
+    struct store_record record = read_one("t:term");
+    assert_value(&record, "no fence");
+}
+
+static void test_urls(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",
+                                      "redis://",
+                                      "redis://:x@",
+                                      "http://a",
+                                      "redis://u:p@h",
+                                      "redis://h:port",
+                                      "redis://h:1x",
+                                      "redis://h/db",
+                                      "redis+unix://relative",
+                                      "redis://h:70000"};
+    struct redis_address address;
+
+    for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+        assert_code(redis_address_parse(bad[i], &address), ERROR_INVALID_ARGUMENT);
+    assert_ok(redis_address_parse("redis://:p@ss@host:1234/5", &address));
+    assert_string_equal(address.password, "p@ss");
+    assert_string_equal(address.host, "host");
+    assert_int_equal(address.port, 1234);
+    assert_int_equal(address.db, 5);
+    redis_address_done(&address);
+    assert_ok(redis_address_parse("redis://host", &address));
+    assert_int_equal(address.port, 6379);
+    assert_null(address.password);
+    redis_address_done(&address);
+}
+
+#ifdef STORE_TEST_REDIS
+
+static void server_start(void)
+{
+    char *socket = arena_printf(fixture.arena, "%s/redis.sock", fixture.dir);
+
+    fixture.server = fork();
+    assert_true(fixture.server >= 0);
+    if (fixture.server == 0) {
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket, "--dir",
+               fixture.dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+               "--logfile", "redis.log", NULL);
+        _exit(127);
+    }
+}
+
+static void server_stop(void)
+{
+    kill(fixture.server, SIGKILL);
+    waitpid(fixture.server, NULL, 0);
+}
+
+/* Waits until the server answers; 77 when there is none to run. */
+static void server_wait(void)
+{
+    int64_t give_up = clock_monotonic_ms(clock_system()) + 20000;
+
+    for (;;) {
+        struct error *err = store_ping(fixture.store);
+        if (!err)
+            return;
+        if (clock_monotonic_ms(clock_system()) > give_up)
+            fail_msg("%s", error_text(err));
+        error_free(err);
+        int status;
+        if (waitpid(fixture.server, &status, WNOHANG) == fixture.server)
+            exit(WIFEXITED(status) && WEXITSTATUS(status) == 127 ? 77 : 1);
+        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
+    }
+}
+
+static void open_store(void)
+{
+    strcpy(fixture.dir, "/tmp/store-test-XXXXXX");
+    assert_non_null(mkdtemp(fixture.dir));
+    snprintf(fixture.url, sizeof(fixture.url), "redis+unix://%s/redis.sock", fixture.dir);
+    server_start();
+    assert_ok(store_open(fixture.url, NULL, &fixture.store));
+    server_wait();
+}
+
+static void close_store(void)
+{
+    server_stop();
+    _cleanup_free_ char *command = xasprintf("rm -rf '%s'", fixture.dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* A commit that was answered survives kill -9; calls fail in time while the server is away. */
+static void test_server_restart(void **state)
+{
+    (void)state;
+    struct store_record record;
+
+    assert_ok(write_one("t:durable", 0, "kept", 0));
+    server_stop();
+    assert_code(store_get(fixture.store, "t:durable", fixture.arena, &record), ERROR_UNAVAILABLE);
+    assert_code(write_one("t:durable", 0, "lost", 0), ERROR_UNAVAILABLE);
+    server_start();
+    server_wait();
+    record = read_one("t:durable");
+    assert_value(&record, "kept");
+}
+
+static void test_script_is_sent_again(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *command = xasprintf("redis-cli -s '%s/redis.sock' script flush "
+                                             ">/dev/null",
+                                             fixture.dir);
+
+    assert_int_equal(system(command), 0);
+    assert_ok(write_one("t:noscript", 0, "x", 0));
+}
+
+static void test_stopped_server_meets_deadline(void **state)
+{
+    (void)state;
+    int64_t start_ms = clock_monotonic_ms(clock_system());
+    struct store_record record;
+
+    kill(fixture.server, SIGSTOP);
+    assert_code(store_get(fixture.store, "t:durable", fixture.arena, &record), ERROR_UNAVAILABLE);
+    kill(fixture.server, SIGCONT);
+    assert_true(clock_monotonic_ms(clock_system()) - start_ms <= STORE_DEADLINE_MS + 500);
+    server_wait();
+    record = read_one("t:durable");
+    assert_value(&record, "kept");
+}
+
+#else
+
+static void open_store(void)
+{
+    assert_ok(store_open("memory:", NULL, &fixture.store));
+}
+
+static void close_store(void)
+{
+}
+
+static void test_expiry_follows_the_clock(void **state)
+{
+    (void)state;
+    struct clock_fake clock;
+    clock_fake_init(&clock, 1000);
+    _cleanup_(store_freep) struct store *store = store_memory_new_with_clock(&clock.base);
+    struct store_write write = {.key = "k", .value = bytes("x"), .expire_ms = 60000};
+    struct store_record record;
+
+    assert_ok(store_commit(store, &(struct store_change){.writes = &write, .n_writes = 1}));
+    clock_fake_advance(&clock, 59999);
+    assert_ok(store_get(store, "k", fixture.arena, &record));
+    assert_true(record.version > 0);
+    clock_fake_advance(&clock, 1);
+    assert_ok(store_get(store, "k", fixture.arena, &record));
+    assert_int_equal(record.version, 0);
+}
+
+#endif
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture.arena = arena_new();
+    open_store();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    store_free(fixture.store);
+    close_store();
+    arena_free(fixture.arena);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_missing_record),
+        cmocka_unit_test(test_compare_and_set),
+        cmocka_unit_test(test_version_never_repeats),
+        cmocka_unit_test(test_binary_and_empty_values),
+        cmocka_unit_test(test_commit_is_all_or_nothing),
+        cmocka_unit_test(test_index),
+        cmocka_unit_test(test_get_many),
+        cmocka_unit_test(test_outbox_keeps_order),
+        cmocka_unit_test(test_list_is_bounded),
+        cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_term_fences),
+        cmocka_unit_test(test_urls),
+#ifdef STORE_TEST_REDIS
+        cmocka_unit_test(test_server_restart),
+        cmocka_unit_test(test_script_is_sent_again),
+        cmocka_unit_test(test_stopped_server_meets_deadline),
+#else
+        cmocka_unit_test(test_expiry_follows_the_clock),
+#endif
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
