@@ -24,6 +24,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -91,3 +92,11 @@ void manifest_hash(const void *json, size_t size, uint8_t ret_sha256[MANIFEST_SH
 
 /* RFC 8785 for what we use (no fractions, integers within 2^53): also for image.json. */
 struct error *canonical_json(const json_t *value, struct buffer *ret_json) _must_check_;
+
+/* The bounds of single fields, for those who want to name every problem (gateway, CLI). */
+bool manifest_path_is_valid(const char *path);       /* relative, [A-Za-z0-9._/-], no ".." */
+bool manifest_env_is_valid(const char *name);        /* [A-Za-z_][A-Za-z0-9_]{0,127} */
+bool manifest_domain_is_valid(const char *domain);   /* lower case, at least two labels */
+bool manifest_service_is_valid(const char *name);    /* a compose service name */
+bool manifest_server_is_valid(const char *server);   /* registry host[:port][/path] */
+bool manifest_version_is_valid(const char *version); /* of a guest image */
