@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# The kernel and its modules: modules are kept by pattern with what they depend on, and stored
+# uncompressed, because the root is compressed anyway and the initrd's insmod reads no xz.
+
+kernel_version() {
+    basename "$1"/tools/usr/lib/modules/*
+}
+
+kernel_prepare() {
+    local recipe=$1 dir=$2 version
+    version=$(kernel_version "$dir")
+    run_in_base "$dir" "$dir/root/usr/bin/kmod" --version >/dev/null || fail "kmod does not run"
+    kernel_depmod "$dir" "$dir/tools/usr" "$version"
+    kernel_keep_modules "$recipe" "$dir" "$version"
+    kernel_depmod "$dir" "$dir/root/usr" "$version"
+    cp "$dir/tools/boot/vmlinuz-$version" "$dir/vmlinuz"
+    rm -rf "$dir/tools/usr/lib/modules" "$dir/tools/boot"
+}
+
+kernel_depmod() {
+    local dir=$1 base=$2 version=$3
+    ln -sf ../bin/kmod "$dir/root/usr/sbin/depmod"
+    run_in_base "$dir" "$dir/root/usr/sbin/depmod" -b "$base" -m /lib/modules "$version"
+}
+
+kernel_keep_modules() {
+    local recipe=$1 dir=$2 version=$3 from to module
+    from=$dir/tools/usr/lib/modules/$version
+    to=$dir/root/usr/lib/modules/$version
+    mkdir -p "$to"
+    cp "$from"/modules.{order,builtin,builtin.modinfo} "$to"
+    sed -i 's/\.xz$//' "$to/modules.order"
+    kernel_select_modules "$recipe" "$from" | while read -r module; do
+        mkdir -p "$to/${module%/*}"
+        xz -dc "$from/$module" >"$to/${module%.xz}"
+    done
+}
+
+# Prints each wanted module and what it needs, once.
+kernel_select_modules() {
+    local recipe=$1 from=$2 pattern path
+    list_file "$recipe/modules" | while read -r pattern; do
+        for path in "$from"/kernel/$pattern.ko.xz; do
+            [[ -e $path ]] || continue
+            grep -F "${path#"$from/"}:" "$from/modules.dep" | tr -d ':' | tr ' ' '\n'
+        done
+    done | LC_ALL=C sort -u | sed '/^$/d'
+}
+
+# kernel_module_files BASE NAME…: paths of the modules and what they need, in load order.
+kernel_module_files() {
+    local dir=$1 version name
+    shift
+    version=$(kernel_version_of_root "$dir")
+    for name in "$@"; do
+        kernel_load_order "$dir/root/usr/lib/modules/$version" "$name"
+    done | awk '!seen[$0]++'
+}
+
+kernel_version_of_root() {
+    basename "$1"/root/usr/lib/modules/*
+}
+
+# modules.dep lists what a module needs, last needed first.
+kernel_load_order() {
+    local from=$1 name=$2 line
+    line=$(grep -E "/${name//[-_]/[-_]}\.ko:" "$from/modules.dep") || fail "no module '$name'"
+    tr ' ' '\n' <<<"${line/:/}" | sed '/^$/d' | tac | sed "s|^|$from/|"
+}
