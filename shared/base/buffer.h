@@ -8,7 +8,8 @@
 #include "shared/base/error.h"
 
 struct buffer {
-    uint8_t *data; /* NUL-terminated behind size, so text can be read as a string; NULL when empty */
+    uint8_t
+        *data; /* NUL-terminated behind size, so text can be read as a string; NULL when empty */
     size_t size;
     size_t room;
 };

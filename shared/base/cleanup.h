@@ -42,10 +42,10 @@
         taken_fd_;                                                                                 \
     })
 
-#define ELEMENTSOF(array) (sizeof(array) / sizeof((array)[0]))
-#define _must_check_ __attribute__((warn_unused_result))
+#define ELEMENTSOF(array)   (sizeof(array) / sizeof((array)[0]))
+#define _must_check_        __attribute__((warn_unused_result))
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
-#define _unused_ __attribute__((unused))
+#define _unused_            __attribute__((unused))
 
 static inline void cleanup_free_(void *p)
 {
@@ -64,6 +64,6 @@ static inline void cleanup_fclose_(FILE **file)
         fclose(*file);
 }
 
-#define _cleanup_free_ _cleanup_(cleanup_free_)
-#define _cleanup_close_ _cleanup_(cleanup_close_)
+#define _cleanup_free_   _cleanup_(cleanup_free_)
+#define _cleanup_close_  _cleanup_(cleanup_close_)
 #define _cleanup_fclose_ _cleanup_(cleanup_fclose_)

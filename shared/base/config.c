@@ -145,6 +145,7 @@ void config_print_help(const struct config_row *rows, FILE *out)
         flag_of(rows->name, flag, sizeof(flag));
         fprintf(out, "  --%s\n      %s\n      environment %s, %s%s\n", flag, rows->help, rows->name,
                 rows->default_value ? "default " : "must be given",
-                rows->default_value ? (rows->default_value[0] ? rows->default_value : "empty") : "");
+                rows->default_value ? (rows->default_value[0] ? rows->default_value : "empty")
+                                    : "");
     }
 }

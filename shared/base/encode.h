@@ -11,10 +11,11 @@
 void hex_encode(const void *data, size_t size, char *ret_text);
 char *hex_encode_new(const void *data, size_t size); /* caller frees */
 
-/* Exactly size bytes from exactly 2 * size hex digits of either case; INVALID_ARGUMENT otherwise. */
+/* Exactly size bytes from exactly 2 * size hex digits of either case; INVALID_ARGUMENT otherwise.
+ */
 struct error *hex_decode(const char *text, void *ret_data, size_t size) _must_check_;
 
-char *base64_encode_new(const void *data, size_t size); /* RFC 4648 section 4; caller frees */
+char *base64_encode_new(const void *data, size_t size);    /* RFC 4648 section 4; caller frees */
 char *base64url_encode_new(const void *data, size_t size); /* section 5, no padding; caller frees */
 
 /*

@@ -47,8 +47,8 @@ struct error *error_errno_at(const char *file, int line, int errnum, const char 
 #define error_errno(errnum, ...) error_errno_at(__FILE__, __LINE__, (errnum), __VA_ARGS__)
 
 /* The last error of OpenSSL's queue, as INTERNAL; empties the queue. */
-struct error *error_openssl_at(const char *file, int line, const char *fmt, ...) _printf_(3, 4)
-    _must_check_;
+struct error *error_openssl_at(const char *file, int line, const char *fmt, ...)
+    _printf_(3, 4) _must_check_;
 #define error_openssl(...) error_openssl_at(__FILE__, __LINE__, __VA_ARGS__)
 
 /* "context: text", same code and origin. Takes err and returns it; NULL stays NULL. */

@@ -18,10 +18,10 @@ bool log_level_from_name(const char *name, enum log_level *ret_level); /* "info"
 /* Extra fields as name, text pairs ended by NULL; a NULL text leaves its field out. Thread-safe. */
 void log_event(enum log_level level, const char *msg, ...) __attribute__((sentinel));
 
-#define log_debug(...) log_event(LOG_LEVEL_DEBUG, __VA_ARGS__, NULL)
-#define log_info(...) log_event(LOG_LEVEL_INFO, __VA_ARGS__, NULL)
+#define log_debug(...)   log_event(LOG_LEVEL_DEBUG, __VA_ARGS__, NULL)
+#define log_info(...)    log_event(LOG_LEVEL_INFO, __VA_ARGS__, NULL)
 #define log_warning(...) log_event(LOG_LEVEL_WARNING, __VA_ARGS__, NULL)
-#define log_error(...) log_event(LOG_LEVEL_ERROR, __VA_ARGS__, NULL)
+#define log_error(...)   log_event(LOG_LEVEL_ERROR, __VA_ARGS__, NULL)
 
 /* Logs err with code, text and origin, then frees it. NULL logs nothing. */
 void log_failure(enum log_level level, const char *msg, struct error *err);

@@ -59,12 +59,9 @@ static void test_every_problem_is_named(_unused_ void **state)
 static void test_bad_command_lines_are_refused(_unused_ void **state)
 {
     static char *const bad[][2] = {
-        {"program", "operand"},
-        {"program", "--no-such-flag=1"},
-        {"program", "--t-url"},
-        {"program", "--t-limit=99999999999999999999"},
-        {"program", "--t-limit=1x"},
-        {"program", "--t-url="},
+        {"program", "operand"},      {"program", "--no-such-flag=1"},
+        {"program", "--t-url"},      {"program", "--t-limit=99999999999999999999"},
+        {"program", "--t-limit=1x"}, {"program", "--t-url="},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(bad); i++) {

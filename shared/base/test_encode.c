@@ -30,8 +30,7 @@ static void test_base64_round_trip(_unused_ void **state)
     static const struct {
         const char *plain;
         const char *text;
-    } rows[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-                {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}};
+    } rows[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}};
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         _cleanup_free_ char *text = base64_encode_new(rows[i].plain, strlen(rows[i].plain));
@@ -46,7 +45,7 @@ static void test_base64_round_trip(_unused_ void **state)
 
 static void test_base64_is_strict(_unused_ void **state)
 {
-    static const char *const bad[] = {"Zg",   "Zg=",       "Zh==",     "Zm9=",  "Z===", "====",
+    static const char *const bad[] = {"Zg",     "Zg=",       "Zh==",     "Zm9=", "Z===",   "====",
                                       "Zm9v\n", "Zm 9vYmFy", "Zm9v====", "Zm-v", "Zm9vYmF"};
     uint8_t *data;
     size_t size;
@@ -62,8 +61,12 @@ static void test_base64_is_strict(_unused_ void **state)
 static void test_names(_unused_ void **state)
 {
     static const char *const good[] = {"a", "host-1", "0", "a-b-c"};
-    static const char *const bad[] = {"", "-a", "a-", "A", "a_b", "a.b", "a b", "a/b", "\xc3\xa4",
-                                      "0123456789012345678901234567890123456789012345678901234567890123"};
+    static const char *const bad[] = {
+        "",         "-a",
+        "a-",       "A",
+        "a_b",      "a.b",
+        "a b",      "a/b",
+        "\xc3\xa4", "0123456789012345678901234567890123456789012345678901234567890123"};
 
     for (size_t i = 0; i < ELEMENTSOF(good); i++)
         assert_true(name_is_valid(good[i]));

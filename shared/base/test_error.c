@@ -34,9 +34,12 @@ static void test_errno_gives_code_and_words(_unused_ void **state)
         int errnum;
         enum error_code code;
     } rows[] = {
-        {ENOENT, ERROR_NOT_FOUND},          {EEXIST, ERROR_ALREADY_EXISTS},
-        {EACCES, ERROR_PERMISSION_DENIED},  {ETIMEDOUT, ERROR_DEADLINE_EXCEEDED},
-        {ENOSPC, ERROR_RESOURCE_EXHAUSTED}, {ECONNREFUSED, ERROR_UNAVAILABLE},
+        {ENOENT, ERROR_NOT_FOUND},
+        {EEXIST, ERROR_ALREADY_EXISTS},
+        {EACCES, ERROR_PERMISSION_DENIED},
+        {ETIMEDOUT, ERROR_DEADLINE_EXCEEDED},
+        {ENOSPC, ERROR_RESOURCE_EXHAUSTED},
+        {ECONNREFUSED, ERROR_UNAVAILABLE},
         {EIO, ERROR_INTERNAL},
     };
 

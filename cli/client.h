@@ -1,0 +1,38 @@
+/*
+ * The gateway's HTTP API as the CLI uses it (libcurl). The address and the key come from
+ * COFFER_URL and COFFER_API_KEY, or from files: ~/.config/coffer/{url,api-key}.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "shared/base/error.h"
+
+struct client;
+
+/* FAILED_PRECONDITION says what to set when address or key is missing. */
+struct error *client_open(struct client **ret_client) _must_check_;
+void client_free(struct client *client); /* wipes the key */
+DEFINE_CLEANUP(struct client *, client_free)
+
+/*
+ * One request. body NULL: none. *ret_json belongs to the caller; NULL for an empty answer. An
+ * error envelope becomes an error that names every finding.
+ */
+struct error *client_call(struct client *client, const char *method, const char *path,
+                          const json_t *body, json_t **ret_json) _must_check_;
+
+/* The exact bytes of an answer, at most max; caller frees. */
+struct error *client_get_text(struct client *client, const char *path, size_t max,
+                              char **ret_text) _must_check_;
+
+/* Called per server-sent event; false ends the stream without an error. id may be "". */
+typedef bool (*client_event_fn)(void *data, const char *event, const char *id, const char *text);
+
+/*
+ * Follows server-sent events, and goes on from the last id after a disconnect, until the callback
+ * ends it, or the server answers with an error.
+ */
+struct error *client_follow(struct client *client, const char *path, client_event_fn on_event,
+                            void *data) _must_check_;

@@ -1,0 +1,45 @@
+/* A command of the `coffer` program, and what all of them share. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "cli/client.h"
+#include "shared/base/error.h"
+
+/* Exit codes, the same for every command (`verify` documents its own beside these). */
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_CANNOT_TELL = 3, /* network, or something missing: neither yes nor no */
+};
+
+struct command {
+    const char *group; /* "fleet" of `fleet init`; NULL for a plain command */
+    const char *name;
+    const char *usage; /* what follows the name */
+    const char *help;  /* one line */
+    int (*run)(int argc, char **argv);
+};
+
+int deploy_main(int argc, char **argv);
+int list_main(int argc, char **argv);
+int show_main(int argc, char **argv);
+int stats_main(int argc, char **argv);
+int start_main(int argc, char **argv);
+int stop_main(int argc, char **argv);
+int restart_main(int argc, char **argv);
+int remove_main(int argc, char **argv);
+int logs_main(int argc, char **argv);
+int events_main(int argc, char **argv);
+int manifest_main(int argc, char **argv);
+int fleet_init_main(int argc, char **argv);
+int image_seal_main(int argc, char **argv);
+int measure_main(int argc, char **argv);
+int bus_decode_main(int argc, char **argv);
+
+/* Prints "coffer: text" and frees err. EXIT_OK for NULL, EXIT_CANNOT_TELL when the other side was
+ * not reached, EXIT_USAGE for INVALID_ARGUMENT, EXIT_FAILED otherwise. */
+int command_fail(struct error *err);
+int command_usage(const char *problem);

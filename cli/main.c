@@ -1,0 +1,95 @@
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "cli/verify.h"
+
+static const struct command commands[] = {
+    {NULL, "deploy", "COMPOSE|FOLDER [options]", "run a compose project in a confidential VM",
+     deploy_main},
+    {NULL, "ls", "", "list workloads", list_main},
+    {NULL, "show", "WORKLOAD", "show one workload", show_main},
+    {NULL, "logs", "WORKLOAD [-f] [--container NAME]", "print a container's or the agent's log",
+     logs_main},
+    {NULL, "events", "[WORKLOAD] [-f]", "print what happened", events_main},
+    {NULL, "stats", "WORKLOAD", "print CPU, memory and disk use", stats_main},
+    {NULL, "start", "WORKLOAD", "start a stopped workload", start_main},
+    {NULL, "stop", "WORKLOAD [--yes]", "stop a workload", stop_main},
+    {NULL, "restart", "WORKLOAD [--yes]", "restart a workload in a new VM", restart_main},
+    {NULL, "rm", "WORKLOAD [--yes]", "delete a workload", remove_main},
+    {NULL, "manifest", "WORKLOAD | --compose FILE [options]", "print a manifest and its hash",
+     manifest_main},
+    {NULL, "verify", "https://NAME [options]", "prove what runs behind a name", verify_main},
+    {"fleet", "init", "DIR [options]", "make the keys and files of a fleet", fleet_init_main},
+    {"image", "seal", "DIR --key FILE", "measure and sign a guest image", image_seal_main},
+    {NULL, "measure", "DIR [--vcpus N] [--cpu MODEL]", "print an image's launch measurement",
+     measure_main},
+    {"bus", "decode", "--subject SUBJECT", "decode a bus message from stdin", bus_decode_main},
+};
+
+int command_fail(struct error *err)
+{
+    enum error_code code = error_get_code(err);
+
+    if (!err)
+        return EXIT_OK;
+    fprintf(stderr, "coffer: %s\n", error_text(err));
+    error_free(err);
+    if (code == ERROR_UNAVAILABLE || code == ERROR_DEADLINE_EXCEEDED)
+        return EXIT_CANNOT_TELL;
+    return code == ERROR_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
+}
+
+int command_usage(const char *problem)
+{
+    fprintf(stderr, "coffer: %s (see: coffer help)\n", problem);
+    return EXIT_USAGE;
+}
+
+static void print_help(FILE *out)
+{
+    fputs("coffer: run compose projects in confidential VMs, and prove what runs\n\n", out);
+    for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
+        const struct command *c = &commands[i];
+        fprintf(out, "  coffer %s%s%s %s\n      %s\n", c->group ?: "", c->group ? " " : "", c->name,
+                c->usage, c->help);
+    }
+    fputs("\nThe gateway and the key come from COFFER_URL and COFFER_API_KEY, or from\n"
+          "~/.config/coffer/url and ~/.config/coffer/api-key.\n"
+          "Exit: 0 done, 1 failed, 2 usage, 3 cannot tell (not reached, something missing).\n",
+          out);
+}
+
+static const struct command *find(int argc, char **argv, int *ret_words)
+{
+    for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
+        const struct command *c = &commands[i];
+        int words = c->group ? 2 : 1;
+        if (argc <= words)
+            continue;
+        if (c->group && strcmp(argv[1], c->group) != 0)
+            continue;
+        if (strcmp(argv[words], c->name) == 0) {
+            *ret_words = words;
+            return c;
+        }
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    int words = 1;
+
+    if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) {
+        print_help(argc < 2 ? stderr : stdout);
+        return argc < 2 ? EXIT_USAGE : EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("coffer " COFFER_VERSION);
+        return EXIT_OK;
+    }
+    const struct command *command = find(argc, argv, &words);
+    if (!command)
+        return command_usage("unknown command");
+    return command->run(argc - words, argv + words);
+}
