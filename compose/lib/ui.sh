@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034  # colours are used by the other files
 # What a person sees: one line per stage with its elapsed time, and on failure only the lines that matter.
 
 if [[ -t 1 ]]; then
@@ -35,7 +36,7 @@ relevant_lines() { # log
 }
 
 spin_while() { # pid, start, title
-    local frames='|/-\' i=0
+    local frames='|/-+' i=0
     while kill -0 "$1" 2> /dev/null; do
         printf '\r  %s %-46s %s' "${frames:i++%4:1}" "$3" "$(format_ms $(($(now_ms) - $2)))"
         sleep 0.2

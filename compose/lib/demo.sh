@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# From nothing to a verified workload, and what a person reads at the end.
+
+# Everything that must exist before containers can start.
+cluster_prepare() {
+    setup_packages demo
+    ensure_engine
+    ensure_images coffer-thirdparty coffer-control coffer-host coffer-build
+    stage "compile (trixie, software TEE)" compile_binaries
+    ensure_secrets
+    ensure_fleet
+    ensure_guest_image
+    ensure_kvm_choice
+}
+
+remove_old_hello() {
+    local id
+    for id in $(coffer_cli ls --json | jq -r '.[] | select(.name == "hello") | .workloadId'); do
+        coffer_cli rm "$id" --yes
+    done
+}
+
+deploy_hello() {
+    GREETING=${GREETING:-good day} COFFER_REGISTRY_PASSWORD=$(< "$SECRETS/registry/password") \
+        coffer_cli deploy "$ROOT/compose/examples/hello" --name hello --public web:8080 \
+        --env GREETING --registry registry.coffer.test:5000=coffer --wait --json \
+        > "$DEV_DIR/hello.json"
+}
+
+# The dev machine is not on the internet: names resolve through the cluster's DNS.
+workload_address() { # domain
+    docker run --rm --network "${COMPOSE_PROJECT_NAME}_world" coffer-thirdparty \
+        kdig +short "@$NET.1.53" "$1" A | grep -E '^[0-9.]+$' | tail -n 1
+}
+
+hello_answer() { # domain
+    curl -fsS --max-time 20 --cacert "$DEV_DIR/pebble-root.pem" \
+        --resolve "$1:443:$(workload_address "$1")" "https://$1/"
+}
+
+verify_hello() { # domain, manifest hash
+    coffer_cli verify "https://$1" --nonce auto --manifest "$2" --ca "$DEV_DIR/pebble-root.pem" \
+        --image "$ROOT/build/image/image.json" --trust-root "$DEV_DIR/fleet/trust"
+}
+
+print_demo() {
+    local domain hash
+    domain=$(jq -r .domain "$DEV_DIR/hello.json")
+    hash=$(jq -r .manifestHash "$DEV_DIR/hello.json")
+    say "" "${BOLD}https://$domain$RESET answers:"
+    hello_answer "$domain" | sed 's/^/    /'
+    say "" "${BOLD}coffer verify${RESET}"
+    verify_hello "$domain" "$hash" | sed 's/^/    /'
+    say "" "The cluster keeps running. Look around:" \
+        "    ./dev coffer ls" \
+        "    ./dev coffer logs -f hello --container web" \
+        "    ./dev coffer events hello" \
+        "    ./dev shell host-1 virsh list" \
+        "    curl --cacert build/dev/pebble-root.pem --resolve $domain:443:$(workload_address "$domain") https://$domain/" \
+        "    ./dev down"
+}
+
+run_demo() {
+    local start
+    start=$(now_ms)
+    cluster_prepare
+    cluster_up
+    stage "remove the hello of an earlier demo" remove_old_hello
+    stage "deploy examples/hello (VM, containers, cert)" deploy_hello
+    print_demo
+    say "" "  demo took $(format_ms $(($(now_ms) - start)))"
+}
