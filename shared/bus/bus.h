@@ -36,6 +36,8 @@ struct bus_message {
     uint64_t counter;          /* of the signature; 0: none */
     uint64_t stream_sequence;  /* received from a durable consumer; else 0 */
     uint32_t deliveries;       /* times the stream has delivered it, from 1; else 0 */
+    enum error_code status;    /* Coffer-Status of a reply; set by the bus */
+    const char *error;         /* Coffer-Error of a reply; NULL: none */
 };
 
 /* Makes headers signature and counter for an outgoing message (guest keys, authority, gateway). */
@@ -60,6 +62,7 @@ struct bus_call {
     const void *in;       /* unpacked; never NULL */
     void *out;            /* initialised message of the reply type; NULL when the row has none */
     struct arena *arena;
+    struct bus_signer *reply_signer; /* set by the handler: signs the reply over its inbox */
 };
 
 typedef struct error *(*bus_handler_fn)(void *state, struct bus_call *call);
@@ -106,6 +109,9 @@ struct bus_ops {
                                 int timeout_ms);
     struct error *(*object_get)(struct bus *bus, const char *name, size_t max, struct arena *arena,
                                 ProtobufCBinaryData *ret_data, int timeout_ms);
+    struct error *(*stream_next)(struct bus *bus, const char *stream, const char *filter,
+                                 uint64_t from_sequence, int timeout_ms, struct arena *arena,
+                                 struct bus_message *ret_message);
 };
 
 struct bus {
@@ -174,7 +180,8 @@ struct error *bus_consume(struct bus *bus, const char *stream, const char *durab
 /* Makes or updates the streams of DESIGN section 4. Only the scheduler may. */
 struct error *bus_ensure_streams(struct bus *bus) _must_check_;
 
-void bus_unsubscribe(struct bus_subscription *subscription); /* NULL is fine; waits for handlers */
+/* NULL is fine; waits for its handlers. A consumer is not ended from its own callback. */
+void bus_unsubscribe(struct bus_subscription *subscription);
 DEFINE_CLEANUP(struct bus_subscription *, bus_unsubscribe)
 
 bool bus_is_connected(struct bus *bus);
@@ -182,11 +189,28 @@ struct error *bus_drain(struct bus *bus, int timeout_ms) _must_check_;
 void bus_free(struct bus *bus);
 DEFINE_CLEANUP(struct bus *, bus_free)
 
-/* Larger things (at most 16 MiB) by name, in chunks of a stream FILES. */
+/*
+ * The first message of a stream from that sequence on whose subject matches the filter: how the
+ * past is read (history, then live by subscription) without a consumer. NOT_FOUND: none yet.
+ * ret_message->stream_sequence says where to go on; its memory is the arena's.
+ */
+struct error *bus_stream_next(struct bus *bus, const char *stream, const char *filter,
+                              uint64_t from_sequence, int timeout_ms, struct arena *arena,
+                              struct bus_message *ret_message) _must_check_;
+
+/*
+ * Larger things (at most 16 MiB) by name, in chunks of the stream FILES, kept for a day. A name is
+ * tokens joined by '/', for example "files/<h>/<w>": a host may read what is under "files/<h>/".
+ */
 struct error *bus_object_put(struct bus *bus, const char *name, const void *data, size_t size,
                              int timeout_ms) _must_check_;
 struct error *bus_object_get(struct bus *bus, const char *name, size_t max, struct arena *arena,
                              ProtobufCBinaryData *ret_data, int timeout_ms) _must_check_;
 
-/* The in-memory bus: same semantics in one process, for tests. */
+/*
+ * The in-memory bus: same semantics in one process, for tests. As with a real connection, a
+ * handler that requests a subject served by its own bus waits for itself: give each service its
+ * own connection with bus_memory_attach().
+ */
 struct bus *bus_memory_new(void);
+struct bus *bus_memory_attach(struct bus *peer); /* another connection to the same messages */

@@ -1,0 +1,262 @@
+/* The NATS backend: connection and its life. */
+#include <openssl/crypto.h>
+
+#include "shared/base/alloc.h"
+#include "shared/base/log.h"
+#include "shared/bus/nats_internal.h"
+
+enum {
+    RECONNECT_WAIT_MS = 500,
+    CONNECT_TIMEOUT_MS = 5000,
+    PING_INTERVAL_MS = 10000,
+    PINGS_OUT_MAX = 2,
+    URLS_MAX = 16,
+};
+
+static struct nats_bus *nats_of(struct bus *bus)
+{
+    return (struct nats_bus *)bus;
+}
+
+/* What the library reports later than the call that caused it has nobody else to hear it. */
+static void on_async_error(natsConnection *connection, natsSubscription *sub, natsStatus status,
+                           void *data)
+{
+    struct nats_bus *bus = data;
+    const char *text = NULL;
+
+    (void)sub;
+    natsConnection_GetLastError(connection, &text);
+    if (!text || !text[0])
+        text = natsStatus_GetText(status);
+    if (bus->last_async_error && strcmp(bus->last_async_error, text) == 0)
+        return;
+    free(bus->last_async_error);
+    bus->last_async_error = xstrdup(text);
+    log_warning("bus reports an error", "error", text);
+}
+
+static void on_connected(natsConnection *connection, void *data)
+{
+    char url[256] = "";
+
+    (void)data;
+    natsConnection_GetConnectedUrl(connection, url, sizeof(url));
+    log_info("bus connected", "url", url);
+}
+
+static void on_disconnected(natsConnection *connection, void *data)
+{
+    struct nats_bus *bus = data;
+
+    (void)connection;
+    if (!bus->closing)
+        log_warning("bus connection lost");
+}
+
+static void on_closed(natsConnection *connection, void *data)
+{
+    struct nats_bus *bus = data;
+    const char *text = NULL;
+
+    if (bus->closing)
+        return;
+    natsConnection_GetLastError(connection, &text);
+    log_error("bus connection closed for good", "error", text ?: "");
+}
+
+static natsStatus give_jwt(char **jwt, char **error_text, void *data)
+{
+    const struct nats_bus *bus = data;
+
+    (void)error_text;
+    *jwt = xstrdup(bus->jwt);
+    return NATS_OK;
+}
+
+static natsStatus give_signature(char **error_text, unsigned char **signature, int *size,
+                                 const char *nonce, void *data)
+{
+    const struct nats_bus *bus = data;
+
+    (void)error_text;
+    return nats_Sign(bus->seed, nonce, signature, size);
+}
+
+/* The text between the line that names a part and the next line of dashes. */
+static char *creds_part(const char *content, const char *title)
+{
+    const char *start = strstr(content, title);
+
+    if (!start || !(start = strchr(start, '\n')))
+        return NULL;
+    start += strspn(start, "\r\n");
+    size_t length = strcspn(start, "\r\n");
+    return length ? xstrndup(start, length) : NULL;
+}
+
+static struct error *set_credentials(struct nats_bus *bus, const struct bus_options *options)
+{
+    natsStatus status;
+
+    if (!options->credentials || !options->credentials[0])
+        return NULL;
+    if (!options->credentials_are_content) {
+        status = natsOptions_SetUserCredentialsFromFiles(bus->options, options->credentials, NULL);
+        return status == NATS_OK ? NULL : nats_error(status, "credentials");
+    }
+    bus->jwt = creds_part(options->credentials, "BEGIN NATS USER JWT");
+    bus->seed = creds_part(options->credentials, "BEGIN USER NKEY SEED");
+    if (!bus->jwt || !bus->seed)
+        return error_new(ERROR_INVALID_ARGUMENT, "credentials have no user JWT or no seed");
+    status = natsOptions_SetUserCredentialsCallbacks(bus->options, give_jwt, bus, give_signature,
+                                                     bus);
+    return status == NATS_OK ? NULL : nats_error(status, "credentials");
+}
+
+static natsStatus set_servers(natsOptions *options, const char *urls)
+{
+    _cleanup_free_ char *copy = xstrdup(urls);
+    const char *list[URLS_MAX];
+    int n = 0;
+    char *rest = NULL;
+
+    for (char *url = strtok_r(copy, ", ", &rest); url && n < URLS_MAX;
+         url = strtok_r(NULL, ", ", &rest))
+        list[n++] = url;
+    return n ? natsOptions_SetServers(options, list, n) : NATS_INVALID_ARG;
+}
+
+static natsStatus set_behaviour(struct nats_bus *bus, bool retry_first)
+{
+    natsOptions *o = bus->options;
+    natsStatus s = natsOptions_SetAllowReconnect(o, true);
+
+    s = s ?: natsOptions_SetMaxReconnect(o, -1);
+    s = s ?: natsOptions_SetReconnectWait(o, RECONNECT_WAIT_MS);
+    s = s ?: natsOptions_SetTimeout(o, CONNECT_TIMEOUT_MS);
+    s = s ?: natsOptions_SetPingInterval(o, PING_INTERVAL_MS);
+    s = s ?: natsOptions_SetMaxPingsOut(o, PINGS_OUT_MAX);
+    s = s ?: natsOptions_SetFailRequestsOnDisconnect(o, true);
+    /* One library thread moves messages of all connections into our delivery queues. */
+    s = s ?: natsOptions_UseGlobalMessageDelivery(o, true);
+    s = s ?: natsOptions_SetErrorHandler(o, on_async_error, bus);
+    s = s ?: natsOptions_SetReconnectedCB(o, on_connected, bus);
+    s = s ?: natsOptions_SetDisconnectedCB(o, on_disconnected, bus);
+    s = s ?: natsOptions_SetClosedCB(o, on_closed, bus);
+    if (retry_first)
+        s = s ?: natsOptions_SetRetryOnFailedConnect(o, true, on_connected, bus);
+    return s;
+}
+
+static struct error *make_options(struct nats_bus *bus, const struct bus_options *options,
+                                  bool retry_first)
+{
+    natsStatus s = natsOptions_Create(&bus->options);
+
+    s = s ?: set_servers(bus->options, options->url);
+    s = s ?: set_behaviour(bus, retry_first);
+    if (options->name)
+        s = s ?: natsOptions_SetName(bus->options, options->name);
+    if (options->inbox_prefix)
+        s = s ?: natsOptions_SetCustomInboxPrefix(bus->options, options->inbox_prefix);
+    if (s != NATS_OK)
+        return nats_error(s, "options for '%s'", options->url);
+    return set_credentials(bus, options);
+}
+
+static void nats_bus_free(struct bus *base)
+{
+    struct nats_bus *bus = nats_of(base);
+
+    bus->closing = true;
+    jsCtx_Destroy(bus->js);
+    natsConnection_Destroy(bus->connection);
+    natsOptions_Destroy(bus->options);
+    delivery_free(bus->delivery);
+    if (bus->seed)
+        OPENSSL_cleanse(bus->seed, strlen(bus->seed));
+    free(bus->seed);
+    free(bus->jwt);
+    free(bus->last_async_error);
+    free(bus);
+}
+
+static void nats_unsubscribe(struct bus_subscription *base)
+{
+    struct nats_subscription *subscription = (struct nats_subscription *)base;
+
+    if (subscription->is_consumer)
+        nats_consume_end(subscription);
+    else
+        nats_core_end(subscription);
+}
+
+static bool nats_is_connected(struct bus *base)
+{
+    /* 2 is CONNECTED, whose name differs between versions of the library. */
+    return (int)natsConnection_Status(nats_of(base)->connection) == 2;
+}
+
+static struct error *nats_drain(struct bus *base, int timeout_ms)
+{
+    struct nats_bus *bus = nats_of(base);
+
+    if (!delivery_wait_idle(bus->delivery, timeout_ms))
+        return error_new(ERROR_DEADLINE_EXCEEDED, "drain took longer than %d ms", timeout_ms);
+    if (!nats_is_connected(base))
+        return NULL;
+    natsStatus status = natsConnection_FlushTimeout(bus->connection, timeout_ms);
+    return status == NATS_OK ? NULL : nats_error(status, "flush");
+}
+
+struct error *nats_check_connected(struct nats_bus *bus)
+{
+    if (nats_is_connected(&bus->base))
+        return NULL;
+    return error_new(ERROR_UNAVAILABLE, "the bus is not connected");
+}
+
+static const struct bus_ops nats_ops = {
+    .name = "nats",
+    .publish = nats_publish,
+    .publish_durable = nats_publish_durable,
+    .request = nats_request,
+    .subscribe = nats_subscribe,
+    .consume = nats_consume,
+    .ensure_streams = nats_ensure_streams,
+    .unsubscribe = nats_unsubscribe,
+    .is_connected = nats_is_connected,
+    .drain = nats_drain,
+    .free = nats_bus_free,
+    .object_put = nats_object_put,
+    .object_get = nats_object_get,
+    .stream_next = nats_stream_next,
+};
+
+struct error *bus_nats_connect(const struct bus_options *options, bool retry_first,
+                               struct bus **ret_bus)
+{
+    struct nats_bus *bus = xnew(struct nats_bus);
+    struct error *err = delivery_new(&bus->delivery);
+
+    bus->base.ops = &nats_ops;
+    if (!err)
+        err = make_options(bus, options, retry_first);
+    if (!err) {
+        natsStatus s = natsConnection_Connect(&bus->connection, bus->options);
+        if (s == NATS_OK)
+            on_connected(bus->connection, bus);
+        else if (s == NATS_NOT_YET_CONNECTED)
+            s = NATS_OK;
+        s = s ?: natsConnection_JetStream(&bus->js, bus->connection, NULL);
+        if (s != NATS_OK)
+            err = nats_error(s, "connect to '%s'", options->url);
+    }
+    if (err) {
+        nats_bus_free(&bus->base);
+        return err;
+    }
+    *ret_bus = &bus->base;
+    return NULL;
+}
