@@ -34,7 +34,7 @@ static struct error *setting(const char *variable, const char *file, char **ret_
 struct error *client_open(struct client **ret_client)
 {
     _cleanup_(client_freep) struct client *client = xnew(struct client);
-    struct error *err = setting("COFFER_URL", "url", &client->url);
+    struct error *err = setting("COFFER_API_URL", "url", &client->url);
 
     if (!err)
         err = setting("COFFER_API_KEY", "api-key", &client->key);

@@ -1,6 +1,6 @@
 /*
  * The gateway's HTTP API as the CLI uses it (libcurl). The address and the key come from
- * COFFER_URL and COFFER_API_KEY, or from files: ~/.config/coffer/{url,api-key}.
+ * COFFER_API_URL and COFFER_API_KEY, or from files: ~/.config/coffer/{url,api-key}.
  */
 #pragma once
 

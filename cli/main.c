@@ -53,7 +53,7 @@ static void print_help(FILE *out)
         fprintf(out, "  coffer %s%s%s %s\n      %s\n", c->group ?: "", c->group ? " " : "", c->name,
                 c->usage, c->help);
     }
-    fputs("\nThe gateway and the key come from COFFER_URL and COFFER_API_KEY, or from\n"
+    fputs("\nThe gateway and the key come from COFFER_API_URL and COFFER_API_KEY, or from\n"
           "~/.config/coffer/url and ~/.config/coffer/api-key.\n"
           "Exit: 0 done, 1 failed, 2 usage, 3 cannot tell (not reached, something missing).\n",
           out);
