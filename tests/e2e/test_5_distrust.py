@@ -1,0 +1,76 @@
+"""What a host, a guest or a thief of one may try, on the running cluster."""
+
+import subprocess
+import time
+
+from conftest import CANARY, DEV
+
+
+def counter(cluster, name):
+    """A refusal counter of the scheduler, from its metrics."""
+    out = cluster.run_in("scheduler", "curl", "-fsS", "http://127.0.0.1:9091/metrics").stdout
+    for line in out.splitlines():
+        if line.startswith(name):
+            return float(line.rsplit(" ", 1)[1])
+    return 0.0
+
+
+def test_forged_guest_claim_of_the_hosts_own_guest_is_refused_and_counted(cluster, hello):
+    """The host may publish on its guest's subject; it does not have the guest's key."""
+    before = counter(cluster, "coffer_scheduler_claims_refused_total")
+    subject = f"src.guest.{hello['hostId']}.{hello['workloadId']}.health"
+    done = cluster.tap_publish(hello["hostId"], subject, b"\x08\x01")
+    assert done.returncode == 0, done.stderr
+    deadline = time.monotonic() + 15
+    while counter(cluster, "coffer_scheduler_claims_refused_total") <= before:
+        assert time.monotonic() < deadline, "the forged claim was not counted"
+        time.sleep(0.3)
+    assert cluster.get(hello["workloadId"])["status"] == "running"
+
+
+def test_one_hosts_credentials_do_not_speak_for_another(cluster, hello):
+    other = {"host-1": "host-2", "host-2": "host-1"}[hello["hostId"]]
+    for subject in (f"hb.host.{other}", f"src.host.{other}.vm",
+                    f"src.guest.{other}.{hello['workloadId']}.health", "evt.workload.x.running",
+                    "svc.scheduler.workload.delete"):
+        done = cluster.tap_publish(hello["hostId"], subject, b"x")
+        assert done.returncode == 2 and "permissions violation" in done.stderr.lower(), (
+            subject, done.stderr)
+
+
+def test_canary_is_nowhere_outside_the_vm(cluster, hello):
+    """hello's environment value: not in Redis, not in a stream, no file, no log."""
+    password = (DEV / "secrets" / "redis" / "password").read_text().strip()
+    cluster.run_in("redis", "redis-cli", "--no-auth-warning", "-a", password, "bgrewriteaof")
+    places = {
+        "redis": ["/data"], "nats": ["/data"], "scheduler": ["/var/lib/coffer", "/tmp"],
+        "api-gateway": ["/var/lib/coffer", "/tmp"],
+        "host-1": ["/var/lib/coffer", "/var/log", "/run", "/tmp", "/etc/libvirt"],
+        "host-2": ["/var/lib/coffer", "/var/log", "/run", "/tmp", "/etc/libvirt"],
+    }
+    found = []
+    for service, folders in places.items():
+        # The VM's encrypted disk is read too: it must not hold the value in the clear either.
+        done = cluster.run_in(service, "grep", "-rlaF", "--devices=skip", CANARY, *folders,
+                              check=False)
+        found += [f"{service}:{line}" for line in done.stdout.splitlines()]
+        if CANARY in cluster.logs(service):
+            found.append(service + ": log")
+    assert found == []
+    keys = cluster.run_in("redis", "redis-cli", "--no-auth-warning", "-a", password, "--scan").stdout
+    assert keys.strip(), "the dump that was searched is empty"
+
+
+def test_the_search_for_the_canary_can_find_it(cluster):
+    """The search itself: a value that is really there is found."""
+    done = cluster.run_in("redis", "grep", "-rlaF", "--devices=skip", "coffer:workload", "/data",
+                          check=False)
+    assert done.stdout.strip()
+
+
+def test_guests_reach_neither_control_plane_nor_each_other(cluster, hello):
+    """The firewall of the host, as packets see it: forwarding to the control network is dropped."""
+    rules = cluster.run_in(hello["hostId"], "nft", "list", "table", "inet", "coffer").stdout
+    assert "10.0.0.0/8" in rules
+    probe = cluster.guest_probe(hello["hostId"])
+    assert probe["dns"] and not probe["hub"] and not probe["redis"] and not probe["other guest"]
