@@ -21,9 +21,9 @@ void binding_compute(const char *tag, const struct binding_bytes *fields, size_t
 struct binding_boot {
     const char *workload_id;
     uint64_t boot_number;
-    const uint8_t *box_public;  /* 32 */
-    const uint8_t *sign_public; /* 32 */
-    const uint8_t *nonce;       /* 32 */
+    const uint8_t *box_public;      /* 32 */
+    const uint8_t *sign_public;     /* 32 */
+    const uint8_t *nonce;           /* 32 */
     const uint8_t *manifest_sha256; /* 32 */
     const uint8_t *devices_hash;    /* 32, or NULL without devices: an empty field */
 };

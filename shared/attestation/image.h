@@ -35,7 +35,7 @@ struct image {
     const char *version;
     const char *root_hash; /* hex */
     const char *cmdline;
-    const char *firmware;  /* name in files */
+    const char *firmware;     /* name in files */
     struct image_file *files; /* at most 16 */
     size_t n_files;
     struct image_measurement *measurements; /* at most 4096 */

@@ -16,10 +16,10 @@ struct launch_input {
     size_t firmware_size;
     const uint8_t *kernel_sha256; /* NULL: no direct boot, then all three are NULL */
     const uint8_t *initrd_sha256;
-    const char *cmdline;          /* without the final NUL */
-    uint32_t vcpus;               /* 1..512 */
-    const char *cpu_model;        /* QEMU's name, "EPYC-v4" ... */
-    uint64_t guest_features;      /* 0x1 */
+    const char *cmdline;     /* without the final NUL */
+    uint32_t vcpus;          /* 1..512 */
+    const char *cpu_model;   /* QEMU's name, "EPYC-v4" ... */
+    uint64_t guest_features; /* 0x1 */
 };
 
 /* INVALID_ARGUMENT: unknown CPU model, firmware without SNP metadata, or one that does not measure

@@ -15,7 +15,7 @@ struct processor;
 struct processor_guest {
     uint8_t measurement[48];
     uint8_t host_data[32];
-    uint64_t policy;       /* SNP policy bits; 0x30000 */
+    uint64_t policy; /* SNP policy bits; 0x30000 */
     uint32_t vmpl;
     uint8_t report_id[32]; /* random per launch */
 };

@@ -6,8 +6,6 @@
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 
-DEFINE_CLEANUP(json_t *, json_decref)
-
 static json_t *vectors;
 
 static const char *text_of(json_t *object, const char *name)

@@ -20,11 +20,11 @@ enum verdict {
 };
 
 struct verify_step {
-    const char *id;       /* stable: "chain", "signature", "measurement" ... */
+    const char *id; /* stable: "chain", "signature", "measurement" ... */
     enum verdict verdict;
     const char *expected; /* for people; "" when it does not apply */
     const char *actual;
-    const char *why;      /* what it protects from, one sentence */
+    const char *why; /* what it protects from, one sentence */
 };
 
 #define VERIFY_STEPS_MAX 48
@@ -33,7 +33,7 @@ struct verify_result {
     struct arena *arena; /* owns all texts */
     struct verify_step steps[VERIFY_STEPS_MAX];
     size_t n_steps;
-    bool development;    /* the chain ends in a root that was given, not in AMD's */
+    bool development; /* the chain ends in a root that was given, not in AMD's */
 };
 void verify_result_init(struct verify_result *result);
 void verify_result_done(struct verify_result *result);
@@ -57,23 +57,27 @@ DEFINE_CLEANUP(struct trust_roots *, trust_roots_free)
  * a step with VERDICT_UNKNOWN, unless the matching any_ field says in words that any is fine. */
 struct verify_policy {
     const struct trust_roots *roots;
-    const uint8_t *report_data;        /* 64 */
-    const uint8_t *host_data;          /* 32: SHA-256 of the manifest */
+    const uint8_t *report_data; /* 64 */
+    const uint8_t *host_data;   /* 32: SHA-256 of the manifest */
     bool any_host_data;
     const uint8_t (*measurements)[48]; /* allow-list; all-zero entries are refused */
     size_t n_measurements;
     bool any_measurement;
-    const uint8_t *chip_id;            /* 64 */
+    const uint8_t *chip_id; /* 64 */
     bool any_chip_id;
-    uint32_t vmpl;                     /* exact */
-    int64_t at_ms;                     /* time of verification */
+    uint32_t vmpl; /* exact */
+    int64_t at_ms; /* time of verification */
+    /* Refused unless said so: */
+    bool accept_version_2;            /* no CPUID in the report: product only from the chain */
+    bool accept_vlek;                 /* signed by a cloud's key, which names no chip */
+    bool accept_provisional_firmware; /* committed is not current: can be rolled back */
 };
 
-/* Appends the steps format, version, chain, validity, extensions, signature, report_data,
+/* Appends the steps format, version, chain, validity, extensions, signature, tcb, report_data,
  * measurement, host_data, debug, migration, vmpl, chip. certificates: the GHCB table (may be
  * empty: then "chain" cannot be told). Fails (returns an error) only for misuse. */
-struct error *verify_snp(const struct verify_policy *policy, const void *report,
-                         size_t report_size, const void *certificates, size_t certificates_size,
+struct error *verify_snp(const struct verify_policy *policy, const void *report, size_t report_size,
+                         const void *certificates, size_t certificates_size,
                          struct verify_result *result) _must_check_;
 
 /* Decoded fields for showing; INVALID_ARGUMENT when it is not a report. */
