@@ -180,7 +180,7 @@ struct error *bus_consume(struct bus *bus, const char *stream, const char *durab
 /* Makes or updates the streams of DESIGN section 4. Only the scheduler may. */
 struct error *bus_ensure_streams(struct bus *bus) _must_check_;
 
-/* NULL is fine; waits for its handlers. A consumer is not ended from its own callback. */
+/* NULL is fine. What has arrived is handled still, then it returns. A consumer is not ended from its own callback. */
 void bus_unsubscribe(struct bus_subscription *subscription);
 DEFINE_CLEANUP(struct bus_subscription *, bus_unsubscribe)
 

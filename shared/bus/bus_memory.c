@@ -211,7 +211,7 @@ static void core_end(struct memory_hub *hub, struct memory_subscription *subscri
         at = &(*at)->next;
     *at = subscription->next;
     pthread_mutex_unlock(&hub->lock);
-    delivery_forget(memory_of(subscription->base.bus)->delivery, subscription);
+    delivery_finish(memory_of(subscription->base.bus)->delivery, subscription);
 }
 
 static void memory_unsubscribe(struct bus_subscription *base)

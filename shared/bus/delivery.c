@@ -164,6 +164,27 @@ void delivery_forget(struct delivery *delivery, const void *owner)
     free_jobs(unlinked);
 }
 
+static bool has_job_of(const struct delivery *delivery, const void *owner)
+{
+    for (const struct delivery_job *job = delivery->first; job; job = job->next) {
+        if (job->owner == owner)
+            return true;
+    }
+    return delivery->in_hand && delivery->in_hand_owner == owner;
+}
+
+void delivery_finish(struct delivery *delivery, const void *owner)
+{
+    if (pthread_equal(pthread_self(), delivery->thread)) {
+        delivery_forget(delivery, owner);
+        return;
+    }
+    pthread_mutex_lock(&delivery->lock);
+    while (has_job_of(delivery, owner))
+        pthread_cond_wait(&delivery->changed, &delivery->lock);
+    pthread_mutex_unlock(&delivery->lock);
+}
+
 bool delivery_wait_idle(struct delivery *delivery, int timeout_ms)
 {
     bool self = pthread_equal(pthread_self(), delivery->thread);

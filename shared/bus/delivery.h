@@ -35,6 +35,9 @@ bool delivery_post(struct delivery *delivery, struct delivery_job *job);
 /* Frees the owner's waiting jobs and waits for the one in hand, unless called by that one. */
 void delivery_forget(struct delivery *delivery, const void *owner);
 
+/* Waits until the owner's jobs have run; called on the delivery thread, it forgets them. */
+void delivery_finish(struct delivery *delivery, const void *owner);
+
 /* False: not idle within the time. On the delivery thread itself the job in hand is not counted. */
 bool delivery_wait_idle(struct delivery *delivery, int timeout_ms);
 

@@ -282,7 +282,11 @@ void nats_core_end(struct nats_subscription *base)
     struct timespec deadline;
     int rc = 0;
 
-    (void)natsSubscription_Unsubscribe(subscription->sub);
+    /* Drained, not dropped: what the server has sent before it hears of this is answered still. */
+    bool drained = bus_is_connected(base->base.bus) &&
+                   natsSubscription_Drain(subscription->sub) == NATS_OK;
+    if (!drained)
+        (void)natsSubscription_Unsubscribe(subscription->sub);
     clock_gettime(CLOCK_REALTIME, &deadline);
     deadline.tv_sec += COMPLETE_WAIT_MS / 1000;
     pthread_mutex_lock(&subscription->lock);
@@ -290,7 +294,10 @@ void nats_core_end(struct nats_subscription *base)
         rc = pthread_cond_timedwait(&subscription->completed, &subscription->lock, &deadline);
     bool complete = subscription->complete;
     pthread_mutex_unlock(&subscription->lock);
-    delivery_forget(bus->delivery, subscription);
+    if (complete)
+        delivery_finish(bus->delivery, subscription);
+    else
+        delivery_forget(bus->delivery, subscription);
     /* Should the library still hold it, a small leak is better than its calling into freed
      * memory. */
     if (complete)
