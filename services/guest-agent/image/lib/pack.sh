@@ -31,7 +31,7 @@ pack_cmdline() {
     local out=$1 hash=$2 blocks
     blocks=$(($(stat -c %s "$out/root.img") / 4096))
     printf '%s ' console=ttyS0 quiet loglevel=4 panic=-1 random.trust_cpu=on \
-        random.trust_bootloader=off apparmor=0 audit=0 nowatchdog cryptomgr.notests \
+        random.trust_bootloader=off lsm=landlock,lockdown,yama audit=0 nowatchdog cryptomgr.notests \
         systemd.show_status=0 systemd.log_target=null systemd.unit=multi-user.target
     printf 'coffer.roothash=%s coffer.rootblocks=%s\n' "$hash" "$blocks"
 }
