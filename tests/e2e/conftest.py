@@ -28,6 +28,29 @@ HELLO = f"""services:
       GREETING: ${{GREETING}}
 """
 
+# A neighbour in the same project that tries to reach what a tenant must not.
+PROBES = {
+    "registry": (f"{NET}.1.10", 5000),
+    "hub": (f"{NET}.0.4", 4222),
+    "redis": (f"{NET}.0.5", 6379),
+    "scheduler metrics": (f"{NET}.0.6", 9091),
+    "other host's leaf": (f"{NET}.0.12", 4222),
+    "other host's agent network": (f"{NET}.12.1", 4222),
+    "own host's monitoring": (f"{NET}.11.1", 8222),
+}
+PROBE = "; ".join(
+    f"echo | nc -w 3 {address} {port} >/dev/null 2>&1 && echo 'probe {name}: open' "
+    f"|| echo 'probe {name}: closed'" for name, (address, port) in PROBES.items())
+HELLO_WITH_PROBE = HELLO + f"""  probe:
+    image: {REGISTRY}/hello:1
+    entrypoint: ["/bin/busybox", "sh", "-c"]
+    command:
+      - |
+        /bin/busybox mkdir -p /bin && /bin/busybox --install -s /bin
+        {PROBE}
+        exec /bin/busybox sleep 100000
+"""
+
 
 class ApiError(Exception):
     def __init__(self, status, body):
@@ -250,7 +273,7 @@ CANARY = "canary-" + uuid.uuid4().hex
 @pytest.fixture(scope="session")
 def hello(cluster):
     """One running workload that tests only look at; its secret value is CANARY."""
-    made = cluster.create(name="hello", envVars={"GREETING": CANARY})
+    made = cluster.create(HELLO_WITH_PROBE, name="hello", envVars={"GREETING": CANARY})
     try:
         yield cluster.wait_status(made["workloadId"], ["running"])
     finally:
