@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,7 +32,8 @@ struct findings {
 
 struct compose_service {
     const char *name;
-    const char *image;
+    const char *image;          /* "" when it has none (which is a finding) */
+    const char *container_name; /* "" when it has none */
 };
 
 struct compose_options {
@@ -41,6 +43,12 @@ struct compose_options {
     size_t n_files;
     const char *const *env; /* names of the environment values that will be given */
     size_t n_env;
+
+    /* Only for the model: where ${FILES} lies in the guest (absolute, without a final slash;
+     * NULL: no bind mount is right), and whether our own services coffer-proxy and coffer-attester
+     * with their volumes and networks (coffer-*) are merged in. False: those names are refused. */
+    const char *files_dir;
+    bool with_ours;
 };
 
 /* What the text says, for the manifest; filled as far as it can be read. */
@@ -57,10 +65,13 @@ void compose_lint(const char *text, size_t size, const struct compose_options *o
                   struct arena *arena, struct findings *ret_findings,
                   struct compose_summary *ret_summary);
 
-/* Lints `docker compose config --format json` output (the user's file merged with ours). */
+/* Lints `docker compose config --format json` output. Text that is not such a model is an error. */
 struct error *compose_lint_model(const char *json, size_t size,
                                  const struct compose_options *options, struct arena *arena,
                                  struct findings *ret_findings) _must_check_;
+
+/* Adds a finding; texts are copied into the arena. Full: the last one says so. Never a secret. */
+void findings_add(struct findings *findings, struct arena *arena, const struct finding *finding);
 
 /* One line per finding, for logs and events; caller frees. */
 char *findings_to_text(const struct findings *findings);

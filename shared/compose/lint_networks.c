@@ -1,0 +1,147 @@
+/* Networks and names on them: nothing may pass for the proxy or the attester. */
+#include <string.h>
+
+#include "shared/compose/lint_private.h"
+
+static bool is_declared(const struct lint *lint, const char *section, const char *name)
+{
+    const struct node *node = node_get(lint->root, section);
+
+    if (!node || node->kind != NODE_MAPPING)
+        return false;
+    for (size_t i = 0; i < node->n; i++)
+        if (strcmp(node->pairs[i].key, name) == 0)
+            return true;
+    return false;
+}
+
+static void check_network_name(struct lint *lint, const struct place *place, const char *name)
+{
+    lint_check_name(lint, place, name);
+    if (strcmp(name, "default") != 0 && !is_declared(lint, "networks", name))
+        lint_find(
+            lint, place, "unknown-network",
+            arena_printf(lint->arena, "network '%s' is not declared", lint_show(lint->arena, name)),
+            "compose refuses it", "declare it under the top-level networks");
+}
+
+static void check_aliases(struct lint *lint, const struct place *place)
+{
+    if (node_is_null(place->value) || !lint_expect(lint, place, NODE_SEQUENCE))
+        return;
+    for (size_t i = 0; i < place->value->n; i++) {
+        struct place item = lint_item(lint, place, i);
+        lint_check_name(lint, &item, node_text(item.value));
+    }
+}
+
+static void check_membership(struct lint *lint, const struct place *place)
+{
+    static const char *const keys[] = {"aliases",  "ipv4_address", "ipv6_address",
+                                       "priority", "mac_address",  NULL};
+    const struct node *aliases = node_get(place->value, "aliases");
+
+    if (node_is_null(place->value) || !lint_expect(lint, place, NODE_MAPPING))
+        return;
+    lint_keys(lint, place, keys);
+    if (aliases) {
+        struct place child = lint_child(lint, place, "aliases", aliases, aliases->line);
+        check_aliases(lint, &child);
+    }
+}
+
+void lint_service_networks(struct lint *lint, const struct place *place)
+{
+    const struct node *node = place->value;
+
+    if (node->kind == NODE_SCALAR)
+        lint_expect(lint, place, NODE_SEQUENCE);
+    for (size_t i = 0; node->kind == NODE_SEQUENCE && i < node->n; i++) {
+        struct place item = lint_item(lint, place, i);
+        check_network_name(lint, &item, node_text(item.value));
+    }
+    for (size_t i = 0; node->kind == NODE_MAPPING && i < node->n; i++) {
+        const struct node_pair *pair = &node->pairs[i];
+        struct place child = lint_child(lint, place, pair->key, pair->value, pair->line);
+        check_network_name(lint, &child, pair->key);
+        check_membership(lint, &child);
+    }
+}
+
+static void check_service_name(struct lint *lint, const struct place *place, const char *name)
+{
+    if (!is_declared(lint, "services", name))
+        lint_find(lint, place, "unknown-service",
+                  arena_printf(lint->arena, "no service '%s'", lint_show(lint->arena, name)),
+                  "compose refuses it", "correct the name, or add the service");
+}
+
+/* "SERVICE[:ALIAS]" */
+void lint_links(struct lint *lint, const struct place *place)
+{
+    if (!lint_expect(lint, place, NODE_SEQUENCE))
+        return;
+    for (size_t i = 0; i < place->value->n; i++) {
+        struct place item = lint_item(lint, place, i);
+        char *name = arena_strdup(lint->arena, node_text(item.value));
+        char *alias = strchr(name, ':');
+        if (alias)
+            *alias++ = '\0';
+        check_service_name(lint, &item, name);
+        lint_check_name(lint, &item, alias ? alias : name);
+    }
+}
+
+void lint_depends_on(struct lint *lint, const struct place *place)
+{
+    static const char *const keys[] = {"condition", "restart", "required", NULL};
+    const struct node *node = place->value;
+
+    if (node->kind == NODE_SCALAR)
+        lint_expect(lint, place, NODE_SEQUENCE);
+    for (size_t i = 0; node->kind == NODE_SEQUENCE && i < node->n; i++) {
+        struct place item = lint_item(lint, place, i);
+        check_service_name(lint, &item, node_text(item.value));
+    }
+    for (size_t i = 0; node->kind == NODE_MAPPING && i < node->n; i++) {
+        const struct node_pair *pair = &node->pairs[i];
+        struct place child = lint_child(lint, place, pair->key, pair->value, pair->line);
+        check_service_name(lint, &child, pair->key);
+        lint_keys(lint, &child, keys);
+    }
+}
+
+static void check_declared(struct lint *lint, const struct place *place, const char *name)
+{
+    static const char *const keys[] = {"internal", "attachable", "labels", "enable_ipv6",
+                                       "driver",   "name",       "ipam",   NULL};
+    const char *driver = node_text(node_get(place->value, "driver"));
+    const char *own_name = node_text(node_get(place->value, "name"));
+
+    lint_check_name(lint, place, name);
+    if (node_is_null(place->value) || !lint_expect(lint, place, NODE_MAPPING))
+        return;
+    lint_keys(lint, place, keys);
+    if (*driver && strcmp(driver, "bridge") != 0)
+        lint_find(lint, place, "network-driver", "a network driver other than bridge",
+                  "other drivers reach past the machine's own networks", "remove driver");
+    if (!node_is_unset(node_get(place->value, "ipam")))
+        lint_find(lint, place, "network-ipam", "addresses of its own",
+                  "they could cover the platform's", "remove ipam");
+    if (*own_name && !lint_is_project_name(lint, name, own_name))
+        lint_find(lint, place, "network-name", "a network with a name of its own",
+                  "it could be the network of another project", "remove name");
+}
+
+void lint_networks(struct lint *lint, const struct place *place)
+{
+    if (node_is_null(place->value) || !lint_expect(lint, place, NODE_MAPPING))
+        return;
+    lint_no_interpolation(lint, place);
+    for (size_t i = 0; i < place->value->n; i++) {
+        const struct node_pair *pair = &place->value->pairs[i];
+        struct place child = lint_child(lint, place, pair->key, pair->value, pair->line);
+        if (!lint->options->with_ours || strncmp(pair->key, "coffer-", 7) != 0)
+            check_declared(lint, &child, pair->key);
+    }
+}

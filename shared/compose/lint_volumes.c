@@ -1,0 +1,241 @@
+/* Volumes and files: a container sees its volumes and the uploaded files, nothing of the machine.
+ */
+#include <string.h>
+
+#include "shared/compose/lint_private.h"
+
+static bool mode_is_allowed(const char *mode)
+{
+    static const char *const allowed[] = {"ro", "rw", "z", "Z", "nocopy"};
+
+    while (*mode) {
+        size_t size = strcspn(mode, ",");
+        bool found = false;
+        for (size_t i = 0; i < ELEMENTSOF(allowed); i++)
+            found = found || (strlen(allowed[i]) == size && memcmp(mode, allowed[i], size) == 0);
+        if (!found)
+            return false;
+        mode += size + (mode[size] == ',');
+    }
+    return true;
+}
+
+static void find_mount(struct lint *lint, const struct place *place, const char *source)
+{
+    lint_find(
+        lint, place, "bind-mount",
+        arena_printf(lint->arena, "mounts '%s' of the machine", lint_show(lint->arena, source)),
+        "the machine's own files decide what is proven, so containers may not reach them",
+        "use a volume declared under volumes, or an uploaded file: ${FILES}/name");
+}
+
+/* Behind "${FILES}": nothing for the folder itself, or an uploaded file or a folder of some. */
+static bool is_uploaded(const struct compose_options *options, const char *path)
+{
+    size_t size = strlen(path);
+
+    if (size == 0 || strcmp(path, "/") == 0)
+        return true;
+    if (*path++ != '/')
+        return false;
+    size--;
+    for (size_t i = 0; i < options->n_files; i++) {
+        const char *file = options->files[i];
+        if (strncmp(file, path, size) == 0 && (file[size] == '\0' || file[size] == '/'))
+            return true;
+    }
+    return false;
+}
+
+/* What follows the folder of uploaded files; NULL when the path does not begin with it. */
+static const char *behind_files(const struct lint *lint, const char *path)
+{
+    const char *const prefixes[] = {lint->model ? lint->options->files_dir : "${FILES}",
+                                    lint->model ? NULL : "$FILES"};
+
+    for (size_t i = 0; i < ELEMENTSOF(prefixes); i++) {
+        size_t size = prefixes[i] ? strlen(prefixes[i]) : 0;
+        if (size && strncmp(path, prefixes[i], size) == 0 &&
+            (path[size] == '\0' || path[size] == '/'))
+            return path + size;
+    }
+    return NULL;
+}
+
+static void check_files_path(struct lint *lint, const struct place *place, const char *path)
+{
+    const char *rest = behind_files(lint, path);
+
+    if (!rest)
+        find_mount(lint, place, path);
+    else if (!is_uploaded(lint->options, rest))
+        lint_find(lint, place, "unknown-file",
+                  arena_printf(lint->arena, "no uploaded file '%s'", lint_show(lint->arena, rest)),
+                  "only files that the manifest names can be mounted",
+                  "add the file to the workload's files, or correct the path");
+}
+
+static void check_volume_name(struct lint *lint, const struct place *place, const char *name)
+{
+    const struct node *volumes = node_get(lint->root, "volumes");
+
+    for (size_t i = 0; volumes && volumes->kind == NODE_MAPPING && i < volumes->n; i++)
+        if (strcmp(volumes->pairs[i].key, name) == 0) {
+            lint_check_name(lint, place, name);
+            return;
+        }
+    lint_find(
+        lint, place, "unknown-volume",
+        arena_printf(lint->arena, "volume '%s' is not declared", lint_show(lint->arena, name)),
+        "compose refuses it", "declare it under the top-level volumes");
+}
+
+static bool looks_like_path(const char *source)
+{
+    return strchr("./~$\\", source[0]) || strchr(source, '/');
+}
+
+static void check_source(struct lint *lint, const struct place *place, const char *source)
+{
+    if (looks_like_path(source))
+        check_files_path(lint, place, source);
+    else
+        check_volume_name(lint, place, source);
+}
+
+static void find_syntax(struct lint *lint, const struct place *place)
+{
+    lint_find(lint, place, "volume-syntax",
+              arena_printf(lint->arena, "'%s' is not a mount",
+                           lint_show(lint->arena, node_text(place->value))),
+              "only what is understood can be checked",
+              "write \"NAME:/path\", \"${FILES}/name:/path:ro\", or \"/path\"");
+}
+
+/* "[SOURCE:]TARGET[:MODE]" */
+static void check_short(struct lint *lint, const struct place *place)
+{
+    char *source = arena_strdup(lint->arena, node_text(place->value));
+    char *target = strchr(source, ':');
+
+    if (!target) {
+        if (*source != '/')
+            find_syntax(lint, place);
+        return;
+    }
+    *target++ = '\0';
+    char *mode = strchr(target, ':');
+    if (mode)
+        *mode++ = '\0';
+    if (!*source || *target != '/' || strchr(target, '$') || (mode && !mode_is_allowed(mode)))
+        find_syntax(lint, place);
+    else
+        check_source(lint, place, source);
+}
+
+static void check_long_options(struct lint *lint, const struct place *place)
+{
+    static const char *const bind_keys[] = {"create_host_path", NULL};
+    static const char *const volume_keys[] = {"nocopy", "subpath", NULL};
+    static const char *const tmpfs_keys[] = {"size", "mode", NULL};
+    static const char *const names[] = {"bind", "volume", "tmpfs"};
+    const char *const *const keys[] = {bind_keys, volume_keys, tmpfs_keys};
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        const struct node *value = node_get(place->value, names[i]);
+        if (node_is_null(value))
+            continue;
+        struct place child = lint_child(lint, place, names[i], value, value->line);
+        lint_keys(lint, &child, keys[i]);
+        lint_no_interpolation(lint, &child);
+    }
+}
+
+static void check_long(struct lint *lint, const struct place *place)
+{
+    static const char *const keys[] = {"type",   "source", "target",      "read_only", "bind",
+                                       "volume", "tmpfs",  "consistency", NULL};
+    const char *type = node_text(node_get(place->value, "type"));
+    const char *source = node_text(node_get(place->value, "source"));
+    const char *target = node_text(node_get(place->value, "target"));
+
+    lint_keys(lint, place, keys);
+    check_long_options(lint, place);
+    if (*target != '/' || strchr(target, '$'))
+        find_syntax(lint, place);
+    else if (strcmp(type, "bind") == 0)
+        check_files_path(lint, place, source);
+    else if (strcmp(type, "volume") == 0 && *source && looks_like_path(source))
+        find_mount(lint, place, source);
+    else if (strcmp(type, "volume") == 0 && *source)
+        check_volume_name(lint, place, source);
+    else if (strcmp(type, "volume") != 0 && strcmp(type, "tmpfs") != 0)
+        find_syntax(lint, place);
+}
+
+void lint_service_volumes(struct lint *lint, const struct place *place)
+{
+    if (!lint_expect(lint, place, NODE_SEQUENCE))
+        return;
+    for (size_t i = 0; i < place->value->n; i++) {
+        struct place item = lint_item(lint, place, i);
+        if (item.value->kind == NODE_MAPPING)
+            check_long(lint, &item);
+        else if (lint_expect(lint, &item, NODE_SCALAR))
+            check_short(lint, &item);
+    }
+}
+
+static void check_env_file(struct lint *lint, const struct place *place)
+{
+    static const char *const keys[] = {"path", "required", NULL};
+    struct place item = *place;
+
+    if (item.value->kind == NODE_MAPPING) {
+        lint_keys(lint, &item, keys);
+        item.value = node_get(item.value, "path") ?: place->value;
+    }
+    if (lint_expect(lint, &item, NODE_SCALAR))
+        check_files_path(lint, &item, node_text(item.value));
+}
+
+void lint_env_file(struct lint *lint, const struct place *place)
+{
+    if (place->value->kind != NODE_SEQUENCE)
+        check_env_file(lint, place);
+    for (size_t i = 0; place->value->kind == NODE_SEQUENCE && i < place->value->n; i++) {
+        struct place item = lint_item(lint, place, i);
+        check_env_file(lint, &item);
+    }
+}
+
+static void check_declared(struct lint *lint, const struct place *place, const char *name)
+{
+    static const char *const keys[] = {"driver", "labels", "name", NULL};
+    const char *driver = node_text(node_get(place->value, "driver"));
+    const char *own_name = node_text(node_get(place->value, "name"));
+
+    lint_check_name(lint, place, name);
+    if (node_is_null(place->value) || !lint_expect(lint, place, NODE_MAPPING))
+        return;
+    lint_keys(lint, place, keys);
+    if (*driver && strcmp(driver, "local") != 0)
+        lint_find(lint, place, "volume-driver", "a volume driver",
+                  "data must stay on the machine's encrypted disk", "remove driver");
+    if (*own_name && !lint_is_project_name(lint, name, own_name))
+        lint_find(lint, place, "volume-name", "a volume with a name of its own",
+                  "it could be the volume of another project", "remove name");
+}
+
+void lint_volumes(struct lint *lint, const struct place *place)
+{
+    if (node_is_null(place->value) || !lint_expect(lint, place, NODE_MAPPING))
+        return;
+    lint_no_interpolation(lint, place);
+    for (size_t i = 0; i < place->value->n; i++) {
+        const struct node_pair *pair = &place->value->pairs[i];
+        struct place child = lint_child(lint, place, pair->key, pair->value, pair->line);
+        if (!lint->options->with_ours || strncmp(pair->key, "coffer-", 7) != 0)
+            check_declared(lint, &child, pair->key);
+    }
+}
