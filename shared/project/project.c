@@ -114,6 +114,19 @@ static void lint(const struct project *project, struct arena *arena, struct find
                  ret_summary);
 }
 
+/* The public one may be named by its container_name; the manifest names the service. */
+static const char *public_service(const struct project *project,
+                                  const struct compose_summary *summary)
+{
+    for (size_t i = 0; i < summary->n_services; i++)
+        if (strcmp(summary->services[i].name, project->public_service) == 0)
+            return project->public_service;
+    for (size_t i = 0; i < summary->n_services; i++)
+        if (strcmp(summary->services[i].container_name, project->public_service) == 0)
+            return summary->services[i].name;
+    return project->public_service;
+}
+
 struct error *project_manifest(const struct project *project, const struct fleet_facts *facts,
                                struct arena *arena, struct findings *ret_findings,
                                struct buffer *ret_json)
@@ -121,7 +134,6 @@ struct error *project_manifest(const struct project *project, const struct fleet
     struct compose_summary *summary = arena_alloc(arena, sizeof(*summary));
     struct manifest manifest = {
         .image_version = project->image_version,
-        .public_service = project->public_service,
         .public_port = project->public_port,
         .acme_directory = facts->acme_directory,
         .acme_ca = facts->acme_ca,
@@ -134,6 +146,7 @@ struct error *project_manifest(const struct project *project, const struct fleet
     if (ret_findings->n)
         return error_new(ERROR_INVALID_ARGUMENT, "the compose file has %zu finding%s",
                          ret_findings->n, ret_findings->n == 1 ? "" : "s");
+    manifest.public_service = public_service(project, summary);
     memcpy(manifest.authority_sign, facts->authority_sign, sizeof(manifest.authority_sign));
     sha256(project->compose, project->compose_size, manifest.compose_sha256);
     add_services(summary, arena, &manifest);
