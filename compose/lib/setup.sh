@@ -33,17 +33,16 @@ missing_packages() { # groups...
 }
 
 install_packages() { # packages...
-    export DEBIAN_FRONTEND=noninteractive
+    # without systemd, runlevel 1 keeps packages from starting their services
+    export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
     apt-get -q update
-    # no service of a package starts by itself: the cluster runs its own
     apt-get -q install -y --no-install-recommends "$@"
 }
 
 setup_packages() { # groups...
     local missing
     command -v apt-get > /dev/null || die "needs Debian 12 or later, or Ubuntu (no apt-get here)"
-    [[ -d /var/lib/apt/lists && -n $(ls -A /var/lib/apt/lists 2> /dev/null) ]] || ((EUID)) ||
-        stage "package lists" apt-get -q update
+    compgen -G '/var/lib/apt/lists/*_Packages*' > /dev/null || ((EUID)) || stage "package lists" apt-get -q update
     mapfile -t missing < <(missing_packages "$@")
     ((${#missing[@]})) || return 0
     ((EUID == 0)) || die "missing: ${missing[*]}

@@ -61,8 +61,10 @@ test_e2e() {
     local rc=0 log=$LOG_DIR/e2e.log
     cluster_prepare
     cluster_up
+    stage "VMs are isolated" "$ROOT/tests/dev/isolation"
     "$ROOT/tests/e2e/run" 2>&1 | tee "$log" || rc=$?
-    { say "  e2e:"; tail -n 3 "$log" | sed 's/^/  /'; } >> "$TEST_SUMMARY"
+    { say "  e2e:"; grep -E '(passed|failed|error).* in [0-9.]+s' "$log" || say "no summary: the runner ended early"; } |
+        sed 's/^/  /' >> "$TEST_SUMMARY"
     [[ -z ${CI:-} ]] || cluster_reset_for_ci
     return "$rc"
 }

@@ -26,13 +26,13 @@ format_ms() { # milliseconds -> "12.3 s" or "2 m 05 s"
     fi
 }
 
-# The lines of a log that say what went wrong, else its end.
+# The lines of a log that say what went wrong: the first complaints, then how it ended.
 relevant_lines() { # log
-    local pattern='(^|[^a-z])(error|fatal|failed|cannot|denied|unable|no such|not found|undefined|\*\*\*|E:)'
-    grep -iE "$pattern" "$1" | grep -viE 'werror|0 errors|-error' | tail -n 12 > "$1.relevant" || true
-    [[ -s $1.relevant ]] || tail -n 20 "$1" > "$1.relevant"
-    sed 's/^/    /' "$1.relevant"
-    rm -f "$1.relevant"
+    local pattern='(^|[^a-z])(error|fatal|failed|cannot|denied|unable|no such|not found|undefined|E:)'
+    {
+        grep -iE "$pattern" "$1" | grep -viE 'werror|0 errors|-error' | head -n 8 || true
+        tail -n 6 "$1"
+    } | awk '!seen[$0]++' | sed 's/^/    /'
 }
 
 spin_while() { # pid, start, title
