@@ -107,11 +107,11 @@ static struct finding find_root(struct appraisal *a, X509 *carried_ark,
         return FINDING(VERDICT_UNKNOWN, "the evidence carries no intermediate certificate (ASK)");
     if (carried_ark) {
         *ret_root = trust_roots_match(roots, carried_ark);
+        a->ark = take_ref(*ret_root && (*ret_root)->ark ? (*ret_root)->ark : carried_ark);
         if (!*ret_root)
             return FINDING(VERDICT_FAIL,
                            arena_printf(a->result->arena, "root '%s', which is not trusted",
                                         name_text(a, X509_get_subject_name(carried_ark))));
-        a->ark = take_ref((*ret_root)->ark ? (*ret_root)->ark : carried_ark);
         return FINDING_OK;
     }
     *ret_root = trust_roots_issuer_of(roots, a->ask);

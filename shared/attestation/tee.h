@@ -20,8 +20,8 @@ struct tee_evidence {
     const char *tee;      /* "sev-snp"; static */
     const char *provider; /* "configfs-tsm", "sev-guest", "software"; static */
     uint8_t report[TEE_REPORT_SIZE];
-    struct buffer
-        certificates; /* certificate table (GHCB), may be empty; host-supplied, untrusted */
+    /* Certificate table (GHCB), may be empty; host-supplied, untrusted. */
+    struct buffer certificates;
 };
 void tee_evidence_done(struct tee_evidence *evidence);
 
