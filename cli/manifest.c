@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/project_input.h"
+#include "cli/resolve.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 #include "shared/seal/seal.h"
@@ -10,10 +11,14 @@
 static struct error *of_workload(struct client *client, const char *workload,
                                  struct buffer *ret_json)
 {
-    _cleanup_free_ char *path = xasprintf("/api/v1/workloads/%s/manifest", workload);
+    _cleanup_free_ char *id = NULL;
     _cleanup_free_ char *text = NULL;
-    struct error *err = client_get_text(client, path, MANIFEST_MAX, &text);
+    struct error *err = workload_resolve(client, workload, &id);
 
+    if (err)
+        return err;
+    _cleanup_free_ char *path = xasprintf("/api/v1/workloads/%s/manifest", id);
+    err = client_get_text(client, path, MANIFEST_MAX, &text);
     if (err)
         return err;
     buffer_add_text(ret_json, text);

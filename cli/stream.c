@@ -4,14 +4,30 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "cli/resolve.h"
 #include "shared/base/alloc.h"
 
 struct stream_options {
     bool follow;
     bool json;
     const char *container;
-    const char *workload; /* NULL: all (events only) */
+    const char *given; /* id or name; NULL: all (events only) */
+    char *workload;    /* id */
 };
+
+static void stream_done(struct stream_options *options)
+{
+    free(options->workload);
+}
+
+static struct error *open_stream(struct stream_options *options, struct client **ret_client)
+{
+    struct error *err = client_open(ret_client);
+
+    if (!err && options->given)
+        err = workload_resolve(*ret_client, options->given, &options->workload);
+    return err;
+}
 
 static int parse(int argc, char **argv, struct stream_options *ret_options)
 {
@@ -32,9 +48,9 @@ static int parse(int argc, char **argv, struct stream_options *ret_options)
             return EXIT_USAGE;
     }
     if (optind + 1 < argc)
-        return command_usage("at most one workload id");
+        return command_usage("at most one workload");
     if (optind < argc)
-        ret_options->workload = argv[optind];
+        ret_options->given = argv[optind];
     return EXIT_OK;
 }
 
@@ -98,14 +114,14 @@ static int list_events(struct client *client, const struct stream_options *optio
 int events_main(int argc, char **argv)
 {
     _cleanup_(client_freep) struct client *client = NULL;
-    struct stream_options options = {0};
+    _cleanup_(stream_done) struct stream_options options = {0};
     int code = parse(argc, argv, &options);
 
     if (code != EXIT_OK)
         return code;
-    if (!options.follow && !options.workload)
-        return command_usage("events needs a workload id, or -f for all live events");
-    code = command_fail(client_open(&client));
+    if (!options.follow && !options.given)
+        return command_usage("events needs a workload, or -f for all live events");
+    code = command_fail(open_stream(&options, &client));
     if (code != EXIT_OK)
         return code;
     if (!options.follow)
@@ -160,14 +176,14 @@ static struct error *print_lines(struct client *client, const struct stream_opti
 int logs_main(int argc, char **argv)
 {
     _cleanup_(client_freep) struct client *client = NULL;
-    struct stream_options options = {0};
+    _cleanup_(stream_done) struct stream_options options = {0};
     int code = parse(argc, argv, &options);
 
     if (code != EXIT_OK)
         return code;
-    if (!options.workload)
-        return command_usage("logs needs a workload id");
-    code = command_fail(client_open(&client));
+    if (!options.given)
+        return command_usage("logs needs a workload, by id or name");
+    code = command_fail(open_stream(&options, &client));
     if (code != EXIT_OK)
         return code;
     if (!options.follow)

@@ -5,6 +5,7 @@
 
 #include "cli/ask.h"
 #include "cli/command.h"
+#include "cli/resolve.h"
 #include "shared/base/alloc.h"
 
 static const char *text_of(const json_t *object, const char *name)
@@ -56,7 +57,7 @@ int list_main(int argc, char **argv)
 
 struct target {
     struct client *client;
-    const char *workload;
+    char *workload;
     bool json;
     bool yes;
 };
@@ -64,6 +65,7 @@ struct target {
 static void target_done(struct target *target)
 {
     client_free(target->client);
+    free(target->workload);
 }
 
 /* Parses "WORKLOAD [--json] [--yes]" and opens the client; EXIT_OK or the code to leave with. */
@@ -82,9 +84,11 @@ static int target_open(int argc, char **argv, struct target *ret_target)
             return EXIT_USAGE;
     }
     if (optind + 1 != argc)
-        return command_usage("exactly one workload id is needed");
-    ret_target->workload = argv[optind];
-    return command_fail(client_open(&ret_target->client));
+        return command_usage("exactly one workload is needed, by id or name");
+    struct error *err = client_open(&ret_target->client);
+    if (!err)
+        err = workload_resolve(ret_target->client, argv[optind], &ret_target->workload);
+    return command_fail(err);
 }
 
 static struct error *get_workload(struct target *target, json_t **ret_json)
