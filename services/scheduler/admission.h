@@ -1,0 +1,18 @@
+/* What a create must satisfy before anything is written: sizes, names, and that manifest, compose
+ * text, files, image and secrets belong together. */
+#pragma once
+
+#include "services/scheduler/records.h"
+#include "shared/manifest/manifest.h"
+
+/* INVALID_ARGUMENT or FAILED_PRECONDITION with what is wrong. The manifest lives in the arena. */
+struct error *admission_check(const struct scheduler *scheduler,
+                              const Coffer__V1__CreateWorkloadRequest *request, struct arena *arena,
+                              struct manifest **ret_manifest) _must_check_;
+
+/* That the release authority can open this box for this workload. "" is fine: no secrets. */
+struct error *admission_check_secrets(const struct scheduler *scheduler, const char *workload_id,
+                                      ProtobufCBinaryData sealed) _must_check_;
+
+#define SECRETS_CONTEXT    "coffer/secrets/v1 "
+#define SEALED_SECRETS_MAX (768 * 1024)

@@ -1,0 +1,15 @@
+/* Hosts: their heartbeats, and what silence means (DESIGN section 7). */
+#pragma once
+
+#include "services/scheduler/records.h"
+
+/* hb.host.<h>. A host that is not enrolled, speaks for another, or says nonsense is refused. */
+struct error *host_heartbeat(struct scheduler *scheduler, const char *host_id,
+                             const Coffer__V1__HostHeartbeat *heartbeat,
+                             struct arena *arena) _must_check_;
+
+/* ready -> suspect -> lost by silence, with their events; called about once a second. */
+struct error *hosts_check_silence(struct scheduler *scheduler, struct arena *arena) _must_check_;
+
+/* The host's VM of this workload in its latest heartbeat; NULL: none. */
+const Coffer__V1__Vm *host_find_vm(const Coffer__V1__Host *host, const char *workload_id);

@@ -1,0 +1,134 @@
+#include "services/scheduler/images.h"
+
+#include <dirent.h>
+
+#include "shared/base/alloc.h"
+#include "shared/base/file.h"
+#include "shared/base/log.h"
+#include "shared/store/keys.h"
+
+struct images {
+    char *dir;
+    uint8_t release_public[SIGN_KEY_SIZE];
+};
+
+struct error *images_open(const char *dir, const uint8_t release_public[SIGN_KEY_SIZE],
+                          struct images **ret_images)
+{
+    struct images *images = xnew(struct images);
+
+    images->dir = xstrdup(dir);
+    memcpy(images->release_public, release_public, SIGN_KEY_SIZE);
+    *ret_images = images;
+    return NULL;
+}
+
+void images_free(struct images *images)
+{
+    if (!images)
+        return;
+    free(images->dir);
+    free(images);
+}
+
+/* [A-Za-z0-9._-]{1,64}, not starting with a dot: it becomes part of a path. */
+static bool version_is_valid(const char *version)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789._-";
+    size_t length = strlen(version);
+
+    return length > 0 && length <= 64 && version[0] != '.' && strspn(version, allowed) == length;
+}
+
+static struct error *read_json(const struct images *images, const char *version,
+                               struct buffer *ret_json)
+{
+    _cleanup_free_ char *nested = xasprintf("%s/%s/image.json", images->dir, version);
+    _cleanup_free_ char *flat = xasprintf("%s/%s.json", images->dir, version);
+    struct error *err = file_read(nested, IMAGE_JSON_MAX, ret_json);
+
+    if (error_get_code(err) != ERROR_NOT_FOUND)
+        return err;
+    error_free(err);
+    return file_read(flat, IMAGE_JSON_MAX, ret_json);
+}
+
+static struct error *read_image(const struct images *images, const char *version,
+                                struct arena *arena, struct buffer *ret_json,
+                                struct image **ret_image)
+{
+    struct image *image;
+    struct error *err;
+
+    if (!images->dir[0] || !version_is_valid(version))
+        return error_new(ERROR_NOT_FOUND, "no image version '%.64s'", version);
+    err = read_json(images, version, ret_json);
+    if (error_get_code(err) == ERROR_NOT_FOUND) {
+        error_free(err);
+        return error_new(ERROR_NOT_FOUND, "no image version '%s'", version);
+    }
+    err = err ?: image_parse(ret_json->data, ret_json->size, images->release_public, arena, &image);
+    if (err)
+        return error_wrap(err, "image version '%s'", version);
+    if (strcmp(image->version, version) != 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "image version '%s' is really '%.64s'", version,
+                         image->version);
+    *ret_image = image;
+    return NULL;
+}
+
+struct error *images_find(const struct images *images, const char *version, struct arena *arena,
+                          struct image **ret_image)
+{
+    _cleanup_buffer_ struct buffer json = {0};
+
+    return read_image(images, version, arena, &json, ret_image);
+}
+
+static struct error *publish_one(const struct images *images, const char *version,
+                                 struct store *store, uint64_t term)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    _cleanup_buffer_ struct buffer json = {0};
+    struct image *image;
+    struct error *err = read_image(images, version, arena, &json, &image);
+
+    if (err)
+        return err;
+    const struct store_write write = {
+        .key = arena_printf(arena, "%s%s", KEY_IMAGE, version),
+        .expected_version = UINT64_MAX,
+        .value = {.data = json.data, .len = json.size},
+    };
+    return store_commit(store,
+                        &(struct store_change){.writes = &write, .n_writes = 1, .term = term});
+}
+
+static void dir_close(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+struct error *images_publish(const struct images *images, struct store *store, uint64_t term)
+{
+    if (!images->dir[0])
+        return NULL;
+    _cleanup_(dir_close) DIR *dir = opendir(images->dir);
+    if (!dir)
+        return error_errno(errno, "open '%s'", images->dir);
+    for (const struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+        _cleanup_free_ char *version = xstrdup(entry->d_name);
+        size_t length = strlen(version);
+        if (version[0] == '.')
+            continue;
+        if (length > 5 && strcmp(version + length - 5, ".json") == 0)
+            version[length - 5] = '\0';
+        struct error *err = publish_one(images, version, store, term);
+        if (error_get_code(err) == ERROR_UNAVAILABLE)
+            return err;
+        log_failure(LOG_LEVEL_WARNING, "image is not usable", err);
+    }
+    return NULL;
+}

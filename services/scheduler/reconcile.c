@@ -1,0 +1,227 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <time.h>
+
+#include "services/scheduler/hosts.h"
+#include "services/scheduler/outbox.h"
+#include "services/scheduler/reconcile_private.h"
+#include "shared/base/log.h"
+
+enum { PASS_INTERVAL_MS = 1000, PACE_MS = 5000 };
+
+Coffer__V1__Host *pass_host(const struct pass *pass, const char *host_id)
+{
+    for (size_t i = 0; i < pass->n_hosts; i++)
+        if (strcmp(pass->hosts[i]->host_id, host_id) == 0)
+            return pass->hosts[i];
+    return NULL;
+}
+
+static bool *unreachable_flag(const struct pass *pass, const char *host_id)
+{
+    for (size_t i = 0; i < pass->n_hosts; i++)
+        if (strcmp(pass->hosts[i]->host_id, host_id) == 0)
+            return &pass->unreachable[i];
+    return NULL;
+}
+
+bool pass_can_command(const struct pass *pass, const char *host_id)
+{
+    const Coffer__V1__Host *host = pass_host(pass, host_id);
+    const bool *unreachable = unreachable_flag(pass, host_id);
+
+    return host && host->status == COFFER__V1__HOST_STATUS__READY && !*unreachable;
+}
+
+bool pass_note_unreachable(struct pass *pass, const char *host_id, const struct error *err)
+{
+    enum error_code code = error_get_code(err);
+    bool *unreachable = unreachable_flag(pass, host_id);
+
+    if (code != ERROR_UNAVAILABLE && code != ERROR_DEADLINE_EXCEEDED)
+        return false;
+    if (unreachable)
+        *unreachable = true;
+    return true;
+}
+
+bool pacing_allows(struct scheduler *scheduler, const char *id)
+{
+    int64_t now_ms = clock_monotonic_ms(scheduler->clock);
+    struct pacing *slot = NULL;
+
+    for (size_t i = 0; i < PACING_SLOTS; i++) {
+        struct pacing *at = &scheduler->pacing[i];
+        if (at->id[0] && strcmp(at->id, id) == 0) {
+            if (now_ms - at->at_ms < PACE_MS)
+                return false;
+            at->at_ms = now_ms;
+            return true;
+        }
+        if (!at->id[0] || now_ms - at->at_ms >= PACE_MS)
+            slot = at;
+    }
+    /* All slots busy: then rather once too often. */
+    if (slot) {
+        snprintf(slot->id, sizeof(slot->id), "%s", id);
+        slot->at_ms = now_ms;
+    }
+    return true;
+}
+
+static struct error *apply(struct update *update, void *data)
+{
+    const struct step *step = data;
+    Coffer__V1__Workload *workload = update->workload;
+
+    if (!workload || workload->generation != step->generation ||
+        !fsm_find(step->trigger, step->source, (enum status)workload->status)) {
+        update->skip = true;
+        return NULL;
+    }
+    if (step->plan_retry)
+        workload_plan_retry(update->scheduler, workload);
+    if (step->trigger == TRIGGER_RETRY)
+        workload->restarts++;
+    if (step->new_generation)
+        workload_new_generation(workload);
+    if (step->trigger == TRIGGER_LAUNCHED || step->trigger == TRIGGER_HOST_BACK)
+        workload->launched_at_ms = clock_wall_ms(update->scheduler->clock);
+    return workload_move(update, step->trigger, step->source, &step->detail);
+}
+
+struct error *step_apply(struct pass *pass, const Coffer__V1__Workload *workload,
+                         const struct step *step)
+{
+    struct step own = *step;
+
+    own.generation = workload->generation;
+    return workload_update(pass->scheduler, workload->workload_id, apply, &own, pass->arena, NULL);
+}
+
+static struct error *check_leadership(struct scheduler *scheduler)
+{
+    uint64_t term;
+    struct error *err = store_get_term(scheduler->store, &term);
+
+    if (err || term <= scheduler->term)
+        return err;
+    service_request_stop();
+    return error_new(ERROR_ABORTED, "term %" PRIu64 " is over: another scheduler has %" PRIu64,
+                     scheduler->term, term);
+}
+
+static struct error *take_snapshot(struct pass *pass)
+{
+    struct scheduler *scheduler = pass->scheduler;
+    uint64_t *versions;
+    void **hosts;
+    void **workloads;
+    struct error *err =
+        records_load_all(scheduler, KEY_HOSTS, KEY_HOST, &coffer__v1__host__descriptor, HOSTS_MAX,
+                         pass->arena, &hosts, &versions, &pass->n_hosts);
+
+    err = err
+              ?: records_load_all(scheduler, KEY_WORKLOADS, KEY_WORKLOAD,
+                                  &coffer__v1__workload__descriptor, WORKLOADS_MAX, pass->arena,
+                                  &workloads, &versions, &pass->n_workloads);
+    if (err)
+        return err;
+    pass->hosts = (Coffer__V1__Host **)hosts;
+    pass->workloads = (Coffer__V1__Workload **)workloads;
+    pass->unreachable = arena_alloc(pass->arena, pass->n_hosts + 1);
+    return NULL;
+}
+
+/* The store being away ends the pass; anything else is one workload's trouble. */
+static struct error *settle(struct scheduler *scheduler, const char *workload_id, struct error *err)
+{
+    if (!err)
+        return NULL;
+    struct error *ping = store_ping(scheduler->store);
+    if (ping) {
+        error_free(ping);
+        return err;
+    }
+    log_failure(LOG_LEVEL_WARNING, "workload not reconciled",
+                error_wrap(err, "workload '%s'", workload_id));
+    return NULL;
+}
+
+struct error *reconcile_pass(struct scheduler *scheduler)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct pass pass = {.scheduler = scheduler, .arena = arena};
+    struct error *err = check_leadership(scheduler);
+
+    err = err ?: hosts_check_silence(scheduler, arena);
+    err = err ?: take_snapshot(&pass);
+    if (err)
+        return err;
+    log_failure(LOG_LEVEL_WARNING, "events wait in the outbox", outbox_flush(scheduler));
+    for (size_t i = 0; !err && i < pass.n_workloads; i++) {
+        Coffer__V1__Workload *workload = pass.workloads[i];
+        err = settle(scheduler, workload->workload_id, reconcile_workload(&pass, workload));
+    }
+    err = err ?: reconcile_orphans(&pass);
+    if (err)
+        return err;
+    return outbox_flush(scheduler);
+}
+
+void scheduler_kick(struct scheduler *scheduler)
+{
+    pthread_mutex_lock(&scheduler->job_lock);
+    scheduler->job_kicked = true;
+    pthread_cond_signal(&scheduler->job_wake);
+    pthread_mutex_unlock(&scheduler->job_lock);
+}
+
+/* Until the interval is over or somebody kicks; false: stop. */
+static bool wait_for_work(struct scheduler *scheduler)
+{
+    struct timespec until;
+    int rc = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += PASS_INTERVAL_MS / 1000;
+    pthread_mutex_lock(&scheduler->job_lock);
+    while (!scheduler->job_kicked && !scheduler->job_stop && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&scheduler->job_wake, &scheduler->job_lock, &until);
+    scheduler->job_kicked = false;
+    bool go_on = !scheduler->job_stop;
+    pthread_mutex_unlock(&scheduler->job_lock);
+    return go_on;
+}
+
+static void *job_main(void *data)
+{
+    struct scheduler *scheduler = data;
+
+    do
+        log_failure(LOG_LEVEL_WARNING, "pass not finished", reconcile_pass(scheduler));
+    while (wait_for_work(scheduler));
+    return NULL;
+}
+
+struct error *reconcile_start(struct scheduler *scheduler)
+{
+    int rc = pthread_create(&scheduler->job_thread, NULL, job_main, scheduler);
+
+    if (rc)
+        return error_errno(rc, "start the job thread");
+    scheduler->job_running = true;
+    return NULL;
+}
+
+void reconcile_stop(struct scheduler *scheduler)
+{
+    if (!scheduler->job_running)
+        return;
+    pthread_mutex_lock(&scheduler->job_lock);
+    scheduler->job_stop = true;
+    pthread_cond_signal(&scheduler->job_wake);
+    pthread_mutex_unlock(&scheduler->job_lock);
+    pthread_join(scheduler->job_thread, NULL);
+    scheduler->job_running = false;
+}
