@@ -1,0 +1,58 @@
+/* What the stages share; only boot*.c include it. */
+#pragma once
+
+#include <pthread.h>
+
+#include "services/guest-agent/boot.h"
+
+struct boot {
+    struct boot_ports ports;
+    const char *code; /* set by a stage that fails; NULL: the stage's usual one */
+
+    struct arena *arena; /* owns config and its copies */
+    struct guest_config *config;
+    bool config_checked; /* the config is what the hardware says it is */
+    struct bus *bus;
+
+    uint64_t boot_number;
+    uint8_t nonce[32];
+    struct arena *answer_arena;
+    struct release_answer answer;
+    struct release *release;
+    char *domain;
+
+    struct app *app;
+    pthread_t loader;
+    bool has_loader;
+    struct error *loader_error;
+    const char **networks; /* of the public service, in the arena */
+    size_t n_networks;
+
+    int64_t up_ms;         /* monotonic, when the containers were started */
+    bool certificate_told; /* certificate_failed was told */
+    const char *failure_code;
+};
+
+typedef struct error *(*boot_stage_fn)(struct boot *boot);
+
+struct error *boot_config(struct boot *boot) _must_check_;
+struct error *boot_leaf(struct boot *boot) _must_check_;
+struct error *boot_challenge(struct boot *boot) _must_check_;
+struct error *boot_attest(struct boot *boot) _must_check_;
+struct error *boot_release(struct boot *boot) _must_check_;
+struct error *boot_login(struct boot *boot) _must_check_;
+struct error *boot_pull(struct boot *boot) _must_check_;
+struct error *boot_lint(struct boot *boot) _must_check_;
+struct error *boot_up(struct boot *boot) _must_check_;
+struct error *boot_certificate(struct boot *boot) _must_check_;
+struct error *boot_running(struct boot *boot) _must_check_;
+
+/* Connects if not yet, without waiting; needs the hints only. */
+struct error *boot_connect(struct boot *boot) _must_check_;
+/* Starts to load our container images beside the other stages. */
+void boot_start_loader(struct boot *boot);
+struct error *boot_join_loader(struct boot *boot) _must_check_;
+
+/* Tells a stage that failed. */
+void boot_tell_failure(struct boot *boot, const char *stage, const char *code, const char *detail,
+                       int64_t began_ms);

@@ -1,0 +1,356 @@
+/* The stages from the release on: login, pull, lint, up, certificate, running. */
+#include <unistd.h>
+
+#include "services/guest-agent/boot_internal.h"
+#include "services/guest-agent/caddy_config.h"
+#include "services/guest-agent/caddy_words.h"
+#include "services/guest-agent/certificate.h"
+#include "services/guest-agent/compose_overlay.h"
+#include "services/guest-agent/model.h"
+#include "shared/base/alloc.h"
+#include "shared/base/file.h"
+#include "shared/base/log.h"
+#include "shared/compose/lint.h"
+
+enum {
+    ENGINE_WAIT_MS = 120 * 1000,
+    CERTIFICATE_DEADLINE_MS = 300 * 1000,
+    CADDY_LOOK_MS = 5000,
+    PROBE_FAST_MS = 100,
+    PROBE_SLOW_MS = 2000,
+};
+
+static void *load_images(void *data)
+{
+    static const char *const names[] = {"caddy.tar", "attester.tar"};
+    struct boot *boot = data;
+    struct error *err = engine_wait_ready(boot->ports.engine, ENGINE_WAIT_MS);
+
+    for (size_t i = 0; !err && i < ELEMENTSOF(names); i++) {
+        _cleanup_free_ char *path = xasprintf("%s/%s", boot->ports.images_dir, names[i]);
+        err = engine_load_image(boot->ports.engine, path);
+    }
+    boot->loader_error = err;
+    return NULL;
+}
+
+void boot_start_loader(struct boot *boot)
+{
+    if (boot->has_loader || !boot->ports.images_dir[0])
+        return;
+    boot->has_loader = pthread_create(&boot->loader, NULL, load_images, boot) == 0;
+    if (!boot->has_loader)
+        load_images(boot);
+}
+
+struct error *boot_join_loader(struct boot *boot)
+{
+    if (boot->has_loader)
+        pthread_join(boot->loader, NULL);
+    boot->has_loader = false;
+    return TAKE_PTR(boot->loader_error);
+}
+
+struct error *boot_login(struct boot *boot)
+{
+    boot->code = "engine_unavailable";
+    struct error *err = engine_wait_ready(boot->ports.engine, ENGINE_WAIT_MS);
+
+    boot->code = NULL;
+    for (size_t i = 0; !err && i < boot->release->n_registries; i++) {
+        const struct release_registry *registry = &boot->release->registries[i];
+        err = engine_login(boot->ports.engine, registry->server, registry->username,
+                           registry->password);
+        err =
+            error_wrap(err, "log in to '%s'", registry->server[0] ? registry->server : "docker.io");
+        if (err && registry->platform) {
+            /* Ours only spares the limits of a public registry: without it, it may still go. */
+            log_failure(LOG_LEVEL_WARNING, "platform login failed", TAKE_PTR(err));
+        }
+    }
+    return err;
+}
+
+static void log_tool_line(void *data, const char *line)
+{
+    log_info("compose", "stage", data, "line", line);
+}
+
+static struct engine_project project_of(const struct boot *boot, const char *overlay,
+                                        const char *stage)
+{
+    return (struct engine_project){
+        .directory = boot->app->files,
+        .compose = boot->app->compose,
+        .overlay = overlay,
+        .environment = (const char *const *)boot->app->environment,
+        .scrub = &boot->app->scrub,
+        .on_line = stage ? log_tool_line : NULL,
+        .data = (void *)stage,
+    };
+}
+
+static struct error *check_digest(struct boot *boot, const struct manifest_service *service)
+{
+    const char **digests;
+    size_t n;
+
+    if (strcmp(service->digest, "unpinned") == 0)
+        return NULL;
+    boot->code = "digest_mismatch";
+    struct error *err =
+        engine_image_digests(boot->ports.engine, service->image, boot->arena, &digests, &n);
+    if (err)
+        return err;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(digests[i], service->digest) == 0)
+            return NULL;
+    }
+    return error_new(ERROR_PERMISSION_DENIED, "image '%s' of service '%s' is not %s",
+                     service->image, service->name, service->digest);
+}
+
+struct error *boot_pull(struct boot *boot)
+{
+    const struct engine_project project = project_of(boot, NULL, "pull");
+    const struct manifest *manifest = boot->config->manifest;
+    struct error *err = engine_pull(boot->ports.engine, &project);
+
+    if (err)
+        return err;
+    /* Whatever compose reads from here on, it finds no login. */
+    engine_forget_logins(boot->ports.engine);
+    for (size_t i = 0; !err && i < manifest->n_services; i++)
+        err = check_digest(boot, &manifest->services[i]);
+    return err;
+}
+
+static const char **file_paths(const struct boot *boot, size_t *ret_n)
+{
+    const struct manifest *manifest = boot->config->manifest;
+    size_t total = manifest->n_files + manifest->n_secret_files;
+    const char **paths = arena_alloc(boot->arena, (total + 1) * sizeof(*paths));
+    size_t n = 0;
+
+    for (size_t i = 0; i < manifest->n_files; i++)
+        paths[n++] = manifest->files[i].name;
+    for (size_t i = 0; i < manifest->n_secret_files; i++)
+        paths[n++] = manifest->secret_files[i].name;
+    *ret_n = n;
+    return paths;
+}
+
+static struct error *lint_model(struct boot *boot, const struct buffer *json, bool with_ours)
+{
+    const struct manifest *manifest = boot->config->manifest;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct findings *findings = arena_alloc(arena, sizeof(*findings));
+    struct compose_options options = {
+        .public_service = manifest->public_service,
+        .public_port = manifest->public_port,
+        .env = manifest->env,
+        .n_env = manifest->n_env,
+        .files_dir = boot->app->files,
+        .with_ours = with_ours,
+    };
+
+    options.files = file_paths(boot, &options.n_files);
+    struct error *err =
+        compose_lint_model(buffer_text(json), json->size, &options, arena, findings);
+    if (err)
+        return err;
+    if (!findings->n)
+        return NULL;
+    _cleanup_free_ char *text = findings_to_text(findings);
+    _cleanup_free_ char *clean = scrub_text(&boot->app->scrub, text);
+    return error_new(ERROR_PERMISSION_DENIED, "%.3500s", clean);
+}
+
+/* The user's file by itself: nothing in it may bear a name of ours, so that merging cannot change
+ * what is ours. */
+static struct error *lint_users_file(struct boot *boot)
+{
+    const struct engine_project project = project_of(boot, NULL, NULL);
+    _cleanup_buffer_ struct buffer json = {0};
+    struct model_facts facts = {0};
+    struct error *err = engine_model(boot->ports.engine, &project, &json);
+
+    if (!err)
+        err = lint_model(boot, &json, false);
+    if (!err)
+        err =
+            model_read(buffer_text(&json), json.size, boot->config->manifest, boot->arena, &facts);
+    boot->networks = facts.networks;
+    boot->n_networks = facts.n_networks;
+    return err;
+}
+
+static struct error *write_caddy_config(struct boot *boot)
+{
+    const struct manifest *manifest = boot->config->manifest;
+    const struct release *release = boot->release;
+    _cleanup_buffer_ struct buffer json = {0};
+    const struct caddy_config config = {
+        .domain = release->domain,
+        .more_domains = manifest->domains,
+        .n_more_domains = manifest->n_domains,
+        .public_service = manifest->public_service,
+        .public_port = manifest->public_port,
+        .acme_directory = release->acme_directory,
+        .acme_eab_key_id = release->acme_eab_key_id,
+        .acme_eab_mac_key = release->acme_eab_mac_key,
+        .has_acme_ca = boot->app->acme_ca != NULL,
+    };
+
+    struct error *err = caddy_config_write(&config, &json);
+    if (!err)
+        err = file_write_atomic(boot->app->caddy_config, json.data, json.size, 0400);
+    return err;
+}
+
+static struct error *write_overlay(struct boot *boot)
+{
+    _cleanup_buffer_ struct buffer json = {0};
+    const struct overlay overlay = {
+        .image_version = boot->ports.image_version,
+        .domain = boot->release->domain,
+        .caddy_config = boot->app->caddy_config,
+        .acme_ca = boot->app->acme_ca,
+        .manifest = boot->app->manifest,
+        .tee = boot->ports.tee->ops->name,
+        .tee_device = boot->ports.tee_device,
+        .vcpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
+        .cpu_model = "",
+        .networks = boot->networks,
+        .n_networks = boot->n_networks,
+    };
+
+    overlay_write(&overlay, &json);
+    return app_write_overlay(boot->app, json.data, json.size);
+}
+
+struct error *boot_lint(struct boot *boot)
+{
+    struct error *err = lint_users_file(boot);
+
+    if (!err)
+        err = write_caddy_config(boot);
+    if (!err)
+        err = write_overlay(boot);
+    if (err)
+        return err;
+    const struct engine_project project = project_of(boot, boot->app->overlay, NULL);
+    _cleanup_buffer_ struct buffer json = {0};
+    err = engine_model(boot->ports.engine, &project, &json);
+    return err ? err : lint_model(boot, &json, true);
+}
+
+struct error *boot_up(struct boot *boot)
+{
+    const struct engine_project project = project_of(boot, boot->app->overlay, "up");
+    struct error *err = boot_join_loader(boot);
+
+    if (!err)
+        err = engine_up(boot->ports.engine, &project);
+    if (err)
+        return err;
+    /* The containers have what they need; nobody else needs it any more. */
+    app_forget_secrets(boot->app);
+    release_free(TAKE_PTR(boot->release));
+    boot->up_ms = clock_monotonic_ms(boot->ports.clock);
+    monitor_watch_project(boot->ports.monitor, boot->domain);
+    return NULL;
+}
+
+static bool take_problem(void *data, int64_t at_ns, bool standard_error, const char *text,
+                         size_t size)
+{
+    char **problem = data;
+    char *found = caddy_problem(text, size);
+
+    (void)at_ns, (void)standard_error;
+    if (found) {
+        free(*problem);
+        *problem = found;
+    }
+    return true;
+}
+
+/* The newest reason that Caddy gives; NULL: none. Caller frees. */
+static char *ask_caddy(struct boot *boot)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct engine_container *containers;
+    char *problem = NULL;
+    size_t n = 0;
+
+    monitor_containers(boot->ports.monitor, arena, &containers, &n);
+    for (size_t i = 0; i < n; i++) {
+        const struct engine_log_query query = {
+            .id = containers[i].id, .tail = 30, .standard_output = true, .standard_error = true};
+        if (strcmp(containers[i].service, OVERLAY_PROXY) == 0)
+            error_free(engine_logs(boot->ports.engine, &query, take_problem, &problem));
+    }
+    return problem;
+}
+
+/* Told once, with Caddy's words; Caddy goes on trying, and so do we. */
+static void tell_no_certificate(struct boot *boot, const char *problem)
+{
+    if (boot->certificate_told)
+        return;
+    boot->certificate_told = true;
+    boot_tell_failure(boot, "certificate", "certificate_failed",
+                      problem ? problem : "Caddy has no certificate yet and gives no reason",
+                      boot->up_ms);
+}
+
+static struct error *check_lost(struct boot *boot)
+{
+    _cleanup_free_ char *lost =
+        monitor_lost_container(boot->ports.monitor, boot->config->manifest->public_service);
+
+    if (!lost)
+        return NULL;
+    boot->code = "container_exited";
+    return error_new(ERROR_FAILED_PRECONDITION, "%s", lost);
+}
+
+struct error *boot_certificate(struct boot *boot)
+{
+    int64_t next_look = boot->up_ms + CADDY_LOOK_MS;
+
+    for (;;) {
+        struct certificate certificate;
+        struct error *err = boot->ports.probe(boot->ports.data, boot->domain, &certificate);
+        if (!err) {
+            monitor_set_certificate(boot->ports.monitor, &certificate, NULL);
+            return NULL;
+        }
+        error_free(err);
+        err = check_lost(boot);
+        if (err)
+            return err;
+        int64_t now = clock_monotonic_ms(boot->ports.clock);
+        if (now >= next_look) {
+            next_look = now + CADDY_LOOK_MS;
+            _cleanup_free_ char *problem = ask_caddy(boot);
+            if (problem)
+                monitor_set_certificate(boot->ports.monitor, NULL, problem);
+            if (now - boot->up_ms >= CERTIFICATE_DEADLINE_MS)
+                tell_no_certificate(boot, problem);
+        }
+        bool late = now - boot->up_ms > 60 * 1000;
+        if (!boot->ports.pause(boot->ports.data, late ? PROBE_SLOW_MS : PROBE_FAST_MS))
+            return error_new(ERROR_CANCELLED, "the program ends");
+    }
+}
+
+struct error *boot_running(struct boot *boot)
+{
+    /* Copies of the user's files lie in the folder; these are not needed any more. */
+    boot->config = NULL;
+    boot->networks = NULL;
+    arena_free(TAKE_PTR(boot->arena));
+    return NULL;
+}

@@ -1,0 +1,117 @@
+#include "services/guest-agent/names.h"
+
+#include <string.h>
+
+#include "shared/base/cleanup.h"
+
+#define DIGITS "0123456789"
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+static bool label_is_valid(const char *label, size_t length)
+{
+    return length >= 1 && length <= 63 && label[0] != '-' && label[length - 1] != '-';
+}
+
+static bool host_is_valid(const char *text, size_t length, size_t *ret_labels)
+{
+    size_t labels = 0;
+
+    for (size_t start = 0; start <= length; labels++) {
+        size_t n = 0;
+        while (start + n < length && text[start + n] != '.')
+            n++;
+        if (!label_is_valid(text + start, n))
+            return false;
+        start += n + 1;
+    }
+    *ret_labels = labels;
+    return true;
+}
+
+bool domain_is_valid(const char *text)
+{
+    size_t length = strlen(text);
+    size_t labels = 0;
+
+    if (length == 0 || length > 253 || strspn(text, LOWER DIGITS ".-") != length)
+        return false;
+    return host_is_valid(text, length, &labels) && labels >= 2;
+}
+
+bool variable_name_is_valid(const char *text)
+{
+    /* The tools' own: docker, compose and the loader would obey them, as root, outside a container.
+     */
+    static const char *const reserved[] = {"PATH",
+                                           "HOME",
+                                           "TMPDIR",
+                                           "FILES",
+                                           "DOCKER_HOST",
+                                           "DOCKER_CONFIG",
+                                           "DOCKER_CONTEXT",
+                                           "DOCKER_TLS_VERIFY",
+                                           "DOCKER_TLS",
+                                           "GODEBUG",
+                                           "GCONV_PATH",
+                                           "GLIBC_TUNABLES",
+                                           "DOCKER_CERT_PATH",
+                                           "DOCKER_API_VERSION",
+                                           "COMPOSE_",
+                                           "DOCKER_CLI_",
+                                           "LD_",
+                                           "MALLOC_"};
+    size_t length = strlen(text);
+
+    if (length == 0 || length > 128 || strspn(text, UPPER LOWER DIGITS "_") != length)
+        return false;
+    if (strchr(DIGITS, text[0]))
+        return false;
+    for (size_t i = 0; i < ELEMENTSOF(reserved); i++) {
+        size_t n = strlen(reserved[i]);
+        bool prefix = reserved[i][n - 1] == '_';
+        if (strncmp(text, reserved[i], n) == 0 && (prefix || text[n] == '\0'))
+            return false;
+    }
+    return true;
+}
+
+bool registry_is_docker_hub(const char *server)
+{
+    static const char *const names[] = {"", "docker.io", "index.docker.io", "registry-1.docker.io",
+                                        "https://index.docker.io/v1/"};
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        if (strcmp(server, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool registry_server_is_valid(const char *text)
+{
+    size_t length = strlen(text);
+    size_t host = strcspn(text, ":");
+    size_t labels;
+
+    if (registry_is_docker_hub(text))
+        return true;
+    if (length == 0 || length > 253 || strspn(text, LOWER UPPER DIGITS ".:-") != length)
+        return false;
+    if (!host_is_valid(text, host, &labels))
+        return false;
+    if (text[host] == '\0')
+        return true;
+    const char *port = text + host + 1;
+    size_t digits = strspn(port, DIGITS);
+    return digits >= 1 && digits <= 5 && port[digits] == '\0';
+}
+
+bool service_name_is_valid(const char *text)
+{
+    size_t length = strlen(text);
+
+    if (length == 0 || length > 63 || strspn(text, UPPER LOWER DIGITS "._-") != length)
+        return false;
+    return strchr("._-", text[0]) == NULL;
+}
