@@ -10,9 +10,10 @@
 #include "shared/base/buffer.h"
 #include "shared/base/error.h"
 
-#define CONFIG_DISK_MAX      (32 * 1024 * 1024)
-#define CONFIG_DISK_MANIFEST (256 * 1024) /* most bytes of the manifest, and of the compose text   \
-                                           */
+#define CONFIG_DISK_MAX (32 * 1024 * 1024)
+#define CONFIG_DISK_MANIFEST                                                                       \
+    (256 * 1024) /* most bytes of the manifest, and of the compose text                            \
+                  */
 
 struct config_disk {
     const void *manifest;

@@ -38,7 +38,6 @@ struct image_cache {
 };
 
 DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free)
-DEFINE_CLEANUP(json_t *, json_decref)
 
 struct image_cache *image_cache_new(const char *dir, const uint8_t release_public[32])
 {

@@ -1,11 +1,13 @@
 /* The domain documents against libvirt's own schema, where one that knows sev-snp is installed. */
-#include <cmocka.h>
-#include <libxml/parser.h>
-#include <libxml/relaxng.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
+
+#include <libxml/parser.h>
+#include <libxml/relaxng.h>
 
 #include "services/host-agent/testdata/spec.h"
 #include "shared/base/file.h"

@@ -1,10 +1,12 @@
 /* Golden files: regenerate with GOLDEN=write and read the difference. */
-#include <cmocka.h>
-#include <libxml/parser.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
+
+#include <libxml/parser.h>
 
 #include "services/host-agent/domain_xml.h"
 #include "services/host-agent/testdata/spec.h"

@@ -1,10 +1,12 @@
 /* One contract, every backend: in memory, and libvirt's in-process test driver. */
-#include <cmocka.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
 
 #include "services/host-agent/hypervisor.h"
 #include "services/host-agent/testdata/spec.h"
