@@ -44,7 +44,7 @@ static struct error *find_server(const struct dns_rfc2136 *dns, ldns_rdf **ret_a
 
 static struct error *make_resolver(const struct dns_rfc2136 *dns, ldns_resolver **ret_resolver)
 {
-    ldns_rdf *address;
+    ldns_rdf *address = NULL;
     struct error *err = find_server(dns, &address);
 
     if (err)
