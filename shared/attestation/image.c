@@ -1,0 +1,214 @@
+#include "shared/attestation/image.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "shared/base/encode.h"
+#include "shared/manifest/manifest.h"
+
+#define FILES_MAX        16
+#define MEASUREMENTS_MAX 4096
+#define TEXT_MAX         4096
+
+static struct error *bad(const char *what)
+{
+    return error_new(ERROR_INVALID_ARGUMENT, "image.json: %s", what);
+}
+
+static struct error *refused(const char *what)
+{
+    return error_new(ERROR_PERMISSION_DENIED, "image.json: %s", what);
+}
+
+static struct error *get_text(const json_t *object, const char *name, struct arena *arena,
+                              const char **ret_text)
+{
+    const json_t *value = json_object_get(object, name);
+
+    if (!json_is_string(value) || json_string_length(value) > TEXT_MAX ||
+        strlen(json_string_value(value)) != json_string_length(value))
+        return error_new(ERROR_INVALID_ARGUMENT, "image.json: '%s' is not a text", name);
+    *ret_text = arena_strdup(arena, json_string_value(value));
+    return NULL;
+}
+
+static struct error *get_number(const json_t *object, const char *name, uint64_t max,
+                                uint64_t *ret_value)
+{
+    const json_t *value = json_object_get(object, name);
+
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        (uint64_t)json_integer_value(value) > max)
+        return error_new(ERROR_INVALID_ARGUMENT, "image.json: '%s' is not a number up to %" PRIu64,
+                         name, max);
+    *ret_value = (uint64_t)json_integer_value(value);
+    return NULL;
+}
+
+static struct error *get_digest(const json_t *object, const char *name, void *ret_digest,
+                                size_t size)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    if (!text)
+        return error_new(ERROR_INVALID_ARGUMENT, "image.json: '%s' is missing", name);
+    return error_wrap(hex_decode(text, ret_digest, size), "image.json: '%s'", name);
+}
+
+/* Takes the signature out of the document and checks it over the rest. */
+static struct error *check_signature(json_t *root, const uint8_t release_public[32])
+{
+    json_t *signature = json_object_get(root, "signature");
+    const char *key = json_string_value(json_object_get(signature, "key"));
+    const char *value = json_string_value(json_object_get(signature, "value"));
+    uint8_t public[SIGN_KEY_SIZE];
+    _cleanup_free_ uint8_t *bytes = NULL;
+    _cleanup_buffer_ struct buffer text = {};
+    size_t size = 0;
+
+    if (!key || !value)
+        return refused("not signed");
+    struct error *err = hex_decode(key, public, sizeof(public));
+    if (!err)
+        err = base64_decode_new(value, SIGN_SIZE, &bytes, &size);
+    if (err || size != SIGN_SIZE) {
+        error_free(err);
+        return refused("signature is malformed");
+    }
+    if (CRYPTO_memcmp(public, release_public, sizeof(public)) != 0)
+        return refused("signed by another key than the release key");
+    json_object_del(root, "signature");
+    err = canonical_json(root, &text);
+    if (!err)
+        err = sign_verify(release_public, text.data, text.size, bytes);
+    return error_wrap(err, "image.json");
+}
+
+static bool file_name_is_valid(const char *name)
+{
+    return name[0] && name[0] != '.' && strlen(name) < 128 && !strchr(name, '/');
+}
+
+static struct error *parse_files(const json_t *root, struct arena *arena, struct image *image)
+{
+    json_t *files = json_object_get(root, "files"), *value;
+    const char *name;
+
+    if (!json_is_object(files) || json_object_size(files) > FILES_MAX)
+        return bad("'files' is not an object of at most 16");
+    image->files = arena_alloc(arena, FILES_MAX * sizeof(*image->files));
+    json_object_foreach(files, name, value)
+    {
+        struct image_file *file = &image->files[image->n_files++];
+
+        if (!file_name_is_valid(name))
+            return bad("a file name is not valid");
+        file->name = arena_strdup(arena, name);
+        struct error *err = get_digest(value, "sha256", file->sha256, sizeof(file->sha256));
+        if (!err)
+            err = get_number(value, "size", INT64_MAX, &file->size);
+        if (err)
+            return err;
+    }
+    return NULL;
+}
+
+static struct error *parse_measurement(const json_t *value, struct arena *arena,
+                                       struct image_measurement *measurement)
+{
+    uint64_t vcpus = 0;
+
+    struct error *err = get_number(value, "vcpus", 512, &vcpus);
+    if (!err)
+        err = get_text(value, "cpu_model", arena, &measurement->cpu_model);
+    if (!err)
+        err = get_number(value, "guest_features", INT64_MAX, &measurement->guest_features);
+    if (!err)
+        err = get_digest(value, "digest", measurement->digest, LAUNCH_DIGEST_SIZE);
+    measurement->vcpus = (uint32_t)vcpus;
+    return err;
+}
+
+static struct error *parse_measurements(const json_t *root, struct arena *arena,
+                                        struct image *image)
+{
+    json_t *list = json_object_get(root, "measurements");
+    size_t n = json_array_size(list);
+
+    if (!json_is_array(list) || n == 0 || n > MEASUREMENTS_MAX)
+        return bad("'measurements' is not a list of 1 to 4096");
+    image->measurements = arena_alloc(arena, n * sizeof(*image->measurements));
+    for (size_t i = 0; i < n; i++) {
+        struct error *err =
+            parse_measurement(json_array_get(list, i), arena, &image->measurements[i]);
+        if (err)
+            return err;
+    }
+    image->n_measurements = n;
+    return NULL;
+}
+
+static struct error *parse_image(const json_t *root, struct arena *arena, struct image *image)
+{
+    struct error *err = get_text(root, "version", arena, &image->version);
+
+    if (!err)
+        err = get_text(root, "verity_root_hash", arena, &image->root_hash);
+    if (!err)
+        err = get_text(root, "cmdline", arena, &image->cmdline);
+    if (!err)
+        err = get_text(root, "firmware", arena, &image->firmware);
+    if (!err)
+        err = parse_files(root, arena, image);
+    if (!err && !image_find_file(image, image->firmware))
+        err = bad("'firmware' is not one of 'files'");
+    if (!err)
+        err = parse_measurements(root, arena, image);
+    return err;
+}
+
+struct error *image_parse(const void *json, size_t size, const uint8_t release_public[32],
+                          struct arena *arena, struct image **ret_image)
+{
+    json_error_t json_error;
+
+    if (!release_public)
+        return refused("no release key is given");
+    if (size > IMAGE_JSON_MAX)
+        return bad("larger than 4 MiB");
+    json_auto_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &json_error);
+    if (!json_is_object(root))
+        return bad("not a JSON object");
+    struct error *err = check_signature(root, release_public);
+    if (err)
+        return err;
+    struct image *image = arena_alloc(arena, sizeof(*image));
+    err = parse_image(root, arena, image);
+    if (!err)
+        *ret_image = image;
+    return err;
+}
+
+const struct image_file *image_find_file(const struct image *image, const char *name)
+{
+    for (size_t i = 0; i < image->n_files; i++)
+        if (strcmp(image->files[i].name, name) == 0)
+            return &image->files[i];
+    return NULL;
+}
+
+size_t image_measurements_for(const struct image *image, uint32_t vcpus, const char *cpu_model,
+                              uint8_t (*ret_digests)[LAUNCH_DIGEST_SIZE], size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < image->n_measurements && n < max; i++) {
+        const struct image_measurement *m = &image->measurements[i];
+
+        if (m->vcpus == vcpus && (!cpu_model[0] || strcmp(m->cpu_model, cpu_model) == 0))
+            memcpy(ret_digests[n++], m->digest, LAUNCH_DIGEST_SIZE);
+    }
+    return n;
+}
