@@ -38,7 +38,7 @@ firmware_fetch() {
         -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::Preferences=/dev/null
         -o Dir::Etc::PreferencesParts=/dev/null -o APT::Architecture=amd64
         -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
-        -o APT::Sandbox::User=root)
+        -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root)
     "${apt[@]}" update && (cd "$dir" && "${apt[@]}" download ovmf-amdsev) &&
         dpkg-deb --extract "$dir"/ovmf-amdsev_*.deb "$dir/files"
 }
