@@ -14,8 +14,8 @@ cluster_running() { [[ -n $(compose ps -q nats 2> /dev/null) ]]; }
 export_build_ids() {
     local bin=$ROOT/build/trixie/bin
     export COFFER_BUILD_SCHEDULER COFFER_BUILD_API_GATEWAY
-    COFFER_BUILD_SCHEDULER=$(hash_of "$bin/coffer-scheduler" "$DEV_DIR/fleet/scheduler")
-    COFFER_BUILD_API_GATEWAY=$(hash_of "$bin/coffer-api-gateway" "$DEV_DIR/fleet/api-gateway")
+    COFFER_BUILD_SCHEDULER=$(hash_of "$bin/coffer-scheduler" "$FLEET/fleet.json")
+    COFFER_BUILD_API_GATEWAY=$(hash_of "$bin/coffer-api-gateway" "$FLEET/fleet.json")
 }
 
 # A host keeps its VMs when its agent is replaced, so the agent alone is restarted.
@@ -81,7 +81,7 @@ cluster_down() { # --all: also the engine that we started
 cluster_reset() {
     ensure_engine
     stage "remove containers and volumes" compose down --remove-orphans -v -t 5
-    rm -rf "$SECRETS" "$DEV_DIR/fleet" "$DEV_DIR/env" "$DEV_DIR/cli" "$STAMP_DIR"/agent-* "$STAMP_DIR/examples"
+    rm -rf "$SECRETS" "$FLEET" "$DEV_DIR/cli" "$STAMP_DIR"/agent-* "$STAMP_DIR/examples" "$STAMP_DIR/fleet"
 }
 
 cluster_status() {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Keys and files of the fleet (`coffer fleet init`), and each service's settings in build/dev/env.
+# Keys and files of the fleet (`coffer fleet init`).
 
 FLEET=$DEV_DIR/fleet
 
@@ -8,17 +8,20 @@ coffer_offline() { # the command line tool without any network
         coffer-control "$ROOT/build/trixie/bin/coffer" "$@"
 }
 
+# fleet init keeps keys that are there. trust/ is the public half of the development root, which is
+# all that a verifier gets.
 make_fleet() {
     (
         umask 077
-        rm -rf "$FLEET.new"
-        coffer_offline fleet init "$FLEET.new" --host host-1 --host host-2
-        rm -rf "$FLEET"
-        mv "$FLEET.new" "$FLEET"
+        coffer_offline fleet init build/dev/fleet --host host-1 --host host-2 --dev-tee \
+            --workload-domain coffer.test
+        mkdir -p "$FLEET/trust"
+        cp "$FLEET"/tee-root/a[rs]k.pem "$FLEET/trust/"
     )
 }
 
 ensure_fleet() {
-    [[ -d $FLEET ]] || stage "fleet keys (coffer fleet init)" make_fleet
-    stage "settings" write_settings
+    stage_once fleet "$(hash_of "$FLEET/fleet.json" "$FLEET/nats/hub.conf")" "fleet keys" make_fleet
+    # what is written decides the next key
+    hash_of "$FLEET/fleet.json" "$FLEET/nats/hub.conf" > "$STAMP_DIR/fleet"
 }

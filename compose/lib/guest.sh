@@ -5,7 +5,7 @@
 guest_image_key() {
     hash_of "$ROOT/services/guest-agent/image" \
         "$ROOT/build/trixie/bin/coffer-guest-agent" "$ROOT/build/trixie/bin/coffer-attester" \
-        "$FLEET/image"
+        "$FLEET/release"
 }
 
 # No rights beyond a plain container's: packages are extracted, not installed.
@@ -16,7 +16,7 @@ build_guest_image() {
         -v "$ROOT:/src:ro" -v "$ROOT/build/trixie/bin:/bin-trixie:ro" \
         -v "$ROOT/$out:/out" -v "$DEV_DIR/cache/guest:/cache" coffer-build \
         /src/services/guest-agent/image/build --version "$1" --bin /bin-trixie --out /out --cache /cache
-    coffer_offline image seal "$out" --key "$FLEET/image/release.key"
+    coffer_offline image seal "$out" --key "$FLEET/release/sign.key"
 }
 
 image_version() { sed -n 's/^project(coffer VERSION \([^ ]*\).*/\1/p' "$ROOT/CMakeLists.txt"; }

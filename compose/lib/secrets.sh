@@ -32,8 +32,9 @@ make_registry_secrets() {
 
 make_pebble_secrets() {
     make_certificate pebble "DNS:pebble.coffer.test,DNS:pebble,IP:$NET.1.14"
-    echo coffer-dev > "$SECRETS/pebble/eab.kid"
     openssl rand 32 | basenc --base64url -w0 | tr -d = > "$SECRETS/pebble/eab.mac"
+    jq -n --arg mac "$(< "$SECRETS/pebble/eab.mac")" '{key_id: "coffer-dev", mac_key: $mac}' \
+        > "$SECRETS/scheduler/eab.json"
     jq -n --arg kid coffer-dev --arg mac "$(< "$SECRETS/pebble/eab.mac")" '{pebble: {
         listenAddress: "0.0.0.0:14000", managementListenAddress: "0.0.0.0:15000",
         certificate: "/secrets/server.pem", privateKey: "/secrets/server.key",
@@ -52,6 +53,8 @@ make_dns_secrets() {
 
 make_redis_secrets() {
     random_word > "$SECRETS/redis/password"
+    cp "$SECRETS/redis/password" "$SECRETS/scheduler/redis.password"
+    cp "$SECRETS/redis/password" "$SECRETS/api-gateway/redis.password"
     printf 'requirepass %s\n' "$(< "$SECRETS/redis/password")" > "$SECRETS/redis/auth.conf"
 }
 

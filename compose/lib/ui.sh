@@ -26,12 +26,13 @@ format_ms() { # milliseconds -> "12.3 s" or "2 m 05 s"
     fi
 }
 
-# The lines of a log that say what went wrong: the first complaints, then how it ended.
+# The lines of a log that say what went wrong: the first complaints, then how it ended. Longer lines
+# are commands, not messages.
 relevant_lines() { # log
-    local pattern='(^|[^a-z])(error|fatal|failed|cannot|denied|unable|no such|not found|undefined|E:)'
+    local pattern='(^|[^a-z_])(error|fatal|failed|cannot|denied|unable|no such|not found|undefined|E)[: ]'
     {
-        grep -iE "$pattern" "$1" | grep -viE 'werror|0 errors|-error' | head -n 8 || true
-        tail -n 6 "$1"
+        awk 'length($0) < 300' "$1" | grep -iE "$pattern" | head -n 8 || true
+        awk 'length($0) < 300' "$1" | tail -n 6
     } | awk '!seen[$0]++' | sed 's/^/    /'
 }
 
