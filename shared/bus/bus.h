@@ -172,7 +172,10 @@ struct error *bus_unpack(const ProtobufCMessageDescriptor *type, const void *dat
 struct error *bus_subscribe(struct bus *bus, const struct bus_handler *row, const char *subject,
                             void *state, struct bus_subscription **ret_subscription) _must_check_;
 
-/* A durable, explicit-ack, in-order pull consumer of a stream (SOURCES, EVENTS, LOGS). */
+/*
+ * A durable, explicit-ack pull consumer of a stream (SOURCES, EVENTS, LOGS), in the stream's order
+ * but for what a crash left unacknowledged: that comes again later. Ending it takes up to a second.
+ */
 struct error *bus_consume(struct bus *bus, const char *stream, const char *durable,
                           const char *filter, bus_consume_fn consume, void *state,
                           struct bus_subscription **ret_subscription) _must_check_;

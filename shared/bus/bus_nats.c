@@ -50,6 +50,7 @@ static void on_disconnected(natsConnection *connection, void *data)
     struct nats_bus *bus = data;
 
     (void)connection;
+    nats_requests_fail(bus->requests);
     if (!bus->closing)
         log_warning("bus connection lost");
 }
@@ -59,10 +60,11 @@ static void on_closed(natsConnection *connection, void *data)
     struct nats_bus *bus = data;
     const char *text = NULL;
 
-    if (bus->closing)
-        return;
-    natsConnection_GetLastError(connection, &text);
-    log_error("bus connection closed for good", "error", text ?: "");
+    if (!bus->closing) {
+        natsConnection_GetLastError(connection, &text);
+        log_error("bus connection closed for good", "error", text ?: "");
+    }
+    completion_signal(&bus->closed);
 }
 
 static natsStatus give_jwt(char **jwt, char **error_text, void *data)
@@ -171,9 +173,15 @@ static void nats_bus_free(struct bus *base)
 
     bus->closing = true;
     jsCtx_Destroy(bus->js);
+    if (bus->connection) {
+        natsConnection_Close(bus->connection);
+        (void)completion_wait(&bus->closed, COMPLETE_WAIT_MS);
+    }
+    nats_requests_free(bus->requests);
     natsConnection_Destroy(bus->connection);
     natsOptions_Destroy(bus->options);
     delivery_free(bus->delivery);
+    completion_done(&bus->closed);
     if (bus->seed)
         OPENSSL_cleanse(bus->seed, strlen(bus->seed));
     free(bus->seed);
@@ -241,6 +249,8 @@ struct error *bus_nats_connect(const struct bus_options *options, bool retry_fir
     struct error *err = delivery_new(&bus->delivery);
 
     bus->base.ops = &nats_ops;
+    completion_init(&bus->closed);
+    bus->requests = nats_requests_new(options->inbox_prefix);
     if (!err)
         err = make_options(bus, options, retry_first);
     if (!err) {

@@ -1,28 +1,45 @@
-/* Durable pull consumers of the NATS backend: one thread each, which survives hub restarts. */
+/*
+ * Durable pull consumers of the NATS backend: one thread each, which survives hub restarts.
+ *
+ * The thread asks for a batch ("$JS.API.CONSUMER.MSG.NEXT.<stream>.<durable>", NATS ADR-13) and
+ * handles what comes as it comes, until the batch is full or the server says with a status that
+ * the request is over. Every request is let end: leaving one would leave messages to nobody until
+ * their acknowledgement time is over, and lose the order.
+ */
+#include <inttypes.h>
+
 #include "shared/base/alloc.h"
+#include "shared/base/clock.h"
+#include "shared/base/encode.h"
 #include "shared/base/log.h"
 #include "shared/bus/nats_internal.h"
+#include "shared/bus/subject.h"
 
 enum {
     BATCH = 64,
-    IDLE_WAIT_MS = 2000,
+    REQUEST_MS = 1000,       /* the server ends a request that waits longer */
+    REQUEST_GRACE_MS = 2000, /* for its saying so */
     RETRY_FIRST_MS = 100,
-    RETRY_MAX_MS = 5000,
+    RETRY_MAX_MS = 2000,
     ACK_WAIT_S = 30,
 };
+
+enum pull_end { PULL_DONE, PULL_REFUSED, PULL_BROKEN };
 
 struct consumer {
     struct nats_subscription base;
     char *stream;
     char *durable;
-    char *filter; /* NULL: everything */
+    char *filter;
     bus_consume_fn consume;
     void *state;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t stopped;
-    natsSubscription *pull; /* NULL: not open */
     bool stop;
+    bool exists; /* on the server, as far as we know */
+    natsSubscription *inbox;
+    char *inbox_subject;
     int retry_ms;
 };
 
@@ -31,12 +48,10 @@ static struct nats_bus *bus_of(const struct consumer *consumer)
     return (struct nats_bus *)consumer->base.base.bus;
 }
 
-/* Makes the consumer on the server if it is not there, and a subscription that pulls from it. */
-static struct error *open_pull(struct consumer *consumer, natsSubscription **ret_pull)
+/* Makes the consumer on the server; the same again changes nothing. */
+static struct error *ensure_consumer(struct consumer *consumer)
 {
-    struct nats_bus *bus = bus_of(consumer);
     jsConsumerConfig config;
-    jsSubOptions options;
     jsErrCode code = 0;
 
     jsConsumerConfig_Init(&config);
@@ -45,18 +60,13 @@ static struct error *open_pull(struct consumer *consumer, natsSubscription **ret
     config.AckPolicy = js_AckExplicit;
     config.AckWait = ACK_WAIT_S * 1000000000LL;
     config.MaxAckPending = 4 * BATCH;
-    natsStatus s = js_AddConsumer(NULL, bus->js, consumer->stream, &config, NULL, &code);
+    natsStatus s =
+        js_AddConsumer(NULL, bus_of(consumer)->js, consumer->stream, &config, NULL, &code);
     if (s != NATS_OK)
         return error_recode(nats_error(s, "consumer '%s' of '%s' (%d)", consumer->durable,
                                        consumer->stream, (int)code),
                             ERROR_UNAVAILABLE);
-    jsSubOptions_Init(&options);
-    options.Stream = consumer->stream;
-    options.Consumer = consumer->durable;
-    s = js_PullSubscribe(ret_pull, bus->js, consumer->filter, consumer->durable, NULL, &options,
-                         &code);
-    if (s != NATS_OK)
-        return nats_error(s, "pull from '%s' (%d)", consumer->stream, (int)code);
+    consumer->exists = true;
     return NULL;
 }
 
@@ -82,86 +92,98 @@ static void pause_before_retry(struct consumer *consumer)
         consumer->retry_ms * 2 < RETRY_MAX_MS ? consumer->retry_ms * 2 : RETRY_MAX_MS;
 }
 
-static void set_pull(struct consumer *consumer, natsSubscription *pull)
+/*
+ * "$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>. ..." of 9 tokens, or with a domain and
+ * an account hash before the stream, 11 or more (NATS ADR-15).
+ */
+static void read_ack_subject(const char *reply, struct bus_message *ret_message)
 {
-    pthread_mutex_lock(&consumer->lock);
-    natsSubscription *old = consumer->pull;
-    consumer->pull = pull;
-    pthread_mutex_unlock(&consumer->lock);
-    natsSubscription_Destroy(old);
-}
+    size_t tokens = 1;
+    char text[24];
 
-/* False: told to stop, or not possible now. */
-static bool ensure_open(struct consumer *consumer)
-{
-    natsSubscription *pull = NULL;
-
-    if (consumer->pull)
-        return true;
-    struct error *err = open_pull(consumer, &pull);
-    if (!err) {
-        set_pull(consumer, pull);
-        return true;
-    }
-    /* Away is normal and told by the connection's own log lines. */
-    bool away = !bus_is_connected(consumer->base.base.bus);
-    log_failure(away ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "consumer not open", err);
-    pause_before_retry(consumer);
-    return false;
+    for (const char *at = reply; *at; at++)
+        tokens += *at == '.';
+    size_t first = tokens >= 11 ? 6 : 4;
+    if (subject_token(reply, first, text, sizeof(text)))
+        ret_message->deliveries = (uint32_t)strtoul(text, NULL, 10);
+    if (subject_token(reply, first + 1, text, sizeof(text)))
+        ret_message->stream_sequence = strtoull(text, NULL, 10);
 }
 
 static enum bus_ack consume_one(struct consumer *consumer, natsMsg *msg)
 {
     struct bus_message message;
-    jsMsgMetaData *meta = NULL;
 
     nats_view(msg, &message);
+    read_ack_subject(message.reply_to, &message);
     message.reply_to = NULL;
-    if (natsMsg_GetMetaData(&meta, msg) == NATS_OK) {
-        message.stream_sequence = meta->Sequence.Stream;
-        message.deliveries = (uint32_t)meta->NumDelivered;
-        jsMsgMetaData_Destroy(meta);
-    }
     return bus_consume_on(bus_of(consumer)->delivery, consumer, consumer->consume,
                           consumer->state, &message);
 }
 
-/* After a NAK the rest of the batch goes back unseen, so that the order is kept. */
-static bool consume_batch(struct consumer *consumer, natsMsgList *list)
+/* A lost answer is repaired by redelivery. */
+static void answer(struct consumer *consumer, natsMsg *msg, enum bus_ack ack)
 {
-    bool back = false;
+    static const char *const words[] = {
+        [BUS_ACK] = "+ACK", [BUS_NAK] = "-NAK", [BUS_TERM] = "+TERM"};
 
-    for (int i = 0; i < list->Count; i++) {
-        natsMsg *msg = list->Msgs[i];
-        enum bus_ack ack = back || must_stop(consumer) ? BUS_NAK : consume_one(consumer, msg);
-        /* A lost acknowledgement is repaired by redelivery. */
-        if (ack == BUS_ACK)
-            (void)natsMsg_Ack(msg, NULL);
-        else if (ack == BUS_TERM)
-            (void)natsMsg_Term(msg, NULL);
-        else
-            (void)natsMsg_Nak(msg, NULL);
-        back = back || ack == BUS_NAK;
-    }
-    return back;
+    (void)natsConnection_PublishString(bus_of(consumer)->connection, natsMsg_GetReply(msg),
+                                       words[ack]);
 }
 
-/* What is there at once as a batch; else wait for one message. */
-static natsStatus fetch(struct consumer *consumer, natsMsgList *ret_list)
+/* 404 no messages, 408 request over: normal. Anything else (409 consumer gone, 503 no JetStream):
+ * make sure of the consumer first. */
+static enum pull_end end_of_status(const char *status)
 {
-    jsFetchRequest request;
+    return strcmp(status, "404") == 0 || strcmp(status, "408") == 0 ? PULL_DONE : PULL_BROKEN;
+}
 
-    jsFetchRequest_Init(&request);
-    request.Batch = BATCH;
-    request.NoWait = true;
-    request.Expires = IDLE_WAIT_MS * 1000000LL;
-    natsStatus s = natsSubscription_FetchRequest(ret_list, consumer->pull, &request);
-    if (s == NATS_OK && ret_list->Count > 0)
-        return s;
-    if (s != NATS_OK && s != NATS_TIMEOUT && s != NATS_NOT_FOUND)
-        return s;
-    natsMsgList_Destroy(ret_list);
-    return natsSubscription_Fetch(ret_list, consumer->pull, 1, IDLE_WAIT_MS, NULL);
+/* Takes what a request brings. After a NAK the rest goes back unseen, so that the order is kept. */
+static enum pull_end take_batch(struct consumer *consumer)
+{
+    int64_t deadline = clock_monotonic_ms(clock_system()) + REQUEST_MS + REQUEST_GRACE_MS;
+    bool back = false;
+
+    for (int n = 0; n < BATCH; n++) {
+        _cleanup_(natsMsg_Destroyp) natsMsg *msg = NULL;
+        const char *status = NULL;
+        int64_t left = deadline - clock_monotonic_ms(clock_system());
+        natsStatus s = natsSubscription_NextMsg(&msg, consumer->inbox, left > 0 ? left : 1);
+        if (s != NATS_OK)
+            return PULL_BROKEN;
+        if (natsMsgHeader_Get(msg, "Status", &status) == NATS_OK)
+            return back ? PULL_REFUSED : end_of_status(status);
+        if (!natsMsg_GetReply(msg))
+            continue;
+        enum bus_ack ack = back || must_stop(consumer) ? BUS_NAK : consume_one(consumer, msg);
+        answer(consumer, msg, ack);
+        back = back || ack == BUS_NAK;
+    }
+    return back ? PULL_REFUSED : PULL_DONE;
+}
+
+static enum pull_end pull(struct consumer *consumer)
+{
+    struct nats_bus *bus = bus_of(consumer);
+    char subject[SUBJECT_MAX];
+    char body[80];
+
+    if (!bus_is_connected(&bus->base))
+        return PULL_BROKEN;
+    if (!consumer->exists) {
+        struct error *err = ensure_consumer(consumer);
+        if (err) {
+            log_failure(LOG_LEVEL_WARNING, "consumer not open", err);
+            return PULL_BROKEN;
+        }
+    }
+    snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.MSG.NEXT.%s.%s", consumer->stream,
+             consumer->durable);
+    snprintf(body, sizeof(body), "{\"batch\":%d,\"expires\":%" PRId64 "}", BATCH,
+             (int64_t)REQUEST_MS * 1000000);
+    natsStatus s = natsConnection_PublishRequestString(bus->connection, subject,
+                                                       consumer->inbox_subject, body);
+    return s == NATS_OK ? take_batch(consumer) : PULL_BROKEN;
 }
 
 static void *consumer_main(void *data)
@@ -169,33 +191,29 @@ static void *consumer_main(void *data)
     struct consumer *consumer = data;
 
     while (!must_stop(consumer)) {
-        natsMsgList list = {0};
-        if (!ensure_open(consumer))
-            continue;
-        natsStatus s = fetch(consumer, &list);
-        bool back = consume_batch(consumer, &list);
-        natsMsgList_Destroy(&list);
-        if (s == NATS_OK && !back) {
+        switch (pull(consumer)) {
+        case PULL_DONE:
             consumer->retry_ms = RETRY_FIRST_MS;
-            continue;
+            break;
+        case PULL_REFUSED:
+            pause_before_retry(consumer);
+            break;
+        case PULL_BROKEN:
+            consumer->exists = false;
+            pause_before_retry(consumer);
+            break;
         }
-        if (s == NATS_TIMEOUT)
-            continue;
-        /* The consumer or its stream may be gone: start from making it again. */
-        if (s != NATS_OK)
-            set_pull(consumer, NULL);
-        pause_before_retry(consumer);
     }
-    set_pull(consumer, NULL);
     nats_ReleaseThreadMemory();
     return NULL;
 }
 
 static void consumer_free(struct consumer *consumer)
 {
-    natsSubscription_Destroy(consumer->pull);
+    natsSubscription_Destroy(consumer->inbox);
     pthread_cond_destroy(&consumer->stopped);
     pthread_mutex_destroy(&consumer->lock);
+    free(consumer->inbox_subject);
     free(consumer->stream);
     free(consumer->durable);
     free(consumer->filter);
@@ -207,6 +225,7 @@ static struct consumer *consumer_new(struct bus *bus, const char *stream, const 
 {
     struct consumer *consumer = xnew(struct consumer);
     pthread_condattr_t attributes;
+    char id[UUID_TEXT_SIZE];
 
     consumer->base.base.bus = bus;
     consumer->base.is_consumer = true;
@@ -214,6 +233,9 @@ static struct consumer *consumer_new(struct bus *bus, const char *stream, const 
     consumer->durable = xstrdup(durable);
     consumer->filter = xstrdup(filter);
     consumer->retry_ms = RETRY_FIRST_MS;
+    uuid_generate_text(id);
+    consumer->inbox_subject =
+        xasprintf("%s.pull.%s", nats_requests_prefix(bus_of(consumer)->requests), id);
     pthread_mutex_init(&consumer->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -222,23 +244,31 @@ static struct consumer *consumer_new(struct bus *bus, const char *stream, const 
     return consumer;
 }
 
+static struct error *consumer_start(struct consumer *consumer)
+{
+    struct nats_bus *bus = bus_of(consumer);
+    natsStatus s = natsConnection_SubscribeSync(&consumer->inbox, bus->connection,
+                                                consumer->inbox_subject);
+
+    if (s != NATS_OK)
+        return nats_error(s, "inbox of a consumer");
+    /* A wrong name is told at once; a bus that is away only delays the start. */
+    struct error *err = bus_is_connected(&bus->base) ? ensure_consumer(consumer) : NULL;
+    if (err)
+        return err;
+    int rc = pthread_create(&consumer->thread, NULL, consumer_main, consumer);
+    return rc == 0 ? NULL : error_errno(rc, "start a consumer of '%s'", consumer->stream);
+}
+
 struct error *nats_consume(struct bus *bus, const char *stream, const char *durable,
                            const char *filter, bus_consume_fn consume, void *state,
                            struct bus_subscription **ret_sub)
 {
     struct consumer *consumer = consumer_new(bus, stream, durable, filter);
-    struct error *err = NULL;
 
     consumer->consume = consume;
     consumer->state = state;
-    /* A wrong name is told at once; a bus that is away only delays the start. */
-    if (bus_is_connected(bus))
-        err = open_pull(consumer, &consumer->pull);
-    if (!err) {
-        int rc = pthread_create(&consumer->thread, NULL, consumer_main, consumer);
-        if (rc != 0)
-            err = error_errno(rc, "start a consumer of '%s'", stream);
-    }
+    struct error *err = consumer_start(consumer);
     if (err) {
         consumer_free(consumer);
         return err;
@@ -254,8 +284,6 @@ void nats_consume_end(struct nats_subscription *base)
     pthread_mutex_lock(&consumer->lock);
     consumer->stop = true;
     pthread_cond_signal(&consumer->stopped);
-    if (consumer->pull)
-        (void)natsSubscription_Unsubscribe(consumer->pull); /* wakes a waiting fetch */
     pthread_mutex_unlock(&consumer->lock);
     bus_join_consumer(bus_of(consumer)->delivery, consumer, consumer->thread);
     consumer_free(consumer);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "shared/bus/bus_internal.h"
+#include "shared/bus/completion.h"
 
 struct nats_bus {
     struct bus base;
@@ -15,8 +16,12 @@ struct nats_bus {
     char *jwt;  /* of credentials given as content; else NULL */
     char *seed; /* wiped */
     char *last_async_error;
+    struct nats_requests *requests;
     atomic_bool closing;
+    struct completion closed; /* the library's callbacks are over */
 };
+
+enum { COMPLETE_WAIT_MS = 5000 };
 
 struct nats_subscription {
     struct bus_subscription base;
@@ -45,6 +50,13 @@ struct error *nats_publish_durable(struct bus *bus, const struct bus_message *me
                                    int timeout_ms) _must_check_;
 struct error *nats_request(struct bus *bus, const struct bus_message *message, int timeout_ms,
                            struct arena *arena, struct bus_message *ret_reply) _must_check_;
+
+struct nats_requests *nats_requests_new(const char *prefix);
+const char *nats_requests_prefix(const struct nats_requests *requests); /* "_INBOX.<identity>" */
+/* Once the connection is closed. */
+void nats_requests_free(struct nats_requests *requests);
+/* Wakes all who wait for a reply: the connection is gone. */
+void nats_requests_fail(struct nats_requests *requests);
 
 struct error *nats_subscribe(struct bus *bus, const struct bus_handler *row, const char *subject,
                              void *state, struct bus_subscription **ret_sub) _must_check_;

@@ -5,16 +5,12 @@
 #include "shared/base/alloc.h"
 #include "shared/bus/nats_internal.h"
 
-enum { COMPLETE_WAIT_MS = 5000 };
-
 struct core_subscription {
     struct nats_subscription base;
     const struct bus_handler *row;
     void *state;
     natsSubscription *sub;
-    pthread_mutex_t lock;
-    pthread_cond_t completed;
-    bool complete;
+    struct completion complete; /* the library calls on_message no more */
 };
 
 struct core_job {
@@ -173,27 +169,6 @@ struct error *nats_publish_durable(struct bus *base, const struct bus_message *m
     return s == NATS_OK ? NULL : nats_error(s, "durable publish '%s'", message->subject);
 }
 
-struct error *nats_request(struct bus *base, const struct bus_message *message, int timeout_ms,
-                           struct arena *arena, struct bus_message *ret_reply)
-{
-    struct nats_bus *bus = (struct nats_bus *)base;
-    _cleanup_(natsMsg_Destroyp) natsMsg *msg = NULL;
-    _cleanup_(natsMsg_Destroyp) natsMsg *reply = NULL;
-    struct bus_message view;
-    struct error *err = nats_check_connected(bus);
-
-    if (!err)
-        err = nats_message_new(message, &msg);
-    if (err)
-        return err;
-    natsStatus s = natsConnection_RequestMsg(&reply, bus->connection, msg, timeout_ms);
-    if (s != NATS_OK)
-        return nats_error(s, "request '%s'", message->subject);
-    nats_view(reply, &view);
-    bus_message_copy_to(arena, &view, ret_reply);
-    return bus_reply_error(ret_reply);
-}
-
 static void core_run(struct delivery_job *job)
 {
     const struct core_job *core_job = (struct core_job *)job;
@@ -228,21 +203,10 @@ static void on_message(natsConnection *connection, natsSubscription *sub, natsMs
     (void)delivery_post(bus->delivery, &job->job);
 }
 
-static void on_complete(void *data)
-{
-    struct core_subscription *subscription = data;
-
-    pthread_mutex_lock(&subscription->lock);
-    subscription->complete = true;
-    pthread_cond_signal(&subscription->completed);
-    pthread_mutex_unlock(&subscription->lock);
-}
-
 static void core_subscription_free(struct core_subscription *subscription)
 {
     natsSubscription_Destroy(subscription->sub);
-    pthread_cond_destroy(&subscription->completed);
-    pthread_mutex_destroy(&subscription->lock);
+    completion_done(&subscription->complete);
     free(subscription);
 }
 
@@ -256,8 +220,7 @@ struct error *nats_subscribe(struct bus *base, const struct bus_handler *row, co
     subscription->base.base.bus = base;
     subscription->row = row;
     subscription->state = state;
-    pthread_mutex_init(&subscription->lock, NULL);
-    pthread_cond_init(&subscription->completed, NULL);
+    completion_init(&subscription->complete);
     if (row->queue)
         s = natsConnection_QueueSubscribe(&subscription->sub, bus->connection, subject, row->queue,
                                           on_message, subscription);
@@ -266,7 +229,8 @@ struct error *nats_subscribe(struct bus *base, const struct bus_handler *row, co
                                      subscription);
     s = s ?: natsSubscription_SetPendingLimits(subscription->sub, DELIVERY_JOBS_MAX,
                                                DELIVERY_BYTES_MAX);
-    s = s ?: natsSubscription_SetOnCompleteCB(subscription->sub, on_complete, subscription);
+    s = s ?: natsSubscription_SetOnCompleteCB(subscription->sub, completion_signal,
+                                             &subscription->complete);
     if (s != NATS_OK) {
         core_subscription_free(subscription);
         return nats_error(s, "subscribe '%s'", subject);
@@ -279,21 +243,13 @@ void nats_core_end(struct nats_subscription *base)
 {
     struct core_subscription *subscription = (struct core_subscription *)base;
     struct nats_bus *bus = (struct nats_bus *)base->base.bus;
-    struct timespec deadline;
-    int rc = 0;
 
     /* Drained, not dropped: what the server has sent before it hears of this is answered still. */
     bool drained = bus_is_connected(base->base.bus) &&
                    natsSubscription_Drain(subscription->sub) == NATS_OK;
     if (!drained)
         (void)natsSubscription_Unsubscribe(subscription->sub);
-    clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += COMPLETE_WAIT_MS / 1000;
-    pthread_mutex_lock(&subscription->lock);
-    while (!subscription->complete && rc == 0)
-        rc = pthread_cond_timedwait(&subscription->completed, &subscription->lock, &deadline);
-    bool complete = subscription->complete;
-    pthread_mutex_unlock(&subscription->lock);
+    bool complete = completion_wait(&subscription->complete, COMPLETE_WAIT_MS);
     if (complete)
         delivery_finish(bus->delivery, subscription);
     else
