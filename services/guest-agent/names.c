@@ -90,21 +90,26 @@ bool registry_is_docker_hub(const char *server)
 
 bool registry_server_is_valid(const char *text)
 {
-    size_t length = strlen(text);
-    size_t host = strcspn(text, ":");
+    static const char scheme[] = "https://";
+    const char *host = strncmp(text, scheme, strlen(scheme)) == 0 ? text + strlen(scheme) : text;
+    size_t size = strcspn(host, ":/");
+    const char *rest = host + size;
     size_t labels;
 
     if (registry_is_docker_hub(text))
         return true;
-    if (length == 0 || length > 253 || strspn(text, LOWER UPPER DIGITS ".:-") != length)
+    if (strlen(text) > 253 || strspn(host, LOWER UPPER DIGITS ".-") != size)
         return false;
-    if (!host_is_valid(text, host, &labels))
+    if (!host_is_valid(host, size, &labels))
         return false;
-    if (text[host] == '\0')
-        return true;
-    const char *port = text + host + 1;
-    size_t digits = strspn(port, DIGITS);
-    return digits >= 1 && digits <= 5 && port[digits] == '\0';
+    if (*rest == ':') {
+        size_t digits = strspn(rest + 1, DIGITS);
+        if (digits < 1 || digits > 5)
+            return false;
+        rest += 1 + digits;
+    }
+    return *rest == '\0' ||
+           (*rest == '/' && strspn(rest, LOWER UPPER DIGITS "._/-") == strlen(rest));
 }
 
 bool service_name_is_valid(const char *text)

@@ -10,7 +10,7 @@ bool domain_is_valid(const char *text);
 /* [A-Za-z_][A-Za-z0-9_]*, at most 128 bytes, and none of the names that we give meaning to. */
 bool variable_name_is_valid(const char *text);
 
-/* host[:port] of a registry, also "https://index.docker.io/v1/", at most 253 bytes. */
+/* [https://]host[:port][/path] of a registry, at most 253 bytes; "" is Docker Hub. */
 bool registry_server_is_valid(const char *text);
 bool registry_is_docker_hub(const char *server);
 

@@ -245,7 +245,7 @@ struct error *release_open(const struct release_expectation *expectation,
                            const char **ret_code)
 {
     _cleanup_(release_freep) struct release *release = xnew(struct release);
-    Coffer__V1__Bundle *bundle;
+    Coffer__V1__Bundle *bundle = NULL;
 
     release->arena = arena_new();
     struct error *err = check_signature(expectation, answer, ret_code);
