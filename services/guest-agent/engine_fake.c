@@ -1,5 +1,7 @@
 #include "services/guest-agent/engine_fake.h"
 
+#include <pthread.h>
+
 #include "shared/base/alloc.h"
 
 static struct engine_fake *fake_of(struct engine *engine)
@@ -7,12 +9,17 @@ static struct engine_fake *fake_of(struct engine *engine)
     return (struct engine_fake *)engine;
 }
 
+/* Images are loaded beside the other calls. */
+static pthread_mutex_t calls_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static struct error *note(struct engine_fake *fake, char *call)
 {
     size_t word = strcspn(call, " ");
 
+    pthread_mutex_lock(&calls_lock);
     if (fake->n_calls < ENGINE_FAKE_CALLS)
         fake->calls[fake->n_calls++] = call;
+    pthread_mutex_unlock(&calls_lock);
     if (!fake->fail_call || fake->fail_times == 0)
         return NULL;
     if (strlen(fake->fail_call) != word || strncmp(fake->fail_call, call, word) != 0)
