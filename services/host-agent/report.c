@@ -172,7 +172,8 @@ struct error *reporter_sample(struct reporter *reporter)
 
     if (err)
         return error_wrap(err, "sample");
-    vm_statuses_free(vms_copy(o->vms, &n), n);
+    struct vm_status *statuses = vms_copy(o->vms, &n);
+    vm_statuses_free(statuses, n);
     message.at_ms = clock_wall_ms(o->clock);
     message.load1 = sample.load1;
     message.memory_total_bytes = sample.memory_total;
