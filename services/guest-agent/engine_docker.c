@@ -82,6 +82,14 @@ static void environment_for(const struct engine_docker *docker, const char *cons
     ret_environment[n] = NULL;
 }
 
+static void trim_end(char *text)
+{
+    size_t length = strlen(text);
+
+    while (length && strchr(" \r\n", text[length - 1]))
+        text[--length] = '\0';
+}
+
 /* An exit other than 0 becomes an error with the tool's words. */
 static struct error *run_tool(struct process_options *options, const struct scrub *scrub,
                               struct process_result *result)
@@ -89,6 +97,7 @@ static struct error *run_tool(struct process_options *options, const struct scru
     struct error *err = process_run(options, result);
     _cleanup_free_ char *clean = scrub_text(scrub, buffer_text(&result->errors));
 
+    trim_end(clean);
     if (err)
         return result->errors.size ? error_wrap(err, "%s", engine_last_words(clean)) : err;
     if (result->exit_code == 0)

@@ -15,6 +15,7 @@ static const struct {
     {"pull access denied", ERROR_NOT_FOUND},
     {"no matching manifest", ERROR_NOT_FOUND},
     {"name unknown", ERROR_NOT_FOUND},
+    {"no such image", ERROR_NOT_FOUND},
     {"not found: manifest", ERROR_NOT_FOUND},
     {"invalid reference format", ERROR_INVALID_ARGUMENT},
     {"certificate signed by unknown authority", ERROR_FAILED_PRECONDITION},
@@ -46,14 +47,31 @@ enum error_code engine_words_code(const char *errors)
     return ERROR_INTERNAL;
 }
 
+/* Where the tool comes to the point: its last line that starts with "Error"; NULL: none does. */
+static const char *find_point(const char *errors)
+{
+    const char *point = NULL;
+
+    for (const char *line = errors; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncasecmp(line, "error", 5) == 0)
+            point = line;
+    }
+    return point;
+}
+
 const char *engine_last_words(const char *errors)
 {
     size_t length = strlen(errors);
     const char *words = length > LAST_WORDS_MAX ? errors + length - LAST_WORDS_MAX : errors;
     const char *line = words == errors ? NULL : strchr(words, '\n');
+    const char *point;
 
     if (line && line[1])
         words = line + 1;
+    point = find_point(words);
+    if (point)
+        words = point;
     while (*words == '\n' || *words == ' ')
         words++;
     return *words ? words : "the tool said nothing";

@@ -10,5 +10,5 @@
  */
 enum error_code engine_words_code(const char *errors);
 
-/* The part of the text that matters: at most its last 3,000 bytes, from a line's start on. */
+/* The part that matters: from its last line that starts with "Error", else its last 3,000 bytes. */
 const char *engine_last_words(const char *errors);
