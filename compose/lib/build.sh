@@ -13,7 +13,11 @@ in_build_container() { # [--volume FOLDER --] command...
         -e HOME=/tmp -e CCACHE_DIR=/ccache -w /build coffer-build "$@"
 }
 
+# What the cluster and the guest image run; tests are compiled where they are run.
+PROGRAMS=(coffer coffer-api-gateway coffer-scheduler coffer-host-agent coffer-guest-agent
+    coffer-attester coffer-e2e-tap)
+
 compile_binaries() {
     [[ -f $ROOT/build/trixie/build.ninja ]] || in_build_container cmake -S /src -B /build --preset cluster
-    in_build_container ninja -C /build
+    in_build_container ninja -C /build "${PROGRAMS[@]}"
 }

@@ -8,15 +8,19 @@ guest_image_key() {
         "$FLEET/release"
 }
 
-# No rights beyond a plain container's: packages are extracted, not installed.
+# No rights beyond a plain container's: packages are extracted, not installed. A running VM keeps the
+# files it has open: the new image takes the old one's name only when it is complete.
 build_guest_image() {
-    local out=build/image/$1
-    mkdir -p "$ROOT/$out" "$DEV_DIR/cache/guest"
+    local new=build/image.new
+    rm -rf "${ROOT:?}/$new"
+    mkdir -p "$ROOT/$new" "$ROOT/build/image" "$DEV_DIR/cache/guest"
     docker run --rm --init -e COFFER_MIRROR="${COFFER_DEBIAN_MIRROR:-}" \
         -v "$ROOT:/src:ro" -v "$ROOT/build/trixie/bin:/bin-trixie:ro" \
-        -v "$ROOT/$out:/out" -v "$DEV_DIR/cache/guest:/cache" coffer-build \
+        -v "$ROOT/$new:/out" -v "$DEV_DIR/cache/guest:/cache" coffer-build \
         /src/services/guest-agent/image/build --version "$1" --bin /bin-trixie --out /out --cache /cache
-    coffer_offline image seal "$out" --key "$FLEET/release/sign.key"
+    coffer_offline image seal "$new" --key "$FLEET/release/sign.key"
+    rm -rf "${ROOT:?}/build/image/$1"
+    mv "$ROOT/$new" "$ROOT/build/image/$1"
 }
 
 image_version() { sed -n 's/^project(coffer VERSION \([^ ]*\).*/\1/p' "$ROOT/CMakeLists.txt"; }
