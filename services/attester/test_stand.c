@@ -1,0 +1,168 @@
+#include "services/attester/test_stand.h"
+
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <sys/socket.h>
+
+#include "shared/seal/seal.h"
+
+static void make_certificate(SSL_CTX *tls, uint8_t ret_spki_sha256[32])
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = X509_new();
+    X509_NAME *name = X509_get_subject_name(certificate);
+    X509V3_CTX ctx;
+    uint8_t *der = NULL;
+
+    X509_set_version(certificate, X509_VERSION_3);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"localhost", -1, -1, 0);
+    X509_set_issuer_name(certificate, name);
+    X509_set_pubkey(certificate, key);
+    X509V3_set_ctx(&ctx, certificate, certificate, NULL, NULL, 0);
+    X509_EXTENSION *names = X509V3_EXT_conf_nid(NULL, &ctx, NID_subject_alt_name, "DNS:localhost");
+    X509_add_ext(certificate, names, -1);
+    X509_EXTENSION_free(names);
+    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+    assert_int_equal(SSL_CTX_use_certificate(tls, certificate), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(tls, key), 1);
+    int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+    sha256(der, (size_t)size, ret_spki_sha256);
+    OPENSSL_free(der);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+void test_proxy_new_key(struct test_proxy *proxy)
+{
+    SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+    uint8_t spki_sha256[32];
+
+    make_certificate(tls, spki_sha256);
+    pthread_mutex_lock(&proxy->mutex);
+    SSL_CTX_free(proxy->tls);
+    proxy->tls = tls;
+    memcpy(proxy->spki_sha256, spki_sha256, 32);
+    pthread_mutex_unlock(&proxy->mutex);
+}
+
+void test_proxy_get_key(struct test_proxy *proxy, uint8_t ret_spki_sha256[32])
+{
+    pthread_mutex_lock(&proxy->mutex);
+    memcpy(ret_spki_sha256, proxy->spki_sha256, 32);
+    pthread_mutex_unlock(&proxy->mutex);
+}
+
+static void serve_one(struct test_proxy *proxy, int fd)
+{
+    pthread_mutex_lock(&proxy->mutex);
+    SSL *ssl = SSL_new(proxy->tls);
+    proxy->connections++;
+    pthread_mutex_unlock(&proxy->mutex);
+    SSL_set_fd(ssl, fd);
+    if (SSL_accept(ssl) == 1)
+        SSL_shutdown(ssl);
+    SSL_free(ssl);
+}
+
+static void *serve(void *data)
+{
+    struct test_proxy *proxy = data;
+
+    for (;;) {
+        _cleanup_close_ int fd = accept(proxy->listener, NULL, NULL);
+        if (fd < 0)
+            return NULL;
+        serve_one(proxy, fd);
+    }
+}
+
+void test_proxy_init(struct test_proxy *proxy)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+
+    *proxy = (struct test_proxy){};
+    pthread_mutex_init(&proxy->mutex, NULL);
+    test_proxy_new_key(proxy);
+    proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(proxy->listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(proxy->listener, 16), 0);
+    assert_int_equal(getsockname(proxy->listener, (struct sockaddr *)&address, &size), 0);
+    proxy->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&proxy->thread, NULL, serve, proxy), 0);
+}
+
+void test_proxy_done(struct test_proxy *proxy)
+{
+    shutdown(proxy->listener, SHUT_RDWR);
+    pthread_join(proxy->thread, NULL);
+    close(proxy->listener);
+    SSL_CTX_free(proxy->tls);
+    pthread_mutex_destroy(&proxy->mutex);
+}
+
+static struct error *get_report(struct tee *base, const uint8_t report_data[TEE_REPORT_DATA_SIZE],
+                                struct tee_evidence *ret_evidence)
+{
+    struct test_tee *tee = (struct test_tee *)base;
+
+    pthread_mutex_lock(&tee->mutex);
+    tee->asked++;
+    pthread_cond_broadcast(&tee->changed);
+    while (tee->held)
+        pthread_cond_wait(&tee->changed, &tee->mutex);
+    bool broken = tee->broken;
+    void (*meanwhile)(void *data) = tee->meanwhile;
+    tee->meanwhile = NULL;
+    tee->finished++;
+    pthread_mutex_unlock(&tee->mutex);
+    if (meanwhile)
+        meanwhile(tee->meanwhile_data);
+    if (broken)
+        return error_new(ERROR_UNAVAILABLE, "the processor is away");
+    return processor_report(tee->processor, &tee->guest, report_data, ret_evidence);
+}
+
+static void tee_release(struct tee *base)
+{
+    struct test_tee *tee = (struct test_tee *)base;
+
+    pthread_mutex_destroy(&tee->mutex);
+    pthread_cond_destroy(&tee->changed);
+    free(tee);
+}
+
+static const struct tee_ops ops = {.name = "test", .get_report = get_report, .free = tee_release};
+
+struct test_tee *test_tee_new(struct processor *processor, const uint8_t host_data[32])
+{
+    struct test_tee *tee = xnew(struct test_tee);
+
+    tee->base.ops = &ops;
+    tee->processor = processor;
+    tee->guest = test_guest();
+    memcpy(tee->guest.host_data, host_data, 32);
+    pthread_mutex_init(&tee->mutex, NULL);
+    pthread_cond_init(&tee->changed, NULL);
+    return tee;
+}
+
+void test_tee_hold(struct test_tee *tee, bool held)
+{
+    pthread_mutex_lock(&tee->mutex);
+    tee->held = held;
+    pthread_cond_broadcast(&tee->changed);
+    pthread_mutex_unlock(&tee->mutex);
+}
+
+void test_tee_wait_asked(struct test_tee *tee, unsigned n)
+{
+    pthread_mutex_lock(&tee->mutex);
+    while (tee->asked < n)
+        pthread_cond_wait(&tee->changed, &tee->mutex);
+    pthread_mutex_unlock(&tee->mutex);
+}

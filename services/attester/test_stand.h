@@ -1,0 +1,41 @@
+/* A proxy that serves a certificate, and a TEE that tests hold back, count and break. */
+#pragma once
+
+#include <pthread.h>
+
+#include "shared/attestation/tee.h"
+#include "shared/attestation/test_fleet.h"
+
+struct ssl_ctx_st;
+
+struct test_proxy {
+    int listener;
+    uint16_t port;
+    pthread_t thread;
+    pthread_mutex_t mutex; /* of the rest */
+    struct ssl_ctx_st *tls;
+    uint8_t spki_sha256[32];
+    unsigned connections;
+};
+void test_proxy_init(struct test_proxy *proxy); /* with a first key */
+void test_proxy_new_key(struct test_proxy *proxy);
+void test_proxy_get_key(struct test_proxy *proxy, uint8_t ret_spki_sha256[32]);
+void test_proxy_done(struct test_proxy *proxy);
+
+struct test_tee {
+    struct tee base;
+    struct processor *processor;
+    struct processor_guest guest;
+    pthread_mutex_t mutex; /* of the rest */
+    pthread_cond_t changed;
+    bool held;         /* reports wait while set */
+    bool broken;       /* reports fail while set */
+    unsigned asked;    /* reports begun */
+    unsigned finished; /* reports given */
+    /* Called once, in the middle of the next report; NULL: nothing. */
+    void (*meanwhile)(void *data);
+    void *meanwhile_data;
+};
+struct test_tee *test_tee_new(struct processor *processor, const uint8_t host_data[32]);
+void test_tee_hold(struct test_tee *tee, bool held);
+void test_tee_wait_asked(struct test_tee *tee, unsigned n);
