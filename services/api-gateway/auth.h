@@ -1,0 +1,17 @@
+/*
+ * API keys. The key itself is never stored: its SHA-256 names the record (so that nothing of a
+ * stored key is ever compared byte by byte with a given one), which names the account.
+ *
+ * coffer:api-key:<sha256 hex>  {"account": id, "active": bool, "created_at": RFC 3339}
+ * coffer:account:<id>          {"account": id, "name": text, "active": bool, "created_at": ...}
+ */
+#pragma once
+
+#include "services/api-gateway/http.h"
+
+/* Sets request->account, or UNAUTHENTICATED (the text never says what was wrong). */
+struct error *auth_check(struct request *request) _must_check_;
+
+/* Makes the account and its key unless they are there. */
+struct error *auth_ensure_key(struct gateway *gateway, const char *account,
+                              const char *key) _must_check_;

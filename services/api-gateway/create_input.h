@@ -1,0 +1,26 @@
+/* A create request as it came: checked field by field, with everything secret in one place. */
+#pragma once
+
+#include "services/api-gateway/form.h"
+#include "services/api-gateway/secrets.h"
+#include "shared/project/project.h"
+
+#define CREATE_FILES_TOTAL_MAX (16 * 1024 * 1024)
+
+/* Everything lives in the request's arena, which is wiped at its end. */
+struct create_input {
+    const char *workload_id;
+    const char *name;
+    const char *domain; /* custom, or NULL */
+    uint64_t memory_mib;
+    uint64_t disk_gib;
+    uint32_t cpus;
+    uint32_t gpus;
+    struct project project; /* files: the plain ones, then the secret ones */
+    size_t n_plain_files;
+    struct secrets secrets;
+};
+
+/* Adds a finding for every problem; what could be read is filled in nevertheless, so that the
+ * compose text can be linted too. */
+void create_input_read(struct form *form, struct create_input *ret_input);

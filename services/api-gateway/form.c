@@ -1,0 +1,132 @@
+#include "services/api-gateway/form.h"
+
+#include <assert.h>
+
+void form_init(struct form *form, struct request *request, const json_t *json)
+{
+    *form = (struct form){.request = request, .json = json};
+    if (!request->findings)
+        request->findings = arena_alloc(request->arena, sizeof(*request->findings));
+}
+
+void form_find(struct form *form, const char *where, const char *what, const char *fix)
+{
+    struct finding finding = {
+        .rule = "field",
+        .where = where,
+        .what = what,
+        .why = "a workload is created only from a request that is right in every part",
+        .fix = fix,
+    };
+
+    findings_add(form->request->findings, form->request->arena, &finding);
+}
+
+static json_t *take(struct form *form, const char *name)
+{
+    assert(form->n_taken < ELEMENTSOF(form->taken));
+    form->taken[form->n_taken++] = name;
+    json_t *value = json_object_get(form->json, name);
+    return json_is_null(value) ? NULL : value;
+}
+
+const char *form_text(struct form *form, const char *name, bool required, size_t max)
+{
+    const json_t *value = take(form, name);
+    const char *text = json_string_value(value);
+    struct arena *arena = form->request->arena;
+
+    if (!value && required)
+        form_find(form, name, arena_printf(arena, "'%s' is missing", name), "give it");
+    else if (value && !text)
+        form_find(form, name, arena_printf(arena, "'%s' is not a text", name),
+                  "write it in quotes");
+    else if (text && required && !*text)
+        form_find(form, name, arena_printf(arena, "'%s' is empty", name), "give it");
+    else if (text && strlen(text) > max)
+        form_find(form, name, arena_printf(arena, "'%s' is longer than %zu bytes", name, max),
+                  "shorten it");
+    else
+        return text ? arena_strdup(arena, text) : NULL;
+    return NULL;
+}
+
+uint64_t form_uint(struct form *form, const char *name, uint64_t min, uint64_t max,
+                   uint64_t fallback)
+{
+    const json_t *value = take(form, name);
+    json_int_t number = json_integer_value(value);
+
+    if (!value && fallback >= min)
+        return fallback;
+    if (json_is_integer(value) && number >= 0 && (uint64_t)number >= min && (uint64_t)number <= max)
+        return (uint64_t)number;
+    form_find(
+        form, name,
+        arena_printf(form->request->arena, "'%s' is %s", name, value ? "out of range" : "missing"),
+        arena_printf(form->request->arena, "give a whole number from %llu to %llu",
+                     (unsigned long long)min, (unsigned long long)max));
+    return min;
+}
+
+bool form_bool(struct form *form, const char *name, bool fallback)
+{
+    const json_t *value = take(form, name);
+
+    if (value && !json_is_boolean(value))
+        form_find(form, name, arena_printf(form->request->arena, "'%s' is not a boolean", name),
+                  "write true or false");
+    return value ? json_is_true(value) : fallback;
+}
+
+json_t *form_member(struct form *form, const char *name, json_type type, size_t max)
+{
+    json_t *value = take(form, name);
+    struct arena *arena = form->request->arena;
+
+    if (!value)
+        return NULL;
+    if (json_typeof(value) != type) {
+        form_find(form, name,
+                  arena_printf(arena, "'%s' is not %s", name,
+                               type == JSON_ARRAY ? "a list" : "an object"),
+                  type == JSON_ARRAY ? "write [ ... ]" : "write { ... }");
+        return NULL;
+    }
+    size_t n = type == JSON_ARRAY ? json_array_size(value) : json_object_size(value);
+    if (n <= max)
+        return value;
+    form_find(form, name, arena_printf(arena, "'%s' has %zu entries", name, n),
+              arena_printf(arena, "give at most %zu", max));
+    return NULL;
+}
+
+static bool was_taken(const struct form *form, const char *name)
+{
+    for (size_t i = 0; i < form->n_taken; i++)
+        if (strcmp(form->taken[i], name) == 0)
+            return true;
+    return false;
+}
+
+void form_finish(struct form *form)
+{
+    void *member = json_object_iter((json_t *)form->json);
+
+    for (; member; member = json_object_iter_next((json_t *)form->json, member)) {
+        const char *name = json_object_iter_key(member);
+        if (!was_taken(form, name))
+            form_find(form, arena_printf(form->request->arena, "%.64s", name),
+                      arena_printf(form->request->arena, "there is no field '%.64s'", name),
+                      "remove it, or correct its name");
+    }
+}
+
+struct error *form_result(const struct form *form)
+{
+    size_t n = form->request->findings->n;
+
+    if (n == 0)
+        return NULL;
+    return error_new(ERROR_INVALID_ARGUMENT, "%zu problem%s, see findings", n, n == 1 ? "" : "s");
+}

@@ -1,0 +1,35 @@
+/* A JSON object read field by field: every problem becomes a finding, nothing stops at the first.
+ * Texts live in the request's arena. */
+#pragma once
+
+#include "services/api-gateway/http.h"
+
+struct form {
+    struct request *request;
+    const json_t *json;
+    const char *taken[32]; /* names that were asked for; the rest is unknown */
+    size_t n_taken;
+};
+
+void form_init(struct form *form, struct request *request, const json_t *json);
+
+/* A finding about a place in the body. */
+void form_find(struct form *form, const char *where, const char *what, const char *fix);
+
+/* NULL when it is missing (a finding when required) or no text of at most max bytes. */
+const char *form_text(struct form *form, const char *name, bool required, size_t max);
+
+/* fallback when missing; a finding when it is no whole number from min to max. A required one
+ * (min > fallback) that is missing is found too. */
+uint64_t form_uint(struct form *form, const char *name, uint64_t min, uint64_t max,
+                   uint64_t fallback);
+bool form_bool(struct form *form, const char *name, bool fallback);
+
+/* An object or array member, or NULL; wrong types and more than max items are findings. */
+json_t *form_member(struct form *form, const char *name, json_type type, size_t max);
+
+/* What nobody asked for is a finding: a misspelt name must not be ignored. */
+void form_finish(struct form *form);
+
+/* INVALID_ARGUMENT when there are findings. */
+struct error *form_result(const struct form *form) _must_check_;

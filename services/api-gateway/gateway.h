@@ -1,0 +1,74 @@
+/*
+ * The gateway's state. Nothing in it must survive a restart: N copies may run. It is used by all
+ * connection threads at once; what changes is behind a lock or atomic.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "services/api-gateway/guest_signer.h"
+#include "services/api-gateway/http.h"
+#include "services/api-gateway/limits.h"
+#include "services/api-gateway/metrics.h"
+#include "services/api-gateway/sse.h"
+#include "shared/base/clock.h"
+#include "shared/bus/bus.h"
+#include "shared/project/project.h"
+#include "shared/seal/seal.h"
+#include "shared/service/service.h"
+#include "shared/store/store.h"
+
+#define HTTP_DISCARD_MAX (64 * 1024 * 1024) /* read after a refusal, so that it is seen */
+
+enum { SCHEDULER_TIMEOUT_MS = 15000, GUEST_TIMEOUT_MS = 8000 };
+
+struct gateway_config {
+    struct service_config service;
+    char *listen;
+    char *metrics_listen;
+    char *redis_url;
+    char *redis_password_file;
+    char *fleet_dir;
+    char *trust_file;
+    char *bootstrap_key_file;
+    char *images_dir;
+    char *tls_cert;
+    char *tls_key;
+    uint64_t max_connections;
+};
+
+/* The public facts of fleet.json. */
+struct fleet {
+    uint8_t authority_sign[SIGN_KEY_SIZE];
+    uint8_t authority_box[SEAL_KEY_SIZE];
+    char *workload_domain; /* workloads are <id>.<this> */
+};
+
+struct gateway {
+    const struct gateway_config *config;
+    struct bus *bus;
+    struct store *store; /* owned */
+    struct clock *clock;
+    struct fleet fleet;
+    struct guest_signer signer;
+    struct metrics metrics;
+    struct limits limits;
+    struct sse_hub streams;
+    pthread_mutex_t bootstrap_lock;
+    atomic_bool bootstrapped;
+    struct http_server *http;
+    struct http_server *metrics_http;
+};
+
+extern const struct service api_gateway_service;
+extern const struct config_row gateway_config_rows[];
+
+/* Loads the fleet's facts and the signing key, and listens. Takes store, also on failure. */
+struct error *gateway_new(const struct gateway_config *config, struct bus *bus, struct store *store,
+                          struct clock *clock, struct gateway **ret_gateway) _must_check_;
+void gateway_free(struct gateway *gateway);
+DEFINE_CLEANUP(struct gateway *, gateway_free)
+
+/* The account "dev" with the key of GATEWAY_BOOTSTRAP_KEY_FILE; again until it worked once. */
+struct error *gateway_ensure_bootstrap(struct gateway *gateway) _must_check_;

@@ -1,0 +1,37 @@
+/* Every handler, for routes.c. A handler answers one request; see http.h. */
+#pragma once
+
+#include "services/api-gateway/http.h"
+
+/* handlers_create.c */
+struct error *on_create(struct request *request, struct response *ret_response);
+struct error *on_restart(struct request *request, struct response *ret_response);
+
+/* handlers_workloads.c */
+struct error *on_list(struct request *request, struct response *ret_response);
+struct error *on_get(struct request *request, struct response *ret_response);
+struct error *on_manifest(struct request *request, struct response *ret_response);
+struct error *on_events_list(struct request *request, struct response *ret_response);
+struct error *on_delete(struct request *request, struct response *ret_response);
+struct error *on_start(struct request *request, struct response *ret_response);
+struct error *on_stop(struct request *request, struct response *ret_response);
+
+/* handlers_guest.c */
+struct error *on_logs(struct request *request, struct response *ret_response);
+struct error *on_stats(struct request *request, struct response *ret_response);
+struct error *on_containers(struct request *request, struct response *ret_response);
+struct error *on_container_logs(struct request *request, struct response *ret_response);
+
+/* handlers_stream.c */
+struct error *on_workload_events_stream(struct request *request, struct response *ret_response);
+struct error *on_all_events_stream(struct request *request, struct response *ret_response);
+struct error *on_logs_stream(struct request *request, struct response *ret_response);
+
+/* handlers_fleet.c */
+struct error *on_fleet(struct request *request, struct response *ret_response);
+struct error *on_image(struct request *request, struct response *ret_response);
+
+/* handlers_health.c */
+struct error *on_health(struct request *request, struct response *ret_response);
+struct error *on_ready(struct request *request, struct response *ret_response);
+struct error *on_metrics(struct request *request, struct response *ret_response);

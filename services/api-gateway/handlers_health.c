@@ -1,0 +1,40 @@
+/* For supervisors and Prometheus. */
+#include "services/api-gateway/gateway.h"
+#include "services/api-gateway/handlers.h"
+
+struct error *on_health(struct request *request, struct response *ret_response)
+{
+    (void)request;
+    buffer_add_text(&ret_response->body, "OK");
+    return NULL;
+}
+
+struct error *on_ready(struct request *request, struct response *ret_response)
+{
+    struct gateway *gateway = request->gateway;
+    struct error *err = store_ping(gateway->store);
+
+    if (!err && !bus_is_connected(gateway->bus))
+        err = error_new(ERROR_UNAVAILABLE, "the bus is away");
+    err = err ?: gateway_ensure_bootstrap(gateway);
+    if (err)
+        return error_recode(err, ERROR_UNAVAILABLE);
+    buffer_add_text(&ret_response->body, "OK");
+    return NULL;
+}
+
+struct error *on_metrics(struct request *request, struct response *ret_response)
+{
+    struct gateway *gateway = request->gateway;
+    struct error *err = store_ping(gateway->store);
+
+    ret_response->content_type = "text/plain; version=0.0.4";
+    metrics_print(&gateway->metrics, &ret_response->body);
+    buffer_printf(&ret_response->body,
+                  "# TYPE coffer_gateway_store_up gauge\ncoffer_gateway_store_up %d\n"
+                  "# TYPE coffer_gateway_bus_up gauge\ncoffer_gateway_bus_up %d\n"
+                  "# TYPE coffer_gateway_streams gauge\ncoffer_gateway_streams %zu\n",
+                  err == NULL, bus_is_connected(gateway->bus), sse_hub_count(&gateway->streams));
+    error_free(err);
+    return NULL;
+}

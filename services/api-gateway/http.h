@@ -1,0 +1,93 @@
+/*
+ * HTTP over libmicrohttpd: a server is a table of routes and a state. Each connection has a thread
+ * of its own, so a handler may wait for the bus or for a guest without holding up anyone else; how
+ * many there are is limited.
+ *
+ * What arrives is bounded: the route is found and the caller authenticated before a byte of the
+ * body is kept, and each route says how large its body may be.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+
+#include "shared/base/arena.h"
+#include "shared/base/buffer.h"
+#include "shared/base/encode.h"
+#include "shared/base/error.h"
+#include "shared/compose/lint.h"
+
+#define HTTP_PARAMETER_MAX 128
+
+struct gateway;
+struct http_server;
+struct request;
+
+/* Who may call. */
+enum scope {
+    SCOPE_NONE,    /* anybody */
+    SCOPE_ACCOUNT, /* an API key; sees its own account's things */
+};
+
+struct response {
+    unsigned status;          /* 200 unless set */
+    json_t *json;             /* owned; or, when NULL: */
+    struct buffer body;       /* bytes */
+    const char *content_type; /* of body; static */
+    struct MHD_Response *raw; /* owned; wins over both */
+};
+
+typedef struct error *(*http_handler)(struct request *request, struct response *ret_response);
+
+struct route {
+    const char *method;
+    const char *path; /* parts beginning with ':' match one part each */
+    enum scope scope;
+    http_handler handle;
+    size_t body_max;
+};
+
+struct request {
+    struct gateway *gateway;
+    struct MHD_Connection *connection;
+    const struct route *route;          /* NULL: none matches */
+    char parameter[HTTP_PARAMETER_MAX]; /* the value of the path's ':' part */
+    char id[UUID_TEXT_SIZE];
+    char account[64]; /* "" without authentication */
+    struct buffer body;
+    struct arena *arena;
+    struct findings *findings; /* in the arena; NULL: none. Shown beside an INVALID_ARGUMENT */
+    struct error *refused;     /* found before the body: it is read no further than needed */
+    unsigned refused_status;   /* when the code of refused does not say it all; 0 */
+    const char *refused_kind;
+    bool uploading; /* holds one of the account's uploads */
+    size_t received;
+    int64_t started_ms;
+};
+
+struct http_options {
+    const char *listen;         /* "0.0.0.0:8080", "[::1]:0" */
+    const struct route *routes; /* ends with path NULL */
+    struct gateway *gateway;
+    unsigned max_connections;
+    const char *tls_cert; /* PEM text; NULL: plain HTTP */
+    const char *tls_key;
+};
+
+struct error *http_server_start(const struct http_options *options,
+                                struct http_server **ret_server) _must_check_;
+/* Stops listening, waits for handlers, ends connections. NULL is fine. */
+void http_server_stop(struct http_server *server);
+uint16_t http_server_port(const struct http_server *server);
+
+/* The body as a JSON object, strict; a failure is the caller's fault. */
+struct error *http_json(struct request *request, json_t **ret_json) _must_check_;
+
+/* A query argument or NULL; lives with the request. */
+const char *http_query(const struct request *request, const char *name);
+const char *http_header(const struct request *request, const char *name);
+
+/* Marks a failure for the given status and kind; returns err. */
+struct error *http_refuse(struct request *request, unsigned status, const char *kind,
+                          struct error *err);

@@ -1,0 +1,83 @@
+#include "services/api-gateway/routes.h"
+
+#include "services/api-gateway/handlers.h"
+
+#define KIB     1024
+#define MIB     (1024 * KIB)
+#define SMALL   (16 * KIB)
+#define SECRETS (2 * MIB)
+#define CREATE  (25 * MIB) /* 16 MiB of files in base64, and everything else */
+
+const struct route gateway_routes[] = {
+    {"GET", "/health", SCOPE_NONE, on_health, SMALL},
+
+    {"POST", "/api/v1/workloads/create", SCOPE_ACCOUNT, on_create, CREATE},
+    {"GET", "/api/v1/workloads/list", SCOPE_ACCOUNT, on_list, SMALL},
+    {"POST", "/api/v1/workloads/delete", SCOPE_ACCOUNT, on_delete, SMALL},
+    {"POST", "/api/v1/workloads/restart", SCOPE_ACCOUNT, on_restart, SECRETS},
+    {"POST", "/api/v1/workloads/start", SCOPE_ACCOUNT, on_start, SMALL},
+    {"POST", "/api/v1/workloads/stop", SCOPE_ACCOUNT, on_stop, SMALL},
+    {"POST", "/api/v1/workloads/logs", SCOPE_ACCOUNT, on_logs, SMALL},
+    {"POST", "/api/v1/workloads/stats", SCOPE_ACCOUNT, on_stats, SMALL},
+    {"POST", "/api/v1/workload-containers/list", SCOPE_ACCOUNT, on_containers, SMALL},
+    {"POST", "/api/v1/workload-containers/logs", SCOPE_ACCOUNT, on_container_logs, SMALL},
+    {"POST", "/api/v1/workload-events/list", SCOPE_ACCOUNT, on_events_list, SMALL},
+
+    {"GET", "/api/v1/workloads/:id", SCOPE_ACCOUNT, on_get, SMALL},
+    {"GET", "/api/v1/workloads/:id/manifest", SCOPE_ACCOUNT, on_manifest, SMALL},
+    {"GET", "/api/v1/workloads/:id/events", SCOPE_ACCOUNT, on_workload_events_stream, SMALL},
+    {"GET", "/api/v1/workloads/:id/logs", SCOPE_ACCOUNT, on_logs_stream, SMALL},
+    {"GET", "/api/v1/events", SCOPE_ACCOUNT, on_all_events_stream, SMALL},
+
+    /* what anybody may know, and needs to verify */
+    {"GET", "/api/v1/fleet", SCOPE_NONE, on_fleet, SMALL},
+    {"GET", "/api/v1/images/:version", SCOPE_NONE, on_image, SMALL},
+    {NULL, NULL, SCOPE_NONE, NULL, 0},
+};
+
+const struct route metrics_routes[] = {
+    {"GET", "/metrics", SCOPE_NONE, on_metrics, SMALL},
+    {"GET", "/healthz", SCOPE_NONE, on_health, SMALL},
+    {"GET", "/readyz", SCOPE_NONE, on_ready, SMALL},
+    {NULL, NULL, SCOPE_NONE, NULL, 0},
+};
+
+/* Part by part; a part that begins with ':' takes any one part into ret_parameter. */
+static bool path_matches(const char *pattern, const char *path,
+                         char ret_parameter[HTTP_PARAMETER_MAX])
+{
+    while (*pattern && *path) {
+        if (pattern[0] == '/' && pattern[1] == ':' && path[0] == '/') {
+            size_t size = strcspn(path + 1, "/");
+            if (size == 0 || size >= HTTP_PARAMETER_MAX)
+                return false;
+            memcpy(ret_parameter, path + 1, size);
+            ret_parameter[size] = '\0';
+            path += 1 + size;
+            pattern += 1 + strcspn(pattern + 1, "/");
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
+    }
+    return !*pattern && !*path;
+}
+
+struct error *routes_find(const struct route *routes, const char *method, const char *path,
+                          struct request *request)
+{
+    bool path_known = false;
+
+    for (const struct route *route = routes; route->path; route++) {
+        if (!path_matches(route->path, path, request->parameter))
+            continue;
+        path_known = true;
+        if (strcmp(route->method, method) == 0) {
+            request->route = route;
+            return NULL;
+        }
+    }
+    if (path_known)
+        return http_refuse(request, 405, "METHOD_NOT_ALLOWED",
+                           error_new(ERROR_INVALID_ARGUMENT, "this path has another method"));
+    return error_new(ERROR_NOT_FOUND, "no such path");
+}
