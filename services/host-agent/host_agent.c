@@ -115,7 +115,7 @@ static struct error *open_hypervisor(struct host_agent *agent)
     agent->ingress = strcmp(c->haproxy_dir, "memory:") == 0
                          ? ingress_memory_new()
                          : ingress_haproxy_new(c->haproxy_dir, c->haproxy_socket);
-    return hypervisor_open(&options, &agent->hypervisor);
+    return agent->hypervisor ? NULL : hypervisor_open(&options, &agent->hypervisor);
 }
 
 static struct error *open_vms(struct host_agent *agent)
@@ -164,14 +164,16 @@ static struct error *open_reporter(struct host_agent *agent)
     return reporter_new(&options, &agent->reporter);
 }
 
-struct error *host_agent_new(const struct host_agent_config *config, struct bus *bus,
-                             struct clock *clock, struct host_agent **ret_agent)
+struct error *host_agent_new(const struct host_agent_config *config,
+                             const struct host_agent_ports *ports, struct host_agent **ret_agent)
 {
     _cleanup_(host_agent_freep) struct host_agent *agent = xnew(struct host_agent);
 
     agent->config = config;
-    agent->bus = bus;
-    agent->clock = clock;
+    agent->bus = ports->bus;
+    agent->clock = ports->clock;
+    agent->hypervisor = ports->hypervisor;
+    agent->hypervisor_is_ours = !ports->hypervisor;
     struct error *err = journal_open(config->state_dir, &agent->journal);
     if (!err)
         err = spool_open(config->state_dir, &agent->spool);
@@ -233,7 +235,8 @@ void host_agent_free(struct host_agent *agent)
         pthread_join(agent->worker, NULL);
     }
     reporter_free(agent->reporter);
-    hypervisor_free(agent->hypervisor); /* no more wake-ups after this */
+    if (agent->hypervisor_is_ours)
+        hypervisor_free(agent->hypervisor); /* no more wake-ups after this */
     vms_free(agent->vms);
     ingress_free(agent->ingress);
     image_cache_free(agent->images);
@@ -251,7 +254,8 @@ static const char *host_id(const void *config)
 static struct error *start(const void *config, struct bus *bus, void **ret_state)
 {
     _cleanup_(host_agent_freep) struct host_agent *agent = NULL;
-    struct error *err = host_agent_new(config, bus, clock_system(), &agent);
+    const struct host_agent_ports ports = {.bus = bus, .clock = clock_system()};
+    struct error *err = host_agent_new(config, &ports, &agent);
 
     if (!err)
         err = host_agent_start_threads(agent);

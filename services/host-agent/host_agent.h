@@ -35,6 +35,7 @@ struct host_agent {
     struct journal *journal;
     struct spool *spool;
     struct hypervisor *hypervisor;
+    bool hypervisor_is_ours;
     struct image_cache *images;
     struct ingress *ingress;
     struct sp_channel *channel; /* NULL without the software TEE */
@@ -50,9 +51,17 @@ extern const struct config_row host_agent_config_rows[];
 extern const struct bus_handler host_agent_handlers[];
 extern const struct service host_agent_service;
 
+/* The outside world as it is given; it stays the caller's. */
+struct host_agent_ports {
+    struct bus *bus;
+    struct clock *clock;
+    struct hypervisor *hypervisor; /* NULL: as the settings say */
+};
+
 /* Everything but the threads; tests drive vm_work() and the reporter themselves. */
-struct error *host_agent_new(const struct host_agent_config *config, struct bus *bus,
-                             struct clock *clock, struct host_agent **ret_agent) _must_check_;
+struct error *host_agent_new(const struct host_agent_config *config,
+                             const struct host_agent_ports *ports,
+                             struct host_agent **ret_agent) _must_check_;
 void host_agent_free(struct host_agent *agent);
 DEFINE_CLEANUP(struct host_agent *, host_agent_free)
 struct error *host_agent_start_threads(struct host_agent *agent) _must_check_;

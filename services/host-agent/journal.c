@@ -251,16 +251,30 @@ struct error *journal_load(struct journal *journal, struct vm_record **ret_recor
             *ret_records = xrealloc_array(*ret_records, *ret_n + 1, sizeof(record));
             (*ret_records)[(*ret_n)++] = record;
         } else if (error_get_code(err) == ERROR_NOT_FOUND) {
-            error_free(err); /* half-made: the record is written first */
-            err = journal_remove(journal, item->d_name);
-        }
-        if (err) {
+            error_free(err); /* half-made, or lost: journal_sweep() */
+        } else {
             error_free(*ret_problem);
             *ret_problem = err;
         }
     }
     closedir(dir);
     return NULL;
+}
+
+struct error *journal_sweep(struct journal *journal,
+                            bool (*is_known)(void *data, const char *workload_id), void *data)
+{
+    DIR *dir = opendir(journal->dir);
+    struct error *err = NULL;
+    struct dirent *item;
+
+    if (!dir)
+        return error_errno(errno, "open '%s'", journal->dir);
+    while (!err && (item = readdir(dir)))
+        if (name_is_valid(item->d_name) && !is_known(data, item->d_name))
+            err = journal_remove(journal, item->d_name);
+    closedir(dir);
+    return err;
 }
 
 static json_t *base64_json(const struct buffer *content)

@@ -5,7 +5,7 @@
  *   order.json    a start that was accepted and is not carried out yet (0600: bus credentials)
  *   config.img    config disk    state.img  state disk    console.log, console.log.1
  *
- * A folder without vm.json is half-made and is removed when the journal is opened.
+ * A folder without vm.json is half-made, unless libvirt has a domain of it: journal_sweep().
  */
 #pragma once
 
@@ -64,6 +64,11 @@ DEFINE_CLEANUP(struct journal *, journal_free)
  * left alone: its VM is adopted from what libvirt knows. Caller: vm_record_done() each, free(). */
 struct error *journal_load(struct journal *journal, struct vm_record **ret_records, size_t *ret_n,
                            struct error **ret_problem) _must_check_;
+
+/* Removes the folders of VMs that nobody knows. */
+struct error *journal_sweep(struct journal *journal,
+                            bool (*is_known)(void *data, const char *workload_id),
+                            void *data) _must_check_;
 
 struct error *journal_save(struct journal *journal, const struct vm_record *record) _must_check_;
 struct error *journal_save_order(struct journal *journal, const char *workload_id,

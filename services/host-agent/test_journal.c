@@ -92,6 +92,11 @@ static void test_record_round_trips(void **state)
     free(records);
 }
 
+static bool is_known(void *data, const char *workload_id)
+{
+    return strcmp(data, workload_id) == 0;
+}
+
 static void test_half_made_folder_is_removed(void **state)
 {
     struct fixture *f = *state;
@@ -101,10 +106,14 @@ static void test_half_made_folder_is_removed(void **state)
 
     write_file(f, "half", "order.json", "{}");
     write_file(f, "half", "state.img", "");
+    write_file(f, "known", "state.img", "");
     assert_null(journal_load(f->journal, &records, &n, &problem));
     assert_null(problem);
     assert_int_equal(n, 0);
+    assert_true(exists(f, "half", "order.json"));
+    assert_null(journal_sweep(f->journal, is_known, (void *)"known"));
     assert_false(exists(f, "half", "order.json"));
+    assert_true(exists(f, "known", "state.img"));
     free(records);
 }
 

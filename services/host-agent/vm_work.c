@@ -390,11 +390,22 @@ static struct error *scan_images(struct vms *vms)
     return image_cache_scan(vms->options.images);
 }
 
-static void settle(struct vms *vms)
+static bool is_known(void *data, const char *workload_id)
 {
+    return vms_find(data, workload_id) != NULL;
+}
+
+/* After the first look at libvirt: what neither journal nor libvirt knows was half-made. */
+static struct error *settle(struct vms *vms)
+{
+    struct error *err = NULL;
+
     pthread_mutex_lock(&vms->lock);
+    if (!vms->settled)
+        err = journal_sweep(vms->options.journal, is_known, vms);
     vms->settled = true;
     pthread_mutex_unlock(&vms->lock);
+    return err;
 }
 
 struct error *vm_work(struct vms *vms)
@@ -407,7 +418,7 @@ struct error *vm_work(struct vms *vms)
     first = adopt_strays(vms, &domains);
     first = first_error(first, work_on_all(vms, &domains));
     hypervisor_domains_free(domains.items, domains.n);
-    settle(vms);
+    first = first_error(first, settle(vms));
     first = first_error(first, apply_ingress(vms));
     first = first_error(first, rotate_consoles(vms));
     return first_error(first, scan_images(vms));
