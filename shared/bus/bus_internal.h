@@ -51,6 +51,9 @@ struct stream_definition {
 };
 extern const struct stream_definition stream_table[]; /* ends with name NULL */
 
+/* The consumer of EVENTS that monitors pull from; made with the streams. */
+#define MONITOR_CONSUMER "monitor"
+
 /*
  * "files/<h>/<w>" gives "obj.files.<h>.<w>": so that permissions can name a host's objects. Parts
  * are subject tokens. INVALID_ARGUMENT otherwise.

@@ -41,6 +41,19 @@ static struct error *ensure_stream(struct nats_bus *bus, const struct stream_def
     return s == NATS_OK ? NULL : nats_error(s, "stream '%s' (%d)", definition->name, (int)code);
 }
 
+/* Monitors may pull and acknowledge, not create: so theirs is made for them. */
+static struct error *ensure_monitor(struct nats_bus *bus)
+{
+    jsConsumerConfig config;
+    jsErrCode code = 0;
+
+    jsConsumerConfig_Init(&config);
+    config.Durable = MONITOR_CONSUMER;
+    config.AckPolicy = js_AckExplicit;
+    natsStatus s = js_AddConsumer(NULL, bus->js, "EVENTS", &config, NULL, &code);
+    return s == NATS_OK ? NULL : nats_error(s, "the monitors' consumer (%d)", (int)code);
+}
+
 struct error *nats_ensure_streams(struct bus *base)
 {
     struct nats_bus *bus = (struct nats_bus *)base;
@@ -48,7 +61,7 @@ struct error *nats_ensure_streams(struct bus *base)
 
     for (const struct stream_definition *d = stream_table; !err && d->name; d++)
         err = ensure_stream(bus, d);
-    return err;
+    return err ?: ensure_monitor(bus);
 }
 
 struct error *nats_stream_next(struct bus *base, const char *stream, const char *filter,
@@ -116,19 +129,33 @@ struct error *nats_object_put(struct bus *bus, const char *name, const void *dat
     return put_part(bus, object, "meta", meta.data, meta.size, timeout_ms);
 }
 
-/* The last message on "<object>.<part>": the subject in the request is what permissions see. */
+/* One direct get; NATS_NO_RESPONDERS when nobody serves the subject. */
+static natsStatus get_by(struct nats_bus *bus, const char *prefix, const char *object,
+                         const char *part, int64_t left, natsMsg **ret_msg)
+{
+    char subject[SUBJECT_MAX + 64];
+
+    snprintf(subject, sizeof(subject), "%s%s.%s", prefix, object, part);
+    return natsConnection_Request(ret_msg, bus->connection, subject, NULL, 0, left);
+}
+
+/*
+ * The last message on "<object>.<part>": the subject in the request is what permissions see. A
+ * fleet's hub serves "get.obj.>", which crosses a leaf's link; a server of its own has the plain
+ * JetStream subject only.
+ */
 static struct error *get_part(struct nats_bus *bus, const char *object, const char *part,
                               int64_t deadline, natsMsg **ret_msg)
 {
     _cleanup_(natsMsg_Destroyp) natsMsg *msg = NULL;
-    char subject[SUBJECT_MAX + 64];
     const char *status = NULL;
     int64_t left = deadline - clock_monotonic_ms(clock_system());
 
     if (left <= 0)
         return error_new(ERROR_DEADLINE_EXCEEDED, "ran out of time");
-    snprintf(subject, sizeof(subject), "$JS.API.DIRECT.GET.FILES.%s.%s", object, part);
-    natsStatus s = natsConnection_Request(&msg, bus->connection, subject, NULL, 0, left);
+    natsStatus s = get_by(bus, "get.", object, part, left, &msg);
+    if (s == NATS_NO_RESPONDERS)
+        s = get_by(bus, "$JS.API.DIRECT.GET.FILES.", object, part, left, &msg);
     if (s != NATS_OK)
         return nats_error(s, "read part '%s'", part);
     if (natsMsgHeader_Get(msg, "Status", &status) == NATS_OK)

@@ -13,7 +13,8 @@ struct fleet_nats {
     char account[NKEY_PUBLIC_TEXT_SIZE];
     char system[NKEY_PUBLIC_TEXT_SIZE];
     char *operator_jwt;
-    char *account_jwt;
+    char *account_jwt;      /* on the hub */
+    char *account_leaf_jwt; /* on the leafs: without the hub's subject mapping */
     char *system_jwt;
 };
 

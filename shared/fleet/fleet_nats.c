@@ -88,25 +88,45 @@ static struct error *load_keys(const char *dir, struct fleet_nats *nats)
     return NULL;
 }
 
-static struct error *make_jwts(const char *dir, struct fleet_nats *nats)
+/*
+ * A link refuses what is sent to "$JS.API.>" (JetStream is each side's own). So the hub answers
+ * "get.obj.>" as it does the direct get of an object's parts; the leafs know nothing of that, or
+ * they would do the replacement too early.
+ */
+static struct error *make_account_jwts(struct fleet_nats *nats)
 {
     char signing[NKEY_PUBLIC_TEXT_SIZE];
-    struct error *err = load_jwt(dir, "operator.jwt", &nats->operator_jwt);
+    struct jwt_account facts = {
+        .account = nats->account, .name = "coffer", .signing_key = signing, .jetstream = true};
+    const struct jwt_account system = {.account = nats->system, .name = "system"};
+    struct error *err = NULL;
 
     nkey_public_text(&nats->signing_key, signing);
+    if (!nats->account_leaf_jwt)
+        err = jwt_account(&nats->operator_key, &facts, now_s(), &nats->account_leaf_jwt);
+    facts.map_from = "get.obj.>";
+    facts.map_to = "$JS.API.DIRECT.GET.FILES.obj.>";
+    if (!err && !nats->account_jwt)
+        err = jwt_account(&nats->operator_key, &facts, now_s(), &nats->account_jwt);
+    if (!err && !nats->system_jwt)
+        err = jwt_account(&nats->operator_key, &system, now_s(), &nats->system_jwt);
+    return err;
+}
+
+static struct error *make_jwts(const char *dir, struct fleet_nats *nats)
+{
+    struct error *err = load_jwt(dir, "operator.jwt", &nats->operator_jwt);
+
     err = err ?: load_jwt(dir, "account.jwt", &nats->account_jwt);
+    err = err ?: load_jwt(dir, "account-leaf.jwt", &nats->account_leaf_jwt);
     err = err ?: load_jwt(dir, "system.jwt", &nats->system_jwt);
     if (!err && !nats->operator_jwt)
         err = jwt_operator(&nats->operator_key, "coffer", nats->system, now_s(),
                            &nats->operator_jwt);
-    if (!err && !nats->account_jwt)
-        err = jwt_account(&nats->operator_key, nats->account, "coffer", signing, true, now_s(),
-                          &nats->account_jwt);
-    if (!err && !nats->system_jwt)
-        err = jwt_account(&nats->operator_key, nats->system, "system", NULL, false, now_s(),
-                          &nats->system_jwt);
+    err = err ?: make_account_jwts(nats);
     err = err ?: save_jwt(dir, "operator.jwt", nats->operator_jwt);
     err = err ?: save_jwt(dir, "account.jwt", nats->account_jwt);
+    err = err ?: save_jwt(dir, "account-leaf.jwt", nats->account_leaf_jwt);
     return err ?: save_jwt(dir, "system.jwt", nats->system_jwt);
 }
 
@@ -128,6 +148,7 @@ void fleet_nats_done(struct fleet_nats *nats)
     nkey_done(&nats->signing_key);
     free(nats->operator_jwt);
     free(nats->account_jwt);
+    free(nats->account_leaf_jwt);
     free(nats->system_jwt);
     *nats = (struct fleet_nats){0};
 }
@@ -167,8 +188,8 @@ static struct error *write_creds(const char *path, const struct fleet_nats *nats
     return err ?: write_text(path, creds, 0600);
 }
 
-/* The same on the hub and on every leaf: both check every user by it. */
-static char *auth_text(const struct fleet_nats *nats)
+/* The same keys on the hub and on every leaf: both check every user by them. */
+static char *auth_text(const struct fleet_nats *nats, const char *account_jwt)
 {
     return xasprintf("# Written by 'coffer fleet init'. Public: JWTs, no keys.\n"
                      "operator: \"%s\"\n"
@@ -178,7 +199,7 @@ static char *auth_text(const struct fleet_nats *nats)
                      "    \"%s\": \"%s\"\n"
                      "    \"%s\": \"%s\"\n"
                      "}\n",
-                     nats->operator_jwt, nats->system, nats->account, nats->account_jwt,
+                     nats->operator_jwt, nats->system, nats->account, account_jwt,
                      nats->system, nats->system_jwt);
 }
 
@@ -187,7 +208,7 @@ struct error *fleet_nats_write(const char *dir, const struct fleet_nats *nats)
     static const enum identity identities[] = {IDENTITY_SCHEDULER, IDENTITY_API_GATEWAY,
                                                IDENTITY_MONITOR, IDENTITY_OPS};
     _cleanup_free_ char *hub = xasprintf("%s/nats/hub.conf", dir);
-    _cleanup_free_ char *auth = auth_text(nats);
+    _cleanup_free_ char *auth = auth_text(nats, nats->account_jwt);
     struct error *err = write_text(hub, auth, 0644);
 
     for (size_t i = 0; !err && i < ELEMENTSOF(identities); i++) {
@@ -210,7 +231,7 @@ static char *leaf_text(const struct fleet_nats *nats, const char *host)
         "port: $COFFER_LEAF_PORT\n"
         "max_payload: 1114112  # 1 MiB and headers\n"
         "leafnodes {\n"
-        "    reconnect: 2\n"
+        "    reconnect: \"2s\"\n"
         "    remotes: [\n"
         "        { url: $COFFER_HUB_LEAF_URL, account: \"%s\", credentials: $COFFER_LEAF_CREDS }\n"
         "    ]\n"
@@ -227,7 +248,7 @@ struct error *fleet_nats_write_host(const char *dir, const struct fleet_nats *na
     _cleanup_free_ char *agent_creds = xasprintf("%s/host-agent.creds", folder);
     _cleanup_free_ char *auth_path = xasprintf("%s/leaf-auth.conf", folder);
     _cleanup_free_ char *leaf_path = xasprintf("%s/leaf.conf", folder);
-    _cleanup_free_ char *auth = auth_text(nats);
+    _cleanup_free_ char *auth = auth_text(nats, nats->account_leaf_jwt);
     _cleanup_free_ char *leaf = leaf_text(nats, host);
     struct error *err = dir_make(folder, 0700);
 

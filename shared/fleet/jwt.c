@@ -65,22 +65,24 @@ struct error *jwt_operator(const struct nkey *operator_key, const char *name,
     return sign_claims(nats, operator_key, subject, name, issued_at, 0, ret_jwt);
 }
 
-struct error *jwt_account(const struct nkey *operator_key, const char *account, const char *name,
-                          const char *signing_key, bool jetstream, int64_t issued_at,
-                          char **ret_jwt)
+struct error *jwt_account(const struct nkey *operator_key, const struct jwt_account *facts,
+                          int64_t issued_at, char **ret_jwt)
 {
-    int store = jetstream ? -1 : 0;
-    json_t *signing_keys = signing_key ? json_pack("[s]", signing_key) : json_array();
+    int store = facts->jetstream ? -1 : 0;
+    json_t *signing_keys = facts->signing_key ? json_pack("[s]", facts->signing_key) : json_array();
     json_t *limits = json_pack(
         "{s:i, s:i, s:i, s:i, s:i, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "subs", -1, "data",
         -1, "payload", -1, "imports", -1, "exports", -1, "wildcards", 1, "conn", -1, "leaf", -1,
         "mem_storage", store, "disk_storage", store, "streams", store, "consumer", store,
         "max_ack_pending", -1);
-    json_t *nats = json_pack("{s:s, s:i, s:o, s:o, s:{s:{}, s:{}}}", "type", "account", "version",
-                             2, "limits", limits, "signing_keys", signing_keys,
-                             "default_permissions", "pub", "sub");
+    json_t *mappings = facts->map_from ? json_pack("{s:[{s:s}]}", facts->map_from, "subject",
+                                                   facts->map_to)
+                                       : json_object();
+    json_t *nats = json_pack("{s:s, s:i, s:o, s:o, s:o, s:{s:{}, s:{}}}", "type", "account",
+                             "version", 2, "limits", limits, "signing_keys", signing_keys,
+                             "mappings", mappings, "default_permissions", "pub", "sub");
 
-    return sign_claims(nats, operator_key, account, name, issued_at, 0, ret_jwt);
+    return sign_claims(nats, operator_key, facts->account, facts->name, issued_at, 0, ret_jwt);
 }
 
 /* No list at all would mean everything: an empty one is written as a refusal of everything. */

@@ -15,11 +15,17 @@ struct error *jwt_operator(const struct nkey *operator_key, const char *name,
                            const char *system_account, int64_t issued_at,
                            char **ret_jwt) _must_check_;
 
-/* signing_key: public key that may sign this account's users; NULL: only the account's own.
- * jetstream: with stores without limit, else none. */
-struct error *jwt_account(const struct nkey *operator_key, const char *account, const char *name,
-                          const char *signing_key, bool jetstream, int64_t issued_at,
-                          char **ret_jwt) _must_check_;
+struct jwt_account {
+    const char *account;     /* its public key */
+    const char *name;
+    const char *signing_key; /* public key that may sign its users too; NULL: none */
+    bool jetstream;          /* stores without limit; else none */
+    const char *map_from;    /* subject that is answered as map_to is; NULL: no mapping */
+    const char *map_to;
+};
+
+struct error *jwt_account(const struct nkey *operator_key, const struct jwt_account *facts,
+                          int64_t issued_at, char **ret_jwt) _must_check_;
 
 /* expires_at 0: never. */
 struct error *jwt_user(const struct nkey *signing_key, const char *account, const char *user,

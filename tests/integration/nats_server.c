@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -86,6 +87,8 @@ static struct error *wait_until_ready(struct nats_server *server)
 
 static _Noreturn void run_server(const char *config_path, const char *log_path)
 {
+    /* A test that dies takes its servers with it. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
     if (log >= 0) {
