@@ -106,7 +106,7 @@ static struct error *check_leadership(struct scheduler *scheduler)
 
     if (err || term <= scheduler->term)
         return err;
-    service_request_stop();
+    scheduler->fenced = true;
     return error_new(ERROR_ABORTED, "term %" PRIu64 " is over: another scheduler has %" PRIu64,
                      scheduler->term, term);
 }
@@ -198,9 +198,11 @@ static void *job_main(void *data)
 {
     struct scheduler *scheduler = data;
 
-    do
+    do {
         log_failure(LOG_LEVEL_WARNING, "pass not finished", reconcile_pass(scheduler));
-    while (wait_for_work(scheduler));
+        if (scheduler->fenced)
+            service_request_stop();
+    } while (!scheduler->fenced && wait_for_work(scheduler));
     return NULL;
 }
 

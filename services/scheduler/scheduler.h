@@ -89,6 +89,7 @@ struct scheduler {
     bool job_running;
     pthread_mutex_t job_lock;
     pthread_cond_t job_wake;
+    bool fenced; /* of the job thread: another scheduler has taken over */
     bool job_kicked;
     bool job_stop;
     struct pacing pacing[PACING_SLOTS]; /* of the job thread */
