@@ -110,6 +110,9 @@ static const char *id_of(const struct running *run)
 
 static struct error *connect_bus(struct running *run)
 {
+    if (run->service->without_bus) /* and without the settings of one */
+        return NULL;
+
     const char *id = id_of(run);
     _cleanup_free_ char *name =
         xasprintf("%s%s%s", run->service->name, id ? "-" : "", id ?: "");
@@ -121,8 +124,6 @@ static struct error *connect_bus(struct running *run)
         .inbox_prefix = inbox,
     };
 
-    if (run->service->without_bus)
-        return NULL;
     return bus_connect(&options, true, &run->bus);
 }
 
