@@ -123,8 +123,10 @@ static void give_up(struct boot *boot, const struct stage *stage, struct error *
                     int64_t began_ms)
 {
     boot->failure_code = boot->code ? boot->code : stage->code;
-    boot_tell_failure(boot, stage->name, boot->failure_code, error_text(err), began_ms);
+    boot_tell_failure(boot, boot->failed_stage ? boot->failed_stage : stage->name,
+                      boot->failure_code, error_text(err), began_ms);
     error_free(err);
+    uplink_speak_anyway(boot->ports.uplink);
     engine_forget_logins(boot->ports.engine);
     if (boot->config)
         log_failure(LOG_LEVEL_WARNING, "cannot tell anybody", boot_connect(boot));

@@ -65,7 +65,8 @@ struct error *boot_config(struct boot *boot)
 
 struct error *boot_connect(struct boot *boot)
 {
-    _cleanup_free_ char *inbox = xasprintf("_INBOX.guest-%s", boot->config->workload_id);
+    _cleanup_free_ char *inbox =
+        xasprintf("_INBOX.guest-agent-%s.%s", boot->config->host_id, boot->config->workload_id);
     const struct bus_options options = {
         .url = boot->config->leaf_url,
         .credentials = boot->config->leaf_credentials[0] ? boot->config->leaf_credentials : NULL,

@@ -7,7 +7,8 @@
 
 struct boot {
     struct boot_ports ports;
-    const char *code; /* set by a stage that fails; NULL: the stage's usual one */
+    const char *code;         /* set by a stage that fails; NULL: the stage's usual one */
+    const char *failed_stage; /* when what failed belongs to another stage; NULL: it does not */
 
     struct arena *arena; /* owns config and its copies */
     struct guest_config *config;

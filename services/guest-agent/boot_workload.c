@@ -313,6 +313,7 @@ static struct error *check_lost(struct boot *boot)
     if (!lost)
         return NULL;
     boot->code = "container_exited";
+    boot->failed_stage = "up";
     return error_new(ERROR_FAILED_PRECONDITION, "%s", lost);
 }
 

@@ -5,7 +5,8 @@
 #include "services/guest-agent/names.h"
 #include "shared/base/alloc.h"
 
-#define CONTEXT "coffer/bundle/v1"
+#define CONTEXT     "coffer/bundle/v1"
+#define BOX_CONTEXT CONTEXT " " /* and the workload id */
 
 enum {
     VARIABLES_MAX = 256,
@@ -224,7 +225,7 @@ static struct error *open_bundle(const struct release_expectation *expectation,
                                  const struct release_answer *answer, struct arena *arena,
                                  Coffer__V1__Bundle **ret_bundle, const char **ret_code)
 {
-    _cleanup_free_ char *context = xasprintf("%s%s", CONTEXT, expectation->workload_id);
+    _cleanup_free_ char *context = xasprintf("%s%s", BOX_CONTEXT, expectation->workload_id);
     _cleanup_buffer_ struct buffer plain = {0};
     void *message;
 

@@ -154,7 +154,7 @@ static void seal_bundle(const struct release_expectation *expectation,
 {
     size_t size = coffer__v1__bundle__get_packed_size(bundle);
     _cleanup_free_ uint8_t *packed = xcalloc(1, size + 1);
-    _cleanup_free_ char *context = xasprintf("coffer/bundle/v1%s", expectation->workload_id);
+    _cleanup_free_ char *context = xasprintf("coffer/bundle/v1 %s", expectation->workload_id);
 
     coffer__v1__bundle__pack(bundle, packed);
     support_check(seal_to(expectation->identity->box.public, context, packed, size, ret_sealed));

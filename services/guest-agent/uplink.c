@@ -27,6 +27,7 @@ struct uplink {
     bool has_thread;
     bool stopping;
     bool released;
+    bool anyway;
     struct clock *clock;
     struct identity *identity;
     struct logs *logs;
@@ -119,6 +120,7 @@ void uplink_set_boot_number(struct uplink *uplink, uint64_t boot_number)
 {
     pthread_mutex_lock(&uplink->lock);
     uplink->boot_number = boot_number;
+    pthread_cond_signal(&uplink->wake);
     pthread_mutex_unlock(&uplink->lock);
 }
 
@@ -134,6 +136,14 @@ void uplink_set_released(struct uplink *uplink)
 {
     pthread_mutex_lock(&uplink->lock);
     uplink->released = true;
+    pthread_mutex_unlock(&uplink->lock);
+}
+
+void uplink_speak_anyway(struct uplink *uplink)
+{
+    pthread_mutex_lock(&uplink->lock);
+    uplink->anyway = true;
+    pthread_cond_signal(&uplink->wake);
     pthread_mutex_unlock(&uplink->lock);
 }
 
@@ -174,7 +184,6 @@ void uplink_say_stage(struct uplink *uplink, const struct uplink_stage *stage)
     _cleanup_free_ char *detail = xstrndup(stage->detail ? stage->detail : "", DETAIL_MAX);
 
     pthread_mutex_lock(&uplink->lock);
-    message.boot_number = uplink->boot_number;
     message.generation = uplink->generation;
     pthread_mutex_unlock(&uplink->lock);
     message.stage = (char *)stage->stage;
@@ -187,9 +196,8 @@ void uplink_say_stage(struct uplink *uplink, const struct uplink_stage *stage)
     uplink_say(uplink, "stage", &message.base);
 }
 
-/* The signature is made at the time of sending, so that counters rise in the order of arrival. */
-static struct error *send_letter(struct uplink *uplink, const struct letter *letter, bool sign,
-                                 bool durable)
+/* Signed when it is sent, so that counters rise in the order of arrival. */
+static struct error *send_letter(struct uplink *uplink, const struct letter *letter, bool durable)
 {
     _cleanup_free_ char *text = NULL;
     uint8_t signature[64];
@@ -200,29 +208,36 @@ static struct error *send_letter(struct uplink *uplink, const struct letter *let
         .type = letter->type,
         .message_id = letter->message_id[0] ? letter->message_id : NULL,
     };
-    struct error *err = NULL;
+    struct bus_signer *signer = &uplink->identity->signer;
 
-    if (sign) {
-        struct bus_signer *signer = &uplink->identity->signer;
-        err = signer->sign(signer, message.subject, message.data, message.size, &message.counter,
-                           signature);
-        text = err ? NULL : base64_encode_new(signature, sizeof(signature));
-        message.signature = text;
-    }
+    struct error *err = signer->sign(signer, message.subject, message.data, message.size,
+                                     &message.counter, signature);
     if (err)
         return err;
+    text = base64_encode_new(signature, sizeof(signature));
+    message.signature = text;
     return durable ? bus_publish_durable(uplink->bus, &message, SEND_TIMEOUT_MS)
                    : bus_publish(uplink->bus, &message);
 }
 
-/* What is needed to send, read under the lock; false while there is no bus. */
-static bool ready(struct uplink *uplink, bool *ret_sign)
+/* What may be said now, read under the lock. */
+struct permit {
+    bool letters;
+    bool rest; /* logs and samples */
+};
+
+static struct permit permit_of(struct uplink *uplink)
 {
     pthread_mutex_lock(&uplink->lock);
-    bool is_ready = uplink->bus && uplink->workload_id[0];
-    *ret_sign = uplink->released;
+    bool connected = uplink->bus && uplink->workload_id[0];
+    struct permit permit = {
+        .letters = connected && (uplink->boot_number || uplink->anyway),
+        .rest = connected && uplink->released,
+    };
     pthread_mutex_unlock(&uplink->lock);
-    return is_ready && bus_is_connected(uplink->bus);
+    if (connected && !bus_is_connected(uplink->bus))
+        permit = (struct permit){false, false};
+    return permit;
 }
 
 static struct letter *pop(struct uplink *uplink)
@@ -251,19 +266,39 @@ static void push_back(struct uplink *uplink, struct letter *letter)
     pthread_mutex_unlock(&uplink->lock);
 }
 
-/* A name that makes no subject cannot wait for better times. */
-static struct error *address(struct uplink *uplink, struct letter *letter)
+/* A stage that was noted before the challenge gets the boot number that it turned out to be of. */
+static void stamp(struct letter *letter, uint64_t boot_number)
 {
-    return subject_build(letter->subject, "src", "guest", uplink->host_id, uplink->workload_id,
-                         letter->kind, NULL);
+    Coffer__V1__GuestStage *stage =
+        coffer__v1__guest_stage__unpack(NULL, letter->size, letter->data);
+
+    if (!stage)
+        return; /* we packed it: cannot be */
+    stage->boot_number = boot_number;
+    struct letter *stamped = letter_new(&stage->base);
+    free(letter->data);
+    letter->data = TAKE_PTR(stamped->data);
+    letter->size = stamped->size;
+    letter_free(stamped);
+    coffer__v1__guest_stage__free_unpacked(stage, NULL);
 }
 
-static bool pump_letters(struct uplink *uplink, bool sign)
+static struct error *send_claim(struct uplink *uplink, struct letter *letter)
+{
+    struct error *err = subject_build(letter->subject, "src", "guest", uplink->host_id,
+                                      uplink->workload_id, letter->kind, NULL);
+
+    if (err)
+        return err;
+    if (strcmp(letter->kind, "stage") == 0)
+        stamp(letter, uplink_boot_number(uplink));
+    return send_letter(uplink, letter, true);
+}
+
+static bool pump_letters(struct uplink *uplink)
 {
     for (struct letter *letter = pop(uplink); letter; letter = pop(uplink)) {
-        struct error *err = address(uplink, letter);
-        if (!err)
-            err = send_letter(uplink, letter, sign, true);
+        struct error *err = send_claim(uplink, letter);
         if (err) {
             error_free(err); /* said again when the bus is back; our log goes the same way */
             push_back(uplink, letter);
@@ -298,14 +333,14 @@ static struct letter *next_batch(struct uplink *uplink)
     return letter;
 }
 
-static bool pump_logs(struct uplink *uplink, bool sign)
+static bool pump_logs(struct uplink *uplink)
 {
     for (;;) {
         if (!uplink->batch)
             uplink->batch = next_batch(uplink);
         if (!uplink->batch)
             return true;
-        struct error *err = send_letter(uplink, uplink->batch, sign, true);
+        struct error *err = send_letter(uplink, uplink->batch, true);
         if (err) {
             error_free(err);
             return false;
@@ -316,23 +351,24 @@ static bool pump_logs(struct uplink *uplink, bool sign)
 
 bool uplink_pump(struct uplink *uplink)
 {
-    bool sign;
+    struct permit permit = permit_of(uplink);
 
-    if (!ready(uplink, &sign))
+    if (!permit.letters)
         return false;
-    /* Unsigned log lines would only be refused: they wait for the release. */
-    return pump_letters(uplink, sign) && (!sign || pump_logs(uplink, sign));
+    return pump_letters(uplink) && (!permit.rest || pump_logs(uplink));
 }
 
 void uplink_say_sample(struct uplink *uplink, const ProtobufCMessage *message)
 {
-    struct letter *letter = letter_new(message);
-    bool sign;
+    struct error *err;
 
-    struct error *err =
+    if (!permit_of(uplink).rest)
+        return;
+    struct letter *letter = letter_new(message);
+    err =
         subject_build(letter->subject, "stat", "guest", uplink->host_id, uplink->workload_id, NULL);
-    if (!err && ready(uplink, &sign) && sign)
-        err = send_letter(uplink, letter, sign, false);
+    if (!err)
+        err = send_letter(uplink, letter, false);
     error_free(err); /* the next sample comes soon */
     letter_free(letter);
 }

@@ -1,7 +1,8 @@
 /*
  * What the guest says to the world: stages, health, log batches, samples. Durable things wait in a
- * bounded spool until the bus takes them, in order; samples are sent once or not at all. From the
- * release on everything is signed with the attested key; before, nothing is, as nobody could check.
+ * bounded spool until the bus takes them, in order; samples are sent once or not at all. Everything
+ * is signed with this boot's key; once that is attested, others can check it. Stages wait for the
+ * boot number, which says whose they are; logs and samples wait for the release.
  */
 #pragma once
 
@@ -34,7 +35,9 @@ void uplink_name(struct uplink *uplink, const char *host_id, const char *workloa
 /* The bus stays the caller's. */
 void uplink_connect(struct uplink *uplink, struct bus *bus);
 void uplink_set_boot_number(struct uplink *uplink, uint64_t boot_number);
-void uplink_set_released(struct uplink *uplink); /* from now on signed */
+void uplink_set_released(struct uplink *uplink);
+/* Stages go out although there is no boot number: the boot ended before one. */
+void uplink_speak_anyway(struct uplink *uplink);
 
 void uplink_say_stage(struct uplink *uplink, const struct uplink_stage *stage);
 /* src.guest.<h>.<w>.<kind>, durable. */
