@@ -2,7 +2,7 @@
 
 static const char head[] = "# Written by host-agent; changes are lost.\n"
                            "global\n"
-                           "    maxconn 10000\n"
+                           "    maxconn 4000\n"
                            "    hard-stop-after 1h\n"
                            "\n"
                            "defaults\n"

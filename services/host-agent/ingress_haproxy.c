@@ -11,7 +11,6 @@
 
 #include "services/host-agent/haproxy_config.h"
 #include "shared/base/alloc.h"
-#include "shared/base/file.h"
 
 #define REPLY_TIMEOUT_MS 10000
 
@@ -115,9 +114,23 @@ static struct error *reload(struct haproxy_ingress *haproxy)
     return read_reply(fd);
 }
 
+/* The proposal becomes the configuration by renaming it, so it is on disk before that. */
+static struct error *propose(struct haproxy_ingress *haproxy, const char *text)
+{
+    _cleanup_close_ int fd =
+        open(haproxy->proposal, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    size_t size = strlen(text);
+
+    if (fd < 0)
+        return error_errno(errno, "create '%s'", haproxy->proposal);
+    if (write(fd, text, size) != (ssize_t)size || fsync(fd) < 0)
+        return error_errno(errno ?: ENOSPC, "write '%s'", haproxy->proposal);
+    return NULL;
+}
+
 static struct error *install(struct haproxy_ingress *haproxy, const char *text)
 {
-    struct error *err = file_write_atomic(haproxy->proposal, text, strlen(text), 0644);
+    struct error *err = propose(haproxy, text);
 
     if (!err)
         err = check(haproxy);

@@ -72,9 +72,12 @@ static struct error *scan(struct spool *spool)
     while ((item = readdir(dir))) {
         char *end;
         uint64_t number = strtoull(item->d_name, &end, 10);
-        if (end == item->d_name || *end != '_' || !id_is_valid(end + 1) ||
-            strstr(end, ".new")) /* a write that did not end */
+        if (end == item->d_name || *end != '_' || !id_is_valid(end + 1))
             continue;
+        if (strstr(end, ".new")) { /* a write that did not end */
+            unlinkat(dirfd(dir), item->d_name, 0);
+            continue;
+        }
         append(spool, number, end + 1);
     }
     closedir(dir);
