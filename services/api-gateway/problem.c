@@ -76,7 +76,7 @@ void problem_response(struct request *request, struct error *err, struct respons
 
     if ((size_t)code < ELEMENTSOF(problem_rows) && problem_rows[code].status)
         row = &problem_rows[code];
-    if (row->masked || row->status >= 502)
+    if (row->masked || (row->status >= 502 && code != ERROR_RESOURCE_EXHAUSTED))
         log_problem(request, err);
     json_decref(ret_response->json);
     ret_response->status = request->refused_status ?: row->status;

@@ -1,0 +1,72 @@
+/* A gateway on a loopback port with the memory bus and store, a scheduler and a guest of the
+ * test's own, and an HTTP client. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "services/api-gateway/gateway.h"
+#include "services/api-gateway/workloads.h"
+
+#define TEST_KEY      "test-key-0123456789abcdef"
+#define TEST_WORKLOAD "w-1"
+#define TEST_HOST     "host-1"
+#define TEST_IMAGE    "0.1.0"
+
+struct fixture {
+    char dir[32];
+    struct gateway_config config;
+    struct bus *bus;
+    struct bus *peer; /* the other side's connection */
+    struct store *store;
+    struct gateway *gateway;
+    struct box_key authority_box;
+    struct sign_key gateway_key;
+    struct sign_key guest_key;
+    struct bus_subscription *subscriptions[8];
+    size_t n_subscriptions;
+
+    /* what the scheduler of the test saw and says */
+    pthread_mutex_t lock;
+    unsigned commands;
+    char last_subject[256];
+    struct buffer last_payload;
+    struct buffer all_payloads;
+    enum error_code answer_code; /* ERROR_OK: does it */
+    const char *answer_text;
+};
+
+struct fixture *fixture_new(void);
+void fixture_free(struct fixture *fixture);
+DEFINE_CLEANUP(struct fixture *, fixture_free)
+
+struct answer {
+    long status;
+    struct buffer body;
+    struct buffer headers;
+    json_t *json; /* NULL: not JSON */
+};
+void answer_done(struct answer *answer);
+#define _cleanup_answer_ _cleanup_(answer_done)
+
+/* key NULL: no Authorization header. body NULL: none. */
+struct answer http_call(const struct fixture *fixture, const char *method, const char *path,
+                        const char *key, const char *body);
+struct answer http_post(const struct fixture *fixture, const char *path, const char *body);
+struct answer http_get(const struct fixture *fixture, const char *path);
+
+/* Reads a stream until the text was seen (true) or the time is over. */
+bool http_stream_until(const struct fixture *fixture, const char *path, const char *last_event_id,
+                       const char *text, int timeout_s, struct buffer *ret_seen);
+
+const char *answer_text(const struct answer *answer, const char *name);
+bool has_finding(const struct answer *answer, const char *where_or_rule);
+
+/* Puts a record of account "dev" (or another) into the store. */
+void put_workload(const struct fixture *fixture, const char *id, const char *account,
+                  Coffer__V1__WorkloadStatus status);
+void put_event(const struct fixture *fixture, const char *id, const char *account,
+               uint64_t sequence, const char *kind);
