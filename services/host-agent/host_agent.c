@@ -6,6 +6,7 @@
 
 #define FILES_MAX        (17 * 1024 * 1024)
 #define FETCH_TIMEOUT_MS 20000
+#define RETRY_US         (500 * 1000)
 
 #define ROW(name, type, member, preset, help)                                                      \
     {                                                                                              \
@@ -200,6 +201,7 @@ static void *run_worker(void *data)
 
     while (!atomic_load(&agent->stopping)) {
         struct error *err = vm_work(agent->vms);
+        bool failed = err != NULL;
         bool repeated = err && last && strcmp(last, error_text(err)) == 0;
         if (!repeated) {
             free(last);
@@ -208,6 +210,8 @@ static void *run_worker(void *data)
         } else {
             error_free(err);
         }
+        if (failed) /* what fails at once must not be tried in a circle */
+            usleep(RETRY_US);
         vms_wait(agent->vms);
     }
     free(last);

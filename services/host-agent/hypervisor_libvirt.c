@@ -37,9 +37,10 @@ static struct libvirt_hypervisor *libvirt_of(struct hypervisor *hypervisor)
     return (struct libvirt_hypervisor *)hypervisor;
 }
 
-static enum error_code code_of(int libvirt_code)
+/* UNAVAILABLE is only what a later try may find mended: the connection, not the domain. */
+static enum error_code code_of(const virError *error)
 {
-    switch (libvirt_code) {
+    switch (error->code) {
     case VIR_ERR_NO_DOMAIN:
         return ERROR_NOT_FOUND;
     case VIR_ERR_OPERATION_INVALID:
@@ -48,8 +49,11 @@ static enum error_code code_of(int libvirt_code)
         return ERROR_ALREADY_EXISTS;
     case VIR_ERR_NO_CONNECT:
     case VIR_ERR_RPC:
-    case VIR_ERR_SYSTEM_ERROR:
         return ERROR_UNAVAILABLE;
+    case VIR_ERR_SYSTEM_ERROR:
+    case VIR_ERR_INTERNAL_ERROR:
+        return error->domain == VIR_FROM_RPC || error->domain == VIR_FROM_REMOTE ? ERROR_UNAVAILABLE
+                                                                                 : ERROR_INTERNAL;
     case VIR_ERR_OPERATION_TIMEOUT:
         return ERROR_DEADLINE_EXCEEDED;
     default:
@@ -61,9 +65,8 @@ static enum error_code code_of(int libvirt_code)
 static struct error *libvirt_error(const char *what, const char *name)
 {
     virErrorPtr last = virGetLastError();
-    struct error *err =
-        error_new(last ? code_of(last->code) : ERROR_INTERNAL, "%s '%s': libvirt: %s", what, name,
-                  last && last->message ? last->message : "no reason");
+    struct error *err = error_new(last ? code_of(last) : ERROR_INTERNAL, "%s '%s': libvirt: %s",
+                                  what, name, last && last->message ? last->message : "no reason");
 
     virResetLastError();
     return err;
