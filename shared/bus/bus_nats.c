@@ -1,6 +1,4 @@
 /* The NATS backend: connection and its life. */
-#include <openssl/crypto.h>
-
 #include "shared/base/alloc.h"
 #include "shared/base/log.h"
 #include "shared/bus/nats_internal.h"
@@ -11,6 +9,7 @@ enum {
     PING_INTERVAL_MS = 10000,
     PINGS_OUT_MAX = 2,
     URLS_MAX = 16,
+    CONNECT_ATTEMPTS = 8,
 };
 
 static struct nats_bus *nats_of(struct bus *bus)
@@ -67,55 +66,6 @@ static void on_closed(natsConnection *connection, void *data)
     completion_signal(&bus->closed);
 }
 
-static natsStatus give_jwt(char **jwt, char **error_text, void *data)
-{
-    const struct nats_bus *bus = data;
-
-    (void)error_text;
-    *jwt = xstrdup(bus->jwt);
-    return NATS_OK;
-}
-
-static natsStatus give_signature(char **error_text, unsigned char **signature, int *size,
-                                 const char *nonce, void *data)
-{
-    const struct nats_bus *bus = data;
-
-    (void)error_text;
-    return nats_Sign(bus->seed, nonce, signature, size);
-}
-
-/* The text between the line that names a part and the next line of dashes. */
-static char *creds_part(const char *content, const char *title)
-{
-    const char *start = strstr(content, title);
-
-    if (!start || !(start = strchr(start, '\n')))
-        return NULL;
-    start += strspn(start, "\r\n");
-    size_t length = strcspn(start, "\r\n");
-    return length ? xstrndup(start, length) : NULL;
-}
-
-static struct error *set_credentials(struct nats_bus *bus, const struct bus_options *options)
-{
-    natsStatus status;
-
-    if (!options->credentials || !options->credentials[0])
-        return NULL;
-    if (!options->credentials_are_content) {
-        status = natsOptions_SetUserCredentialsFromFiles(bus->options, options->credentials, NULL);
-        return status == NATS_OK ? NULL : nats_error(status, "credentials");
-    }
-    bus->jwt = creds_part(options->credentials, "BEGIN NATS USER JWT");
-    bus->seed = creds_part(options->credentials, "BEGIN USER NKEY SEED");
-    if (!bus->jwt || !bus->seed)
-        return error_new(ERROR_INVALID_ARGUMENT, "credentials have no user JWT or no seed");
-    status = natsOptions_SetUserCredentialsCallbacks(bus->options, give_jwt, bus, give_signature,
-                                                     bus);
-    return status == NATS_OK ? NULL : nats_error(status, "credentials");
-}
-
 static natsStatus set_servers(natsOptions *options, const char *urls)
 {
     _cleanup_free_ char *copy = xstrdup(urls);
@@ -164,7 +114,7 @@ static struct error *make_options(struct nats_bus *bus, const struct bus_options
         s = s ?: natsOptions_SetCustomInboxPrefix(bus->options, options->inbox_prefix);
     if (s != NATS_OK)
         return nats_error(s, "options for '%s'", options->url);
-    return set_credentials(bus, options);
+    return nats_credentials_set(&bus->credentials, options, bus->options);
 }
 
 static void nats_bus_free(struct bus *base)
@@ -182,10 +132,7 @@ static void nats_bus_free(struct bus *base)
     natsOptions_Destroy(bus->options);
     delivery_free(bus->delivery);
     completion_done(&bus->closed);
-    if (bus->seed)
-        OPENSSL_cleanse(bus->seed, strlen(bus->seed));
-    free(bus->seed);
-    free(bus->jwt);
+    nats_credentials_done(&bus->credentials);
     free(bus->last_async_error);
     free(bus);
 }
@@ -242,6 +189,20 @@ static const struct bus_ops nats_ops = {
     .stream_next = nats_stream_next,
 };
 
+static struct error *open_connection(struct nats_bus *bus, const char *url)
+{
+    natsStatus s = natsConnection_Connect(&bus->connection, bus->options);
+
+    for (int i = 0; i < CONNECT_ATTEMPTS && !bus->connection && bus->credentials.unlucky; i++)
+        s = natsConnection_Connect(&bus->connection, bus->options);
+    if (s == NATS_OK)
+        on_connected(bus->connection, bus);
+    else if (s == NATS_NOT_YET_CONNECTED)
+        s = NATS_OK;
+    s = s ?: natsConnection_JetStream(&bus->js, bus->connection, NULL);
+    return s == NATS_OK ? NULL : nats_error(s, "connect to '%s'", url);
+}
+
 struct error *bus_nats_connect(const struct bus_options *options, bool retry_first,
                                struct bus **ret_bus)
 {
@@ -251,18 +212,8 @@ struct error *bus_nats_connect(const struct bus_options *options, bool retry_fir
     bus->base.ops = &nats_ops;
     completion_init(&bus->closed);
     bus->requests = nats_requests_new(options->inbox_prefix);
-    if (!err)
-        err = make_options(bus, options, retry_first);
-    if (!err) {
-        natsStatus s = natsConnection_Connect(&bus->connection, bus->options);
-        if (s == NATS_OK)
-            on_connected(bus->connection, bus);
-        else if (s == NATS_NOT_YET_CONNECTED)
-            s = NATS_OK;
-        s = s ?: natsConnection_JetStream(&bus->js, bus->connection, NULL);
-        if (s != NATS_OK)
-            err = nats_error(s, "connect to '%s'", options->url);
-    }
+    err = err ?: make_options(bus, options, retry_first);
+    err = err ?: open_connection(bus, options->url);
     if (err) {
         nats_bus_free(&bus->base);
         return err;

@@ -7,14 +7,20 @@
 #include "shared/bus/bus_internal.h"
 #include "shared/bus/completion.h"
 
+/* One of path and content is set, or none. */
+struct nats_credentials {
+    char *path;
+    char *content;
+    atomic_bool unlucky; /* the last nonce could not be signed: worth another attempt */
+};
+
 struct nats_bus {
     struct bus base;
     natsConnection *connection;
     jsCtx *js;
     natsOptions *options;
     struct delivery *delivery;
-    char *jwt;  /* of credentials given as content; else NULL */
-    char *seed; /* wiped */
+    struct nats_credentials credentials;
     char *last_async_error;
     struct nats_requests *requests;
     atomic_bool closing;
@@ -37,6 +43,11 @@ DEFINE_CLEANUP(jsPubAck *, jsPubAck_Destroy)
 struct error *nats_error_at(const char *file, int line, natsStatus status, const char *fmt, ...)
     _printf_(4, 5) _must_check_;
 #define nats_error(status, ...) nats_error_at(__FILE__, __LINE__, (status), __VA_ARGS__)
+
+struct error *nats_credentials_set(struct nats_credentials *credentials,
+                                   const struct bus_options *options,
+                                   natsOptions *nats_options) _must_check_;
+void nats_credentials_done(struct nats_credentials *credentials); /* wipes */
 
 /* UNAVAILABLE while the connection is away: nothing is buffered for later. */
 struct error *nats_check_connected(struct nats_bus *bus) _must_check_;

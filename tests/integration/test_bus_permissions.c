@@ -18,6 +18,7 @@
 #include "schemas/host.pb-c.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
+#include "shared/base/log.h"
 #include "shared/bus/bus.h"
 #include "shared/bus/subject.h"
 #include "shared/fleet/fleet.h"
@@ -82,13 +83,8 @@ static void start_leaf(struct fixture *fixture, size_t i)
 
 /* ---- clients ---- */
 
-static bool is_refusal(void)
-{
-    const char *text = nats_GetLastError(NULL);
-
-    return text && strstr(text, "Authorization Violation");
-}
-
+/* NULL when the server refuses the credentials. Three times: nats.c loses the signature of one
+ * nonce in 256 (bus: nats_credentials.c), and a starved server may give up on its client. */
 static natsConnection *connect_creds(int port, const char *creds_path)
 {
     _cleanup_free_ char *url = xasprintf("nats://127.0.0.1:%d", port);
@@ -99,12 +95,11 @@ static natsConnection *connect_creds(int port, const char *creds_path)
     natsOptions_SetURL(options, url);
     natsOptions_SetUserCredentialsFromFiles(options, creds_path, NULL);
     natsOptions_SetTimeout(options, WAIT_MS);
-    natsStatus s = natsConnection_Connect(&connection, options);
-    /* A server that is starved for a moment gives up on its client: not a refusal. */
-    for (int i = 0; i < 5 && s != NATS_OK && !is_refusal(); i++)
+    natsStatus s = NATS_ERR;
+    for (int i = 0; i < 3 && s != NATS_OK; i++)
         s = natsConnection_Connect(&connection, options);
     natsOptions_Destroy(options);
-    if (s != NATS_OK && !is_refusal())
+    if (s != NATS_OK && s != NATS_CONNECTION_AUTH_FAILED)
         fail_msg("connect with '%s': %s", creds_path, natsStatus_GetText(s));
     return s == NATS_OK ? connection : NULL;
 }
@@ -671,6 +666,14 @@ static void test_the_monitor_pulls_from_the_consumer_made_for_it(void **state)
 
 /* ---- credentials ---- */
 
+static void test_every_nonce_can_be_signed(void **state)
+{
+    const struct fixture *fixture = *state;
+
+    for (int i = 0; i < 600; i++)
+        bus_free(bus_as(fixture, fixture->hub.port, "nats/monitor", "_INBOX.monitor"));
+}
+
 static void test_a_new_guest_is_admitted_without_reload_and_an_expired_one_is_not(void **state)
 {
     const struct fixture *fixture = *state;
@@ -717,6 +720,7 @@ int main(void)
         cmocka_unit_test(test_a_host_reads_its_own_files_only),
         cmocka_unit_test(test_the_scheduler_consumes_and_the_gateway_reads_history),
         cmocka_unit_test(test_the_monitor_pulls_from_the_consumer_made_for_it),
+        cmocka_unit_test(test_every_nonce_can_be_signed),
         cmocka_unit_test(test_a_new_guest_is_admitted_without_reload_and_an_expired_one_is_not),
         cmocka_unit_test(test_a_fleet_of_another_operator_is_not_admitted),
         cmocka_unit_test(test_a_leafs_credentials_are_for_the_link_only),
@@ -728,5 +732,6 @@ int main(void)
         printf("no nats-server 2.10 or later in PATH or $NATS_SERVER: skipped\n");
         return 77;
     }
+    log_init("test", LOG_LEVEL_WARNING);
     return cmocka_run_group_tests(tests, setup, teardown);
 }
