@@ -140,7 +140,9 @@ struct error *claim_stage(struct update *update, void *data)
                         "a stage after the release, without an attested guest");
         return error_new(ERROR_PERMISSION_DENIED, "unsigned stage '%s'", stage->name);
     }
-    update->skip = seen_before(workload, in);
+    /* After the end of the boot its last words add nothing. */
+    update->skip = seen_before(workload, in) ||
+                   !fsm_find(TRIGGER_STAGE_FAILED, SOURCE_GUEST, (enum status)workload->status);
     if (update->skip)
         return NULL;
     remember_stage(update, in);
@@ -177,8 +179,12 @@ static struct error *health_changed(struct update *update, const Coffer__V1__Gue
     };
     enum status status = (enum status)update->workload->status;
 
-    /* Healthy without a certificate is not running yet. */
-    if ((in->healthy && !in->certificate_not_after_ms) || !fsm_find(trigger, SOURCE_GUEST, status))
+    /* Healthy without a certificate is not running yet; a certificate that is not there yet is
+     * what awaitingCert says already. */
+    bool undecided = in->healthy
+                         ? !in->certificate_not_after_ms
+                         : status == STATUS_AWAITING_CERT && !update->workload->n_containers_down;
+    if (undecided || !fsm_find(trigger, SOURCE_GUEST, status))
         return NULL;
     return workload_move(update, trigger, SOURCE_GUEST, &detail);
 }

@@ -115,6 +115,16 @@ static const char *vm_trouble(const struct pass *pass, const Coffer__V1__Workloa
     return vm->state == COFFER__V1__VM_STATE__VM_STOPPED ? "vm_stopped" : NULL;
 }
 
+/* Without a certificate everything else may be well, and it can still come. */
+static struct error *boot_is_late(struct pass *pass, const Coffer__V1__Workload *workload)
+{
+    if (workload->status == COFFER__V1__WORKLOAD_STATUS__AWAITING_CERT)
+        return fail(pass, workload, TRIGGER_CERTIFICATE_LATE, false, "certificate_timeout",
+                    "no certificate came in time");
+    return fail(pass, workload, TRIGGER_DEADLINE, true, "boot_timeout",
+                "the guest did not get on with its boot in time");
+}
+
 static struct error *reconcile_live(struct pass *pass, Coffer__V1__Workload *workload)
 {
     const char *message = NULL;
@@ -124,13 +134,8 @@ static struct error *reconcile_live(struct pass *pass, Coffer__V1__Workload *wor
     const char *code = vm_trouble(pass, workload, &message);
     if (code)
         return fail(pass, workload, TRIGGER_VM_GONE, true, code, message);
-    if (is_due(pass, workload->deadline_at_ms)) {
-        bool booting = workload->status == COFFER__V1__WORKLOAD_STATUS__STARTING;
-        return fail(pass, workload, TRIGGER_DEADLINE, booting,
-                    booting ? "boot_timeout" : "certificate_timeout",
-                    booting ? "the guest did not get on with its boot in time"
-                            : "no certificate came in time");
-    }
+    if (is_due(pass, workload->deadline_at_ms))
+        return boot_is_late(pass, workload);
     return reconcile_dns(pass, workload);
 }
 

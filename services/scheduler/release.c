@@ -108,11 +108,11 @@ struct attempt {
     struct appraisal appraisal;
 };
 
-static struct error *refusal(const struct attempt *attempt)
+static struct error *refusal(const struct attempt *attempt, enum error_code code)
 {
     scheduler_count(attempt->scheduler, COUNTER_REFUSED_RELEASE, attempt->workload_id,
                     attempt->message);
-    return error_new(ERROR_PERMISSION_DENIED, "%s: %s", attempt->code, attempt->message);
+    return error_new(code, "%s: %s", attempt->code, attempt->message);
 }
 
 /* Told once per boot: whoever repeats old requests cannot fill the event stream. */
@@ -137,14 +137,16 @@ static struct error *warn_update(struct update *update, void *data)
     return NULL;
 }
 
-/* An old or repeated request: refused, the boot that is going on is not touched. */
-static struct error *refuse_warning(struct attempt *attempt, const char *code, const char *message)
+/* An old or repeated request: refused, the boot that is going on is not touched. ABORTED tells an
+ * honest guest that was too slow to begin again with a new challenge. */
+static struct error *refuse_warning(struct attempt *attempt, enum error_code result,
+                                    const char *code, const char *message)
 {
     attempt->code = code;
     attempt->message = message;
     struct error *err = workload_update(attempt->scheduler, attempt->workload_id, warn_update,
                                         attempt, attempt->arena, NULL);
-    return err ?: refusal(attempt);
+    return err ?: refusal(attempt, result);
 }
 
 static struct error *error_update(struct update *update, void *data)
@@ -169,7 +171,7 @@ static struct error *refuse_error(struct attempt *attempt)
     attempt->message = attempt->appraisal.message;
     struct error *err = workload_update(attempt->scheduler, attempt->workload_id, error_update,
                                         attempt, attempt->arena, NULL);
-    return err ?: refusal(attempt);
+    return err ?: refusal(attempt, ERROR_PERMISSION_DENIED);
 }
 
 static struct error *load(struct attempt *attempt, const char *host_id)
@@ -210,18 +212,19 @@ static bool same_keys(const struct attempt *attempt)
 static struct error *check_fence(struct attempt *attempt)
 {
     if (!boot_is_current(attempt))
-        return refuse_warning(attempt, "boot_number_stale",
+        return refuse_warning(attempt, ERROR_ABORTED, "boot_number_stale",
                               "an attestation of a boot that is not the current one");
     if (!bytes_equal(attempt->boot->nonce, attempt->request->nonce))
-        return refuse_warning(attempt, "nonce_wrong",
+        return refuse_warning(attempt, ERROR_PERMISSION_DENIED, "nonce_wrong",
                               "an attestation with a nonce that was not given to this boot");
     if (attempt->boot->box_public.len)
         return same_keys(attempt)
                    ? NULL
-                   : refuse_warning(attempt, "nonce_used",
+                   : refuse_warning(attempt, ERROR_PERMISSION_DENIED, "nonce_used",
                                     "a second attestation of this boot with other guest keys");
     if (clock_wall_ms(attempt->scheduler->clock) - attempt->boot->issued_at_ms > NONCE_LIFE_MS)
-        return refuse_warning(attempt, "nonce_expired", "the nonce is older than 60 s");
+        return refuse_warning(attempt, ERROR_ABORTED, "nonce_expired",
+                              "the nonce is older than 60 s");
     return NULL;
 }
 

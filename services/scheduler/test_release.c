@@ -118,7 +118,7 @@ static void test_old_boots_and_nonces(void **state)
     Coffer__V1__AttestRequest *old = kit_attest_request(kit, &late);
     kit_ok(kit_challenge(kit, &guest));
     assert_int_equal(guest.boot_number, 2);
-    kit_code(kit_attest(kit, &late, old, &reply), ERROR_PERMISSION_DENIED);
+    kit_code(kit_attest(kit, &late, old, &reply), ERROR_ABORTED);
     /* The right number with the nonce of before. */
     memcpy(late.nonce, old->nonce.data, 32);
     late.boot_number = 2;
@@ -127,7 +127,7 @@ static void test_old_boots_and_nonces(void **state)
     clock_fake_advance(&kit->clock, 60000);
     Coffer__V1__AttestRequest *request = kit_attest_request(kit, &guest);
     clock_fake_advance(&kit->clock, 1);
-    kit_code(kit_attest(kit, &guest, request, &reply), ERROR_PERMISSION_DENIED);
+    kit_code(kit_attest(kit, &guest, request, &reply), ERROR_ABORTED);
     assert_int_equal(scheduler_counter(kit->scheduler, COUNTER_REFUSED_RELEASE), 3);
     assert_int_equal(kit_workload(kit, "w1")->guest_sign_public.len, 0);
     /* Refused attempts are told once per boot, and do not stop the boot. */
@@ -327,7 +327,7 @@ static void test_stopped_meanwhile(void **state)
     begin(kit, &guest);
     Coffer__V1__AttestRequest *request = kit_attest_request(kit, &guest);
     kit_ok(kit_wish(kit, "stop", "w1"));
-    kit_code(kit_attest(kit, &guest, request, &reply), ERROR_PERMISSION_DENIED);
+    kit_code(kit_attest(kit, &guest, request, &reply), ERROR_ABORTED);
     kit_code(kit_challenge(kit, &guest), ERROR_FAILED_PRECONDITION);
 }
 

@@ -133,6 +133,49 @@ static void test_failed_certificate_only_warns(void **state)
     assert_int_equal(kit_status(kit, "w1"), STATUS_RUNNING);
 }
 
+/* A certificate that does not come is a warning of its own, not the end: it may come later. */
+static void test_late_certificate(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    kit_tick(kit);
+    kit_create(kit, "w1");
+    kit_tick(kit);
+    kit_guest_init(kit, &guest, "w1");
+    kit_release(kit, &guest);
+    kit_stage(kit, &guest, "up", NULL, true);
+    clock_fake_advance(&kit->clock, 600000);
+    kit_tick(kit);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_DEGRADED);
+    assert_string_equal(kit_workload(kit, "w1")->status_code, "certificate_timeout");
+    clock_fake_advance(&kit->clock, 600000);
+    kit_tick(kit);
+    assert_int_equal(kit_stage(kit, &guest, "certificate", NULL, true), BUS_ACK);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_DEGRADED);
+    assert_int_equal(kit_health(kit, &guest, true, true), BUS_ACK);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_RUNNING);
+}
+
+/* The scheduler refused, the guest says that it was refused: one error, no complaint. */
+static void test_words_after_the_end(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+    kit_tick(kit);
+    kit_create(kit, "w1");
+    kit_tick(kit);
+    kit_guest_init(kit, &guest, "w1");
+    kit_ok(kit_challenge(kit, &guest));
+    Coffer__V1__AttestRequest *request = kit_attest_request(kit, &guest);
+    request->evidence->report.data[0x90] ^= 1;
+    kit_code(kit_attest(kit, &guest, request, &reply), ERROR_PERMISSION_DENIED);
+    assert_int_equal(kit_stage(kit, &guest, "attest", "attest_refused", true), BUS_ACK);
+    assert_counter(kit, COUNTER_ILLEGAL_EVENT, 0);
+    kit_tick(kit);
+    assert_string_equal(kit_events(kit, "w1"), "created scheduled starting error");
+}
+
 static void test_degraded_names_containers(void **state)
 {
     struct kit *kit = *state;
@@ -268,6 +311,8 @@ int main(void)
         KIT_TEST(test_unsigned_before_release),
         KIT_TEST(test_failed_pull_is_an_error_with_its_words),
         KIT_TEST(test_failed_certificate_only_warns),
+        KIT_TEST(test_late_certificate),
+        KIT_TEST(test_words_after_the_end),
         KIT_TEST(test_degraded_names_containers),
         KIT_TEST(test_older_generation_and_boot),
         KIT_TEST(test_malformed),

@@ -39,6 +39,7 @@ enum trigger {
     TRIGGER_VM_GONE,        /* failed, stopped by itself, or missing */
     TRIGGER_RETRY,          /* back-off is over */
     TRIGGER_DEADLINE,
+    TRIGGER_CERTIFICATE_LATE,
     TRIGGER_HOST_LOST,
     TRIGGER_HOST_BACK, /* with the VM still running */
     TRIGGER_REPLACE,   /* back, without the VM */
