@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "schemas/guest.pb-c.h"
@@ -36,8 +37,8 @@ struct seen {
     char subjects[SEEN_MAX][80];
     uint64_t numbers[SEEN_MAX];
     uint32_t deliveries[SEEN_MAX];
-    bool inside;
-    bool overlapped;
+    atomic_bool inside;
+    atomic_bool overlapped;
     size_t nak_at; /* refuse this one once; 0: none */
     struct bus *bus;
     struct bus_signer *signer;
@@ -147,9 +148,10 @@ static void enter(struct seen *seen)
 {
     const struct timespec moment = {.tv_nsec = 200000};
 
-    seen->overlapped = seen->overlapped || __atomic_test_and_set(&seen->inside, __ATOMIC_SEQ_CST);
+    if (atomic_exchange(&seen->inside, true))
+        seen->overlapped = true;
     nanosleep(&moment, NULL);
-    __atomic_clear(&seen->inside, __ATOMIC_SEQ_CST);
+    seen->inside = false;
 }
 
 static struct error *on_heartbeat(void *state, struct bus_call *call)
