@@ -211,6 +211,11 @@ bool bus_is_connected(struct bus *bus)
     return bus->ops->is_connected(bus);
 }
 
+bool bus_is_lost(struct bus *bus)
+{
+    return bus->ops->is_lost && bus->ops->is_lost(bus);
+}
+
 struct error *bus_drain(struct bus *bus, int timeout_ms)
 {
     return bus->ops->drain(bus, timeout_ms);

@@ -103,6 +103,7 @@ struct bus_ops {
     struct error *(*ensure_streams)(struct bus *bus);
     void (*unsubscribe)(struct bus_subscription *subscription);
     bool (*is_connected)(struct bus *bus);
+    bool (*is_lost)(struct bus *bus);
     struct error *(*drain)(struct bus *bus, int timeout_ms);
     void (*free)(struct bus *bus);
     struct error *(*object_put)(struct bus *bus, const char *name, const void *data, size_t size,
@@ -188,6 +189,8 @@ void bus_unsubscribe(struct bus_subscription *subscription);
 DEFINE_CLEANUP(struct bus_subscription *, bus_unsubscribe)
 
 bool bus_is_connected(struct bus *bus);
+/* The server has refused our credentials again and again: this bus will not come back. */
+bool bus_is_lost(struct bus *bus);
 struct error *bus_drain(struct bus *bus, int timeout_ms) _must_check_;
 void bus_free(struct bus *bus);
 DEFINE_CLEANUP(struct bus *, bus_free)

@@ -153,6 +153,11 @@ static bool nats_is_connected(struct bus *base)
     return (int)natsConnection_Status(nats_of(base)->connection) == 2;
 }
 
+static bool nats_is_lost(struct bus *base)
+{
+    return natsConnection_IsClosed(nats_of(base)->connection);
+}
+
 static struct error *nats_drain(struct bus *base, int timeout_ms)
 {
     struct nats_bus *bus = nats_of(base);
@@ -182,6 +187,7 @@ static const struct bus_ops nats_ops = {
     .ensure_streams = nats_ensure_streams,
     .unsubscribe = nats_unsubscribe,
     .is_connected = nats_is_connected,
+    .is_lost = nats_is_lost,
     .drain = nats_drain,
     .free = nats_bus_free,
     .object_put = nats_object_put,

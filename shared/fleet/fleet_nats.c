@@ -7,7 +7,11 @@
 #include "shared/base/file.h"
 #include "shared/fleet/fleet_internal.h"
 
-enum { SMALL_FILE_MAX = 64 * 1024 };
+enum {
+    SMALL_FILE_MAX = 64 * 1024,
+    LEAF_PAYLOAD_MAX = 1024 * 1024 + 64 * 1024,
+    HUB_PAYLOAD_MAX = LEAF_PAYLOAD_MAX + 64 * 1024,
+};
 
 static int64_t now_s(void)
 {
@@ -209,7 +213,11 @@ struct error *fleet_nats_write(const char *dir, const struct fleet_nats *nats)
                                                IDENTITY_MONITOR, IDENTITY_OPS};
     _cleanup_free_ char *hub = xasprintf("%s/nats/hub.conf", dir);
     _cleanup_free_ char *auth = auth_text(nats, nats->account_jwt);
-    struct error *err = write_text(hub, auth, 0644);
+    _cleanup_free_ char *text =
+        xasprintf("%s# More than the leafs', or what a guest sends could close its host's link.\n"
+                  "max_payload: %d\n",
+                  auth, HUB_PAYLOAD_MAX);
+    struct error *err = write_text(hub, text, 0644);
 
     for (size_t i = 0; !err && i < ELEMENTSOF(identities); i++) {
         _cleanup_free_ char *path =
@@ -229,7 +237,7 @@ static char *leaf_text(const struct fleet_nats *nats, const char *host)
         "server_name: \"leaf-%s\"\n"
         "host: $COFFER_LEAF_HOST\n"
         "port: $COFFER_LEAF_PORT\n"
-        "max_payload: 1114112  # 1 MiB and headers\n"
+        "max_payload: %d  # 1 MiB and headers\n"
         "leafnodes {\n"
         "    reconnect: \"2s\"\n"
         "    remotes: [\n"
@@ -237,7 +245,7 @@ static char *leaf_text(const struct fleet_nats *nats, const char *host)
         "    ]\n"
         "}\n"
         "include ./leaf-auth.conf\n",
-        host, host, nats->account);
+        host, host, LEAF_PAYLOAD_MAX, nats->account);
 }
 
 struct error *fleet_nats_write_host(const char *dir, const struct fleet_nats *nats,

@@ -104,7 +104,7 @@ struct error *jwt_user(const struct nkey *signing_key, const char *account, cons
     json_t *nats = json_pack(
         "{s:s, s:i, s:o, s:o, s:i, s:i, s:i, s:s, s:[s]}", "type", "user", "version", 2, "pub",
         permission_json(p.publish, p.n_publish), "sub", permission_json(p.subscribe, p.n_subscribe),
-        "subs", -1, "data", -1, "payload", -1, "issuer_account", account,
+        "subs", p.max_subscriptions, "data", -1, "payload", -1, "issuer_account", account,
         "allowed_connection_types", p.connection_type);
 
     return sign_claims(nats, signing_key, user, name, issued_at, expires_at, ret_jwt);

@@ -10,6 +10,7 @@ struct row {
     const char *subscribe[PERMISSION_SUBJECTS_MAX];
     bool host;
     bool workload;
+    int max_subscriptions; /* 0: no limit. Each one of a guest becomes known to the hub. */
 };
 
 static const struct row table[] = {
@@ -56,6 +57,7 @@ static const struct row table[] = {
         .subscribe = {"cmd.guest.%h.%w.>", "_INBOX.guest-agent-%h.%w.>"},
         .host = true,
         .workload = true,
+        .max_subscriptions = 64,
     },
     /* Its pull consumer is made for it: the right to create one is the right to aim it. */
     [IDENTITY_MONITOR] = {
@@ -109,7 +111,8 @@ struct error *permissions_of(enum identity identity, const char *host, const cha
                              struct permissions *ret_permissions)
 {
     const struct row *row = &table[identity];
-    struct permissions permissions = {.connection_type = row->connection_type};
+    struct permissions permissions = {.connection_type = row->connection_type,
+                                      .max_subscriptions = row->max_subscriptions ?: -1};
 
     if (row->host && (!host || !name_is_valid(host)))
         return error_new(ERROR_INVALID_ARGUMENT, "'%.80s' is no host id", host ?: "");

@@ -31,6 +31,7 @@ struct permissions {
     char subscribe[PERMISSION_SUBJECTS_MAX][PERMISSION_TEXT_MAX];
     size_t n_subscribe;
     const char *connection_type; /* "STANDARD", "LEAFNODE" */
+    int max_subscriptions;       /* -1: no limit */
 };
 
 /* host and workload as the identity needs them, else NULL; INVALID_ARGUMENT for names that are not

@@ -102,6 +102,7 @@ static void test_a_user_carries_exactly_its_permissions(_unused_ void **state)
     assert_string_equal(nats_text(claims, "issuer_account"), "AACCOUNT");
     const json_t *nats = json_object_get(claims, "nats");
     const json_t *allow = json_object_get(json_object_get(nats, "pub"), "allow");
+    assert_int_equal(json_integer_value(json_object_get(nats, "subs")), 64);
     assert_int_equal(json_array_size(allow), permissions.n_publish);
     for (size_t i = 0; i < permissions.n_publish; i++)
         assert_string_equal(json_string_value(json_array_get(allow, i)), permissions.publish[i]);
@@ -113,7 +114,7 @@ static void test_a_user_carries_exactly_its_permissions(_unused_ void **state)
 static void test_an_identity_without_permissions_may_nothing(_unused_ void **state)
 {
     struct nkey signing_key;
-    const struct permissions none = {.connection_type = "STANDARD"};
+    const struct permissions none = {.connection_type = "STANDARD", .max_subscriptions = -1};
     _cleanup_free_ char *jwt = NULL;
 
     assert_null(nkey_generate(NKEY_ACCOUNT, &signing_key));

@@ -9,7 +9,7 @@
 #include "shared/bus/subject.h"
 #include "shared/service/notify.h"
 
-enum { DRAIN_MS = 5000, DRAIN_LIMIT_S = 10 };
+enum { DRAIN_MS = 5000, DRAIN_LIMIT_S = 10, BUS_CHECK_S = 2 };
 
 static const struct config_row log_row = {
     "COFFER_LOG_LEVEL", CONFIG_STRING, offsetof(struct service_config, log_level), "info",
@@ -198,18 +198,32 @@ static void block_signals(sigset_t *ret_set)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* Until a signal, or until only a new start can bring the bus back. */
+static struct error *wait_for_end(struct running *run, const sigset_t *signals)
+{
+    const struct timespec pause = {.tv_sec = BUS_CHECK_S};
+
+    for (;;) {
+        int number = sigtimedwait(signals, NULL, &pause);
+        if (number > 0) {
+            log_info("stopping", "signal", sigabbrev_np(number));
+            return NULL;
+        }
+        if (run->bus && bus_is_lost(run->bus))
+            return error_new(ERROR_UNAVAILABLE, "the bus refuses us");
+    }
+}
+
 static int run_service(struct running *run)
 {
     sigset_t signals;
-    int signal_number = 0;
 
     block_signals(&signals);
     struct error *err = start(run);
     if (!err) {
         log_info("ready");
         notify_manager("READY=1");
-        sigwait(&signals, &signal_number);
-        log_info("stopping", "signal", sigabbrev_np(signal_number));
+        err = wait_for_end(run, &signals);
         notify_manager("STOPPING=1");
     }
     /* A second signal, or the alarm, ends a stop that hangs. */
@@ -218,7 +232,7 @@ static int run_service(struct running *run)
     stop(run);
     alarm(0);
     int code = err ? 1 : 0;
-    log_failure(LOG_LEVEL_ERROR, "cannot start", err);
+    log_failure(LOG_LEVEL_ERROR, "ended", err);
     if (code == 0)
         log_info("stopped");
     return code;

@@ -55,7 +55,7 @@ static char *read_file(const char *dir, const char *name)
 static void start_hub(struct fixture *fixture)
 {
     _cleanup_free_ char *config =
-        xasprintf("listen: 127.0.0.1:%d\nmax_payload: 1114112\n"
+        xasprintf("listen: 127.0.0.1:%d\n"
                   "jetstream { store_dir: \"%s/store\" }\n"
                   "leafnodes { listen: \"127.0.0.1:%d\" }\n"
                   "include ..%s/nats/hub.conf\n",
@@ -664,6 +664,36 @@ static void test_the_monitor_pulls_from_the_consumer_made_for_it(void **state)
     natsConnection_Destroy(monitor);
 }
 
+static void test_a_guests_largest_message_does_not_close_the_link(void **state)
+{
+    const struct fixture *fixture = *state;
+    _cleanup_free_ char *creds = mint_file(fixture, "host-a", "w5");
+    _cleanup_free_ char *large = xcalloc(1, 1024 * 1024 + 64 * 1024);
+    natsConnection *raw = connect_creds(fixture->leafs[0].port, creds);
+    natsConnection *observer;
+    natsSubscription *sub = NULL;
+    natsMsg *msg = NULL;
+    _cleanup_free_ char *ops = creds_of(fixture, "nats/ops");
+
+    assert_non_null(raw);
+    observer = connect_creds(fixture->hub.port, ops);
+    assert_non_null(observer);
+    assert_int_equal(natsConnection_SubscribeSync(&sub, observer, "log.host-a.w5.*"), NATS_OK);
+    natsConnection_Flush(observer);
+    for (int n = 0; n < 100 && !msg; n++) {
+        natsConnection_Publish(raw, "log.host-a.w5.web", large, 1024 * 1024 + 64 * 1024);
+        natsSubscription_NextMsg(&msg, sub, 100);
+    }
+    assert_non_null(msg);
+    assert_int_equal(natsMsg_GetDataLength(msg), 1024 * 1024 + 64 * 1024);
+    natsMsg_Destroy(msg);
+    natsSubscription_Destroy(sub);
+    natsConnection_Destroy(observer);
+    natsConnection_Destroy(raw);
+    _cleanup_free_ char *log = nats_server_log(&fixture->hub);
+    assert_null(strstr(log, "maximum payload"));
+}
+
 /* ---- credentials ---- */
 
 static void test_every_nonce_can_be_signed(void **state)
@@ -720,6 +750,7 @@ int main(void)
         cmocka_unit_test(test_a_host_reads_its_own_files_only),
         cmocka_unit_test(test_the_scheduler_consumes_and_the_gateway_reads_history),
         cmocka_unit_test(test_the_monitor_pulls_from_the_consumer_made_for_it),
+        cmocka_unit_test(test_a_guests_largest_message_does_not_close_the_link),
         cmocka_unit_test(test_every_nonce_can_be_signed),
         cmocka_unit_test(test_a_new_guest_is_admitted_without_reload_and_an_expired_one_is_not),
         cmocka_unit_test(test_a_fleet_of_another_operator_is_not_admitted),
