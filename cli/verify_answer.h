@@ -1,0 +1,36 @@
+/* The attester's answer, read by bounded code. Everything in it is a claim. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/attestation/tee.h"
+#include "shared/base/arena.h"
+#include "shared/base/buffer.h"
+#include "shared/base/error.h"
+
+#define VERIFY_PATH_MAX 64
+
+struct verify_answer {
+    uint8_t report[TEE_REPORT_SIZE];
+    struct buffer certificates; /* as a certificate table */
+    bool has_crl;
+    const char *manifest; /* text, or NULL */
+    const char *cpu_model;
+    uint32_t vcpus;
+    const char *provider; /* who says it made the report */
+
+    bool fresh; /* answers a nonce; else the static form */
+    uint64_t nonce_index;
+    uint64_t nonce_count;
+    uint8_t path[VERIFY_PATH_MAX][32];
+    size_t n_path;
+    bool has_devices;
+    uint8_t spki_sha256[32]; /* as claimed: to explain, never to decide */
+};
+
+/* Texts live in the arena. INVALID_ARGUMENT says which part is wrong. */
+struct error *verify_answer_parse(const void *json, size_t size, struct arena *arena,
+                                  struct verify_answer *ret_answer) _must_check_;
+void verify_answer_done(struct verify_answer *answer);
