@@ -30,10 +30,11 @@ kernel_keep_modules() {
     mkdir -p "$to"
     cp "$from"/modules.{order,builtin,builtin.modinfo} "$to"
     sed -i 's/\.xz$//' "$to/modules.order"
-    kernel_select_modules "$recipe" "$from" | while read -r module; do
-        mkdir -p "$to/${module%/*}"
-        xz -dc "$from/$module" >"$to/${module%.xz}"
-        kernel_strip_signature "$to/${module%.xz}"
+    kernel_select_modules "$recipe" "$from" |
+        (cd "$from" && xargs cp --parents --target-directory="$to" --)
+    find "$to" -name '*.ko.xz' -print0 | xargs -0 xz -d
+    find "$to" -name '*.ko' -print | while read -r module; do
+        kernel_strip_signature "$module"
     done
 }
 
@@ -54,10 +55,10 @@ kernel_select_modules() {
     local recipe=$1 from=$2 pattern path
     list_file "$recipe/modules" | while read -r pattern; do
         for path in "$from"/kernel/$pattern.ko.xz; do
-            [[ -e $path ]] || continue
-            grep -F "${path#"$from/"}:" "$from/modules.dep" | tr -d ':' | tr ' ' '\n'
+            [[ ! -e $path ]] || printf '%s:\n' "${path#"$from/"}"
         done
-    done | LC_ALL=C sort -u | sed '/^$/d'
+    done | awk 'NR == FNR { wanted[$1]; next } $1 in wanted' - "$from/modules.dep" |
+        tr -d ':' | tr ' ' '\n' | sed '/^$/d' | LC_ALL=C sort -u
 }
 
 # kernel_module_files BASE NAME…: paths of the modules and what they need, in load order.

@@ -10,6 +10,7 @@ root_make() {
     root_add_files "$recipe" "$root" "$version"
     root_add_links "$recipe" "$root"
     root_add_program "$base" "$bin/coffer-guest-agent" "$root/usr/bin/coffer-guest-agent"
+    install -m 0755 "$base/tools/usr/bin/busybox" "$root/usr/lib/coffer/busybox"
     mkdir -p "$root/usr/lib/coffer/images"
     container_make_caddy "$base" "$root/usr/lib/coffer/images/caddy.tar" "$version" "$epoch"
     container_make_attester "$base" "$bin" "$root/usr/lib/coffer/images/attester.tar" "$version" "$epoch"
