@@ -355,6 +355,62 @@ static void test_heartbeat_says_what_is(void **state)
     assert_int_equal(heard.chip_id, t->agent->channel ? 64 : 0);
 }
 
+/* What the threads do, seen from the bus: a start that is waited for by its durable message. */
+struct awaited {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool running;
+};
+
+static struct error *on_any_beat(void *state, struct bus_call *call)
+{
+    const Coffer__V1__HostHeartbeat *beat = call->in;
+    struct awaited *awaited = state;
+
+    pthread_mutex_lock(&awaited->lock);
+    awaited->running |= beat->n_vms && beat->vms[0]->state == RUNNING;
+    pthread_cond_broadcast(&awaited->changed);
+    pthread_mutex_unlock(&awaited->lock);
+    return NULL;
+}
+
+static void await(struct awaited *awaited, const bool *condition)
+{
+    struct timespec limit;
+    int rc = 0;
+
+    clock_gettime(CLOCK_REALTIME, &limit);
+    limit.tv_sec += 30;
+    pthread_mutex_lock(&awaited->lock);
+    while (!*condition && !rc)
+        rc = pthread_cond_timedwait(&awaited->changed, &awaited->lock, &limit);
+    assert_int_equal(rc, 0);
+    pthread_mutex_unlock(&awaited->lock);
+}
+
+static void test_threads_work_beat_and_end(void **state)
+{
+    static const struct bus_handler row = {"hb.host.*", &coffer__v1__host_heartbeat__descriptor,
+                                           NULL, on_any_beat, NULL};
+    struct test_agent *t = *state;
+    struct awaited awaited = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                              .changed = PTHREAD_COND_INITIALIZER};
+    struct bus_subscription *subscription;
+    uint64_t sequence = 0;
+
+    assert_null(bus_subscribe(t->bus, &row, "hb.host.h1", &awaited, &subscription));
+    assert_null(test_agent_start(t, "w1", 1, NULL));
+    assert_null(host_agent_start_threads(t->agent));
+    await(&awaited, &awaited.running);
+    host_agent_free(t->agent); /* the machines run on */
+    t->agent = NULL;
+    bus_unsubscribe(subscription);
+    test_agent_open(t);
+    test_agent_work(t);
+    assert_int_equal(test_agent_vm(t, "w1")->state, RUNNING);
+    assert_int_equal(next_change(t, &sequence)->vm->state, RUNNING);
+}
+
 static void test_messages_wait_for_the_bus(void **state)
 {
     struct test_agent *t = *state;
@@ -397,6 +453,7 @@ int main(void)
         TEST(test_files_come_by_reference),
         TEST(test_heartbeat_says_what_is),
         TEST(test_messages_wait_for_the_bus),
+        TEST(test_threads_work_beat_and_end),
     };
     return cmocka_run_group_tests(tests, test_tee_setup, test_tee_teardown);
 }
