@@ -28,6 +28,8 @@ void kit_code(struct error *err, enum error_code code)
     error_free(err);
 }
 
+enum { CALL_TIMEOUT_MS = 20000 };
+
 static const char compose_text[] = "services:\n  web:\n    image: nginx\n";
 
 /* Files of the fleet: keys, hosts with their chips, the development root, one signed image. */
@@ -179,7 +181,7 @@ static struct error *start_locked(struct kit_host *host, struct bus_call *call)
     host->vms[i].generation = in->generation;
     host->vms[i].state = COFFER__V1__VM_STATE__VM_RUNNING;
     snprintf(host->files_reference, sizeof(host->files_reference), "%s", in->files_reference);
-    snprintf(host->credentials, sizeof(host->credentials), "%.60s", in->guest_credentials);
+    snprintf(host->credentials, sizeof(host->credentials), "%s", in->guest_credentials);
     fill_vm(call, host, i);
     return NULL;
 }
@@ -221,7 +223,7 @@ static struct error *on_end(void *state, struct bus_call *call)
     return err;
 }
 
-static void start_host(struct kit *kit, size_t index)
+void kit_start_host(struct kit *kit, size_t index, struct bus *bus)
 {
     static const struct bus_handler rows[3] = {
         {"cmd.host.%.start", &coffer__v1__start_vm_request__descriptor,
@@ -241,7 +243,7 @@ static void start_host(struct kit *kit, size_t index)
     host->total.memory_mib = 4096;
     host->total.disk_gib = 40;
     pthread_mutex_init(&host->lock, NULL);
-    host->bus = bus_memory_attach(kit->bus);
+    host->bus = bus;
     for (size_t i = 0; i < 3; i++) {
         char subject[64];
         snprintf(subject, sizeof(subject), "cmd.host.%s.%s", host->id, verbs[i]);
@@ -249,7 +251,7 @@ static void start_host(struct kit *kit, size_t index)
     }
 }
 
-static void stop_host(struct kit_host *host)
+void kit_stop_host(struct kit_host *host)
 {
     for (size_t i = 0; i < 3; i++)
         bus_unsubscribe(host->subscriptions[i]);
@@ -277,7 +279,7 @@ int kit_group_teardown(_unused_ void **state)
     return system(command);
 }
 
-int kit_setup(void **state)
+struct kit *kit_new(void)
 {
     struct kit *kit = xnew(struct kit);
 
@@ -286,13 +288,27 @@ int kit_setup(void **state)
     clock_fake_init(&kit->clock, clock_wall_ms(clock_system()) + 1000);
     kit->arena = arena_new();
     make_config(kit);
+    return kit;
+}
+
+void kit_free(struct kit *kit)
+{
+    arena_free(kit->arena);
+    config_done(scheduler_config_rows, &kit->config);
+    free(kit);
+}
+
+int kit_setup(void **state)
+{
+    struct kit *kit = kit_new();
+
     kit->bus = bus_memory_new();
     kit->store = store_memory_new_with_clock(&kit->clock.base);
     kit->dns = dns_memory_new();
     kit_ok(bus_ensure_streams(kit->bus));
     open_scheduler(kit);
-    start_host(kit, 0);
-    start_host(kit, 1);
+    kit_start_host(kit, 0, bus_memory_attach(kit->bus));
+    kit_start_host(kit, 1, bus_memory_attach(kit->bus));
     *state = kit;
     return 0;
 }
@@ -302,14 +318,12 @@ int kit_teardown(void **state)
     struct kit *kit = *state;
 
     close_scheduler(kit);
-    stop_host(&kit->hosts[0]);
-    stop_host(&kit->hosts[1]);
+    kit_stop_host(&kit->hosts[0]);
+    kit_stop_host(&kit->hosts[1]);
     store_free(kit->store);
     dns_free(kit->dns);
     bus_free(kit->bus);
-    arena_free(kit->arena);
-    config_done(scheduler_config_rows, &kit->config);
-    free(kit);
+    kit_free(kit);
     return 0;
 }
 
@@ -338,6 +352,10 @@ struct error *kit_call(struct kit *kit, const char *subject, const ProtobufCMess
                        void *ret_out)
 {
     const struct bus_handler *row = find_handler(subject);
+
+    if (kit->gateway)
+        return bus_call(kit->gateway, subject, in, row->reply, NULL, NULL, CALL_TIMEOUT_MS,
+                        kit->arena, ret_out, NULL);
     ProtobufCBinaryData data = pack(kit, in);
     ProtobufCBinaryData reply = {0};
     const struct bus_message message = {
@@ -379,7 +397,10 @@ void kit_heartbeat(struct kit *kit, size_t index)
     }
     pthread_mutex_unlock(&host->lock);
     snprintf(subject, sizeof(subject), "hb.host.%s", host->id);
-    kit_ok(kit_call(kit, subject, &heartbeat.base, NULL));
+    if (kit->gateway)
+        kit_ok(bus_send(host->bus, subject, &heartbeat.base, NULL, NULL, 1000));
+    else
+        kit_ok(kit_call(kit, subject, &heartbeat.base, NULL));
 }
 
 void kit_tick(struct kit *kit)

@@ -39,7 +39,7 @@ struct kit_host {
     Coffer__V1__Resources total;
     char public_address[32];
     char files_reference[200];
-    char credentials[64];
+    char credentials[4096];
 };
 
 /* The guest of one workload: keys, and the signature's counter. */
@@ -52,6 +52,7 @@ struct kit_guest {
     struct sign_key sign;
     uint64_t counter;
     uint8_t nonce[32];
+    struct bus *bus; /* of a remote kit: with the credentials that the scheduler made */
 };
 
 struct kit {
@@ -67,11 +68,17 @@ struct kit {
     struct processor *processors[2];
     uint8_t measurement[48];
     bool sign_wrong; /* of kit_stage: uses another key */
+    uint64_t claims;
+    struct bus *gateway; /* of a remote kit: the scheduler is another process, over real servers */
 };
 
 /* The fleet folder and its keys (slow: RSA) are made once for all tests of a program. */
 int kit_group_setup(void **state);
 int kit_group_teardown(void **state);
+struct kit *kit_new(void); /* folder, keys, config, clock; no scheduler, no bus */
+void kit_free(struct kit *kit);
+void kit_start_host(struct kit *kit, size_t index, struct bus *bus);
+void kit_stop_host(struct kit_host *host);
 int kit_setup(void **state);
 int kit_teardown(void **state);
 #define KIT_TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)

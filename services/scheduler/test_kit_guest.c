@@ -1,4 +1,6 @@
 /* The guest of the test kit: attests with the software processor, signs what it claims. */
+#include <inttypes.h>
+
 #include "services/scheduler/sources.h"
 #include "services/scheduler/test_kit.h"
 #include "shared/attestation/binding.h"
@@ -16,15 +18,27 @@ void kit_guest_init(struct kit *kit, struct kit_guest *guest, const char *worklo
     kit_ok(sign_key_generate(&guest->sign));
 }
 
+static struct error *call_as_guest(struct kit *kit, const struct kit_guest *guest, const char *step,
+                                   const ProtobufCMessage *in,
+                                   const ProtobufCMessageDescriptor *reply, void *ret_out)
+{
+    const char *subject =
+        arena_printf(kit->arena, "boot.%s.%s.%s", guest->host_id, guest->workload_id, step);
+
+    if (guest->bus)
+        return bus_call(guest->bus, subject, in, reply, NULL, NULL, 20000, kit->arena, ret_out,
+                        NULL);
+    return kit_call(kit, subject, in, ret_out);
+}
+
 struct error *kit_challenge(struct kit *kit, struct kit_guest *guest)
 {
     Coffer__V1__ChallengeRequest request = COFFER__V1__CHALLENGE_REQUEST__INIT;
     Coffer__V1__ChallengeReply *reply;
 
     request.generation = guest->generation;
-    struct error *err = kit_call(
-        kit, arena_printf(kit->arena, "boot.%s.%s.challenge", guest->host_id, guest->workload_id),
-        &request.base, &reply);
+    struct error *err = call_as_guest(kit, guest, "challenge", &request.base,
+                                      &coffer__v1__challenge_reply__descriptor, &reply);
     if (err)
         return err;
     assert_int_equal(reply->nonce.len, 32);
@@ -77,9 +91,8 @@ struct error *kit_attest(struct kit *kit, const struct kit_guest *guest,
                          const Coffer__V1__AttestRequest *request,
                          Coffer__V1__AttestReply **ret_reply)
 {
-    return kit_call(
-        kit, arena_printf(kit->arena, "boot.%s.%s.attest", guest->host_id, guest->workload_id),
-        &request->base, ret_reply);
+    return call_as_guest(kit, guest, "attest", &request->base,
+                         &coffer__v1__attest_reply__descriptor, ret_reply);
 }
 
 void kit_release(struct kit *kit, struct kit_guest *guest)
@@ -109,14 +122,19 @@ enum bus_ack kit_claim(struct kit *kit, const char *subject, const ProtobufCMess
         signature = base64_encode_new(raw, sizeof(raw));
         sign_key_done(&other);
     }
-    return source_consume(kit->scheduler, &(struct bus_message){
-                                              .subject = subject,
-                                              .data = data,
-                                              .size = size,
-                                              .type = message->descriptor->name,
-                                              .signature = signature,
-                                              .counter = signer ? signer->counter : 0,
-                                          });
+    const struct bus_message claim = {
+        .subject = subject,
+        .data = data,
+        .size = size,
+        .type = message->descriptor->name,
+        .signature = signature,
+        .counter = signer ? signer->counter : 0,
+        .message_id = arena_printf(kit->arena, "claim.%" PRIu64, ++kit->claims),
+    };
+    if (!kit->gateway)
+        return source_consume(kit->scheduler, &claim);
+    kit_ok(bus_publish_durable(signer ? signer->bus : kit->hosts[0].bus, &claim, 10000));
+    return BUS_ACK;
 }
 
 enum bus_ack kit_stage(struct kit *kit, struct kit_guest *guest, const char *stage,
