@@ -1,9 +1,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
-#if __has_include("cli/verify.h")
 #include "cli/verify.h"
-#endif
 
 static const struct command commands[] = {
     {NULL, "deploy", "COMPOSE|FOLDER [options]", "run a compose project in a confidential VM",
@@ -20,9 +18,7 @@ static const struct command commands[] = {
     {NULL, "rm", "WORKLOAD [--yes]", "delete a workload", remove_main},
     {NULL, "manifest", "WORKLOAD | --compose FILE [options]", "print a manifest and its hash",
      manifest_main},
-#if __has_include("cli/verify.h")
     {NULL, "verify", "https://NAME [options]", "prove what runs behind a name", verify_main},
-#endif
     {"fleet", "init", "DIR [options]", "make the keys and files of a fleet", fleet_init_main},
     {"image", "seal", "DIR --key FILE", "measure and sign a guest image", image_seal_main},
     {NULL, "measure", "DIR [--vcpus N] [--cpu MODEL]", "print an image's launch measurement",
