@@ -95,10 +95,19 @@ static struct error *check_length(struct request *request)
     return NULL;
 }
 
+/* Without a length (chunked) it may be anything. */
+static bool is_large(const struct request *request)
+{
+    const char *length = http_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+    return !length ? http_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL
+                   : strtoull(length, NULL, 10) > LARGE_BODY;
+}
+
 /* A large body is held in memory, so one account may have few at a time. */
 static struct error *admit_upload(struct request *request)
 {
-    if (request->route->body_max < LARGE_BODY || request->route->scope == SCOPE_NONE)
+    if (request->route->scope == SCOPE_NONE || !is_large(request))
         return NULL;
     struct error *err = limits_enter(&request->gateway->limits, request->account, LIMIT_UPLOADS);
     if (err)

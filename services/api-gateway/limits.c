@@ -14,7 +14,7 @@ static const struct {
 } limit_rows[LIMIT_KINDS_] = {
     [LIMIT_GUEST_CALLS] = {8, "questions to guests"},
     [LIMIT_STREAMS] = {32, "event and log streams"},
-    [LIMIT_UPLOADS] = {4, "creates"},
+    [LIMIT_UPLOADS] = {4, "large uploads"},
 };
 
 void limits_init(struct limits *limits)
