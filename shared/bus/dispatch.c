@@ -129,6 +129,13 @@ static void answer(struct bus *bus, const struct bus_handler *row, struct bus_ca
     log_failure(LOG_LEVEL_DEBUG, "reply not sent", bus_publish(bus, &reply));
 }
 
+/* The asker names the subject, but the answer is published with our permissions: so it goes to an
+ * inbox and nowhere else. */
+static bool is_inbox(const char *subject)
+{
+    return subject && strncmp(subject, "_INBOX.", strlen("_INBOX.")) == 0;
+}
+
 void bus_handle(struct bus *bus, const struct bus_handler *row, void *state,
                 const struct bus_message *message)
 {
@@ -137,7 +144,7 @@ void bus_handle(struct bus *bus, const struct bus_handler *row, void *state,
     ProtobufCBinaryData packed = {0};
     struct error *err = dispatch_call(row, state, &call, &packed);
 
-    if (row->reply && message->reply_to)
+    if (row->reply && is_inbox(message->reply_to))
         answer(bus, row, &call, err, packed);
     else
         log_failure(LOG_LEVEL_WARNING, "message refused",

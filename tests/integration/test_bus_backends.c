@@ -346,6 +346,39 @@ static void test_malformed_requests_never_reach_the_handler(void **state)
     assert_int_equal(seen.count, 0);
 }
 
+static struct error *on_answer(void *state, struct bus_call *call)
+{
+    note(state, call->message, 0);
+    return NULL;
+}
+
+static void test_an_answer_goes_to_an_inbox_and_nowhere_else(void **state)
+{
+    static const struct bus_handler victim_row = {
+        "evt.>", &coffer__v1__workload_reply__descriptor, NULL, on_answer, NULL};
+    const struct fixture *fixture = *state;
+    const Coffer__V1__WorkloadReply marker = COFFER__V1__WORKLOAD_REPLY__INIT;
+    struct seen seen = SEEN_INIT;
+    struct seen heard = SEEN_INIT;
+    struct bus_subscription *service = NULL;
+    struct bus_subscription *victim = NULL;
+    struct bus_message message = {.subject = workload_row.subject, .reply_to = "evt.victim"};
+
+    check(bus_subscribe(fixture->server_side, &workload_row, workload_row.subject, &seen,
+                        &service));
+    check(bus_subscribe(fixture->server_side, &victim_row, "evt.>", &heard, &victim));
+    check(bus_drain(fixture->server_side, WAIT_MS));
+    check(bus_publish(fixture->client, &message));
+    wait_for(&seen, 1);
+    check(bus_drain(fixture->server_side, WAIT_MS));
+    check(bus_send(fixture->client, "evt.marker", &marker.base, NULL, NULL, 0));
+    wait_for(&heard, 1);
+    bus_unsubscribe(service);
+    bus_unsubscribe(victim);
+    assert_int_equal(heard.count, 1);
+    assert_string_equal(heard.subjects[0], "evt.marker");
+}
+
 static void test_nobody_there_is_unavailable_within_the_deadline(void **state)
 {
     const struct fixture *fixture = *state;
@@ -673,6 +706,7 @@ int main(void)
         cmocka_unit_test(test_a_request_is_answered_with_its_request_id),
         cmocka_unit_test(test_errors_keep_their_code_and_hide_internals),
         cmocka_unit_test(test_malformed_requests_never_reach_the_handler),
+        cmocka_unit_test(test_an_answer_goes_to_an_inbox_and_nowhere_else),
         cmocka_unit_test(test_nobody_there_is_unavailable_within_the_deadline),
         cmocka_unit_test(test_a_call_waits_for_a_service_that_comes_later),
         cmocka_unit_test(test_signatures_and_counters_travel),
