@@ -69,7 +69,7 @@ static struct error *connect_master(const char *path, int *ret_fd)
         return error_errno(errno, "socket");
     if (strlen(path) >= sizeof(address.sun_path))
         return error_new(ERROR_INVALID_ARGUMENT, "socket path '%s' is too long", path);
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path));
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         return error_recode(error_errno(errno, "connect to '%s'", path), ERROR_UNAVAILABLE);
     *ret_fd = TAKE_FD(fd);

@@ -1,5 +1,6 @@
 #include "services/host-agent/sp_channel.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -68,6 +69,8 @@ static void peer_free(struct peer *peer)
     free(peer);
 }
 
+static_assert(SP_CHANNEL_PATH_MAX == sizeof(((struct sockaddr_un *)0)->sun_path), "sockaddr_un");
+
 static void connect_peer(struct peer *peer)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -75,7 +78,7 @@ static void connect_peer(struct peer *peer)
 
     if (fd < 0)
         return;
-    strcpy(address.sun_path, peer->path);
+    memcpy(address.sun_path, peer->path, sizeof(peer->path));
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
         peer->fd = TAKE_FD(fd);
 }

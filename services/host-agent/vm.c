@@ -168,7 +168,8 @@ static struct error *set_record(struct vms *vms, struct vm *vm, struct vm_record
     vm_record_copy(&vm->record, record);
     vm->revision++;
     vm->shutdown_sent = false;
-    vm->address[0] = record->wish == VM_WISH_RUN ? '\0' : vm->address[0];
+    if (record->wish == VM_WISH_RUN)
+        vm->address[0] = '\0';
     vms->awake = true;
     pthread_cond_broadcast(&vms->woken);
     return NULL;
