@@ -125,6 +125,9 @@ void change_workload_event(struct change *change, Coffer__V1__Workload *workload
         .key = arena_printf(arena, "%s%s", KEY_EVENTS_OF, workload->workload_id),
         .value = change->outbox[change->n_outbox - 1].payload,
         .max_length = EVENTS_KEPT,
+        .expire_ms = workload->status == COFFER__V1__WORKLOAD_STATUS__DELETED
+                         ? (int64_t)change->scheduler->config->tombstone_ms
+                         : 0,
     };
 }
 

@@ -7,7 +7,7 @@
 #include "services/scheduler/reconcile_private.h"
 #include "shared/base/log.h"
 
-enum { PASS_INTERVAL_MS = 1000, PACE_MS = 5000 };
+enum { PASS_INTERVAL_MS = 1000, PACE_MS = 5000, IMAGES_INTERVAL_MS = 30000 };
 
 Coffer__V1__Host *pass_host(const struct pass *pass, const char *host_id)
 {
@@ -194,12 +194,25 @@ static bool wait_for_work(struct scheduler *scheduler)
     return go_on;
 }
 
+/* Images may be added while we run; the gateway reads them from the store. */
+static void refresh_images(struct scheduler *scheduler)
+{
+    int64_t now_ms = clock_monotonic_ms(scheduler->clock);
+
+    if (now_ms < scheduler->images_at_ms)
+        return;
+    scheduler->images_at_ms = now_ms + IMAGES_INTERVAL_MS;
+    log_failure(LOG_LEVEL_WARNING, "images not published",
+                images_publish(scheduler->images, scheduler->store, scheduler->term));
+}
+
 static void *job_main(void *data)
 {
     struct scheduler *scheduler = data;
 
     do {
         log_failure(LOG_LEVEL_WARNING, "pass not finished", reconcile_pass(scheduler));
+        refresh_images(scheduler);
         if (scheduler->fenced)
             service_request_stop();
     } while (!scheduler->fenced && wait_for_work(scheduler));

@@ -93,6 +93,7 @@ struct scheduler {
     bool job_kicked;
     bool job_stop;
     struct pacing pacing[PACING_SLOTS]; /* of the job thread */
+    int64_t images_at_ms;               /* of the job thread */
     int64_t dns_retry_at_ms;            /* of the job thread */
     struct bus_subscription *sources;
 };

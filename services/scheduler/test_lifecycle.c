@@ -210,8 +210,14 @@ static void test_run_stop_start_delete(void **state)
         "created scheduled starting stage:verified stage:release stage:login stage:pull "
         "stage:lint stage:up awaitingCert stage:certificate running stopping stopped scheduled "
         "starting deleting deleted");
+    ProtobufCBinaryData *items;
+    size_t n;
+    kit_ok(store_list_range(kit->store, KEY_EVENTS_OF "w1", 100, kit->arena, &items, &n));
+    assert_int_equal(n, 18);
     clock_fake_advance(&kit->clock, 3600001);
     assert_null(kit_workload(kit, "w1"));
+    kit_ok(store_list_range(kit->store, KEY_EVENTS_OF "w1", 100, kit->arena, &items, &n));
+    assert_int_equal(n, 0);
 }
 
 static void test_other_accounts_see_nothing(void **state)

@@ -59,6 +59,7 @@ struct store_list_edit {
     const char *key;
     ProtobufCBinaryData value;
     size_t max_length;
+    int64_t expire_ms; /* lifetime of the whole list from now; 0: as it was, for ever if new */
 };
 
 struct store_change {

@@ -23,6 +23,7 @@ struct list_item {
     char *key;
     uint8_t *data;
     size_t size;
+    int64_t expires_at_ms; /* of the whole list; monotonic, 0: never */
 };
 
 struct store_memory {
@@ -214,19 +215,43 @@ static void list_remove(struct store_memory *memory, size_t index)
     memory->n_lists--;
 }
 
+/* Drops the list when its time is over; otherwise when that will be. */
+static int64_t list_expiry(struct store_memory *memory, const char *key)
+{
+    int64_t now_ms = clock_monotonic_ms(memory->clock);
+    int64_t expires_at_ms = 0;
+
+    for (size_t i = memory->n_lists; i-- > 0;) {
+        if (strcmp(memory->lists[i].key, key) != 0)
+            continue;
+        if (memory->lists[i].expires_at_ms && memory->lists[i].expires_at_ms <= now_ms)
+            list_remove(memory, i);
+        else
+            expires_at_ms = memory->lists[i].expires_at_ms;
+    }
+    return expires_at_ms;
+}
+
 static void apply_list(struct store_memory *memory, const struct store_list_edit *edit)
 {
     size_t length = 0;
+    int64_t expires_at_ms = list_expiry(memory, edit->key);
 
+    if (edit->expire_ms > 0)
+        expires_at_ms = clock_monotonic_ms(memory->clock) + edit->expire_ms;
     memory->lists = xrealloc_array(memory->lists, memory->n_lists + 1, sizeof(*memory->lists));
     memory->lists[memory->n_lists++] = (struct list_item){
         .key = xstrdup(edit->key),
         .data = xmemdup(edit->value.data, edit->value.len),
         .size = edit->value.len,
     };
-    for (size_t i = memory->n_lists; i-- > 0;)
-        if (strcmp(memory->lists[i].key, edit->key) == 0 && ++length > edit->max_length)
+    for (size_t i = memory->n_lists; i-- > 0;) {
+        if (strcmp(memory->lists[i].key, edit->key) != 0)
+            continue;
+        memory->lists[i].expires_at_ms = expires_at_ms;
+        if (++length > edit->max_length)
             list_remove(memory, i);
+    }
 }
 
 static struct error *memory_commit(struct store *store, const struct store_change *change)
@@ -322,7 +347,9 @@ static struct error *memory_list_range(struct store *store, const char *key, siz
                                        size_t *ret_n)
 {
     _locked_(store);
-    const struct store_memory *memory = (struct store_memory *)store;
+    struct store_memory *memory = (struct store_memory *)store;
+
+    (void)list_expiry(memory, key);
     ProtobufCBinaryData *items = arena_alloc(arena, (memory->n_lists + 1) * sizeof(*items));
     size_t n = 0;
 

@@ -18,7 +18,8 @@ struct store_redis {
  * KEYS: term, outbox, outbox-data, version, then one per write, edit and list in their order.
  * ARGV: term, n writes, n edits, n outbox, n lists; per write: expected version ("any", "0" must
  * not exist), "set" or "del", value, expiry in ms; per edit: "add" or "rem", member; per outbox
- * entry: id, data; per list: value, last index kept. Returns "ok" or what did not hold.
+ * entry: id, data; per list: value, last index kept, expiry in ms. Returns "ok" or what did not
+ * hold.
  */
 static const char commit_script[] =
     "local term = redis.call('GET', KEYS[1])\n"
@@ -62,7 +63,8 @@ static const char commit_script[] =
     "for i = 1, nl do\n"
     "  redis.call('LPUSH', KEYS[k + i], ARGV[a + 1])\n"
     "  redis.call('LTRIM', KEYS[k + i], 0, ARGV[a + 2])\n"
-    "  a = a + 2\n"
+    "  if ARGV[a + 3] ~= '0' then redis.call('PEXPIRE', KEYS[k + i], ARGV[a + 3]) end\n"
+    "  a = a + 3\n"
     "end\n"
     "return 'ok'\n";
 
@@ -315,6 +317,7 @@ static struct error *redis_commit(struct store *store, const struct store_change
         const struct store_list_edit *list = &change->lists[i];
         command_add(&command, list->value.data, list->value.len);
         command_number(&command, list->max_length - 1);
+        command_number(&command, list->expire_ms > 0 ? (uint64_t)list->expire_ms : 0);
     }
     return run_script(store, REDIS_SCRIPT_COMMIT, &command);
 }

@@ -256,6 +256,32 @@ static void test_list_is_bounded(void **state)
     assert_int_equal(n, 1);
 }
 
+static size_t list_length(const char *key)
+{
+    ProtobufCBinaryData *items;
+    size_t n;
+
+    assert_ok(store_list_range(fixture.store, key, 10, fixture.arena, &items, &n));
+    return n;
+}
+
+static void test_list_expires_as_a_whole(void **state)
+{
+    (void)state;
+    int64_t give_up = clock_monotonic_ms(clock_system()) + 10000;
+    struct store_list_edit edit = {
+        .key = "t:list-expire", .value = bytes("last"), .max_length = 5, .expire_ms = 3600000};
+    const struct store_change change = {.lists = &edit, .n_lists = 1};
+
+    assert_ok(store_list_push(fixture.store, edit.key, "first", 5, 5));
+    assert_ok(store_commit(fixture.store, &change));
+    assert_int_equal(list_length(edit.key), 2);
+    edit.expire_ms = 1;
+    assert_ok(store_commit(fixture.store, &change));
+    while (list_length(edit.key))
+        assert_true(clock_monotonic_ms(clock_system()) < give_up);
+}
+
 static void test_expiry(void **state)
 {
     (void)state;
@@ -480,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_get_many),
         cmocka_unit_test(test_outbox_keeps_order),
         cmocka_unit_test(test_list_is_bounded),
+        cmocka_unit_test(test_list_expires_as_a_whole),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_term_fences),
         cmocka_unit_test(test_urls),
