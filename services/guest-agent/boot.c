@@ -41,10 +41,13 @@ void boot_free(struct boot *boot)
     if (!boot)
         return;
     error_free(boot_join_loader(boot));
+    error_free(boot_join_lint(boot));
     release_free(boot->release);
     app_free(boot->app);
     if (boot->answer_arena)
         arena_free(boot->answer_arena);
+    if (boot->lint_arena)
+        arena_free(boot->lint_arena);
     if (boot->arena)
         arena_free(boot->arena);
     free(boot->domain);

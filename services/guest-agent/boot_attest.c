@@ -221,7 +221,9 @@ struct error *boot_release(struct boot *boot)
         err = app_write_registry_cas(boot->ports.certs_dir, boot->config->manifest);
     if (!err)
         err = boot->ports.serve(boot->ports.data, boot->bus, boot->config, boot->release);
-    if (!err)
-        uplink_set_released(boot->ports.uplink);
-    return err;
+    if (err)
+        return err;
+    uplink_set_released(boot->ports.uplink);
+    boot_start_lint(boot);
+    return NULL;
 }

@@ -26,7 +26,11 @@ struct boot {
     pthread_t loader;
     bool has_loader;
     struct error *loader_error;
-    const char **networks; /* of the public service, in the arena */
+    pthread_t lint;
+    bool has_lint;
+    struct error *lint_error;
+    struct arena *lint_arena; /* of the thread, then of what it found */
+    const char **networks;    /* of the public service, in lint_arena */
     size_t n_networks;
 
     int64_t up_ms;         /* monotonic, when the containers were started */
@@ -53,6 +57,9 @@ struct error *boot_connect(struct boot *boot) _must_check_;
 /* Starts to load our container images beside the other stages. */
 void boot_start_loader(struct boot *boot);
 struct error *boot_join_loader(struct boot *boot) _must_check_;
+/* The lint needs neither the engine nor the images: it runs while those are fetched. */
+void boot_start_lint(struct boot *boot);
+struct error *boot_join_lint(struct boot *boot) _must_check_;
 
 /* Tells a stage that failed. */
 void boot_tell_failure(struct boot *boot, const char *stage, const char *code, const char *detail,

@@ -1,4 +1,5 @@
 /* The stages from the release on: login, pull, lint, up, certificate, running. */
+#include <malloc.h>
 #include <unistd.h>
 
 #include "services/guest-agent/boot_internal.h"
@@ -125,11 +126,11 @@ struct error *boot_pull(struct boot *boot)
     return err;
 }
 
-static const char **file_paths(const struct boot *boot, size_t *ret_n)
+static const char **file_paths(const struct boot *boot, struct arena *arena, size_t *ret_n)
 {
     const struct manifest *manifest = boot->config->manifest;
     size_t total = manifest->n_files + manifest->n_secret_files;
-    const char **paths = arena_alloc(boot->arena, (total + 1) * sizeof(*paths));
+    const char **paths = arena_alloc(arena, (total + 1) * sizeof(*paths));
     size_t n = 0;
 
     for (size_t i = 0; i < manifest->n_files; i++)
@@ -154,7 +155,7 @@ static struct error *lint_model(struct boot *boot, const struct buffer *json, bo
         .with_ours = with_ours,
     };
 
-    options.files = file_paths(boot, &options.n_files);
+    options.files = file_paths(boot, arena, &options.n_files);
     struct error *err =
         compose_lint_model(buffer_text(json), json->size, &options, arena, findings);
     if (err)
@@ -229,7 +230,7 @@ static struct error *write_overlay(struct boot *boot)
     return app_write_overlay(boot->app, json.data, json.size);
 }
 
-struct error *boot_lint(struct boot *boot)
+static struct error *lint_project(struct boot *boot)
 {
     struct error *err = lint_users_file(boot);
 
@@ -243,6 +244,35 @@ struct error *boot_lint(struct boot *boot)
     _cleanup_buffer_ struct buffer json = {0};
     err = engine_model(boot->ports.engine, &project, &json);
     return err ? err : lint_model(boot, &json, true);
+}
+
+static void *lint_thread(void *data)
+{
+    struct boot *boot = data;
+
+    boot->lint_error = lint_project(boot);
+    return NULL;
+}
+
+void boot_start_lint(struct boot *boot)
+{
+    boot->lint_arena = arena_new();
+    boot->has_lint = pthread_create(&boot->lint, NULL, lint_thread, boot) == 0;
+    if (!boot->has_lint)
+        lint_thread(boot);
+}
+
+struct error *boot_join_lint(struct boot *boot)
+{
+    if (boot->has_lint)
+        pthread_join(boot->lint, NULL);
+    boot->has_lint = false;
+    return TAKE_PTR(boot->lint_error);
+}
+
+struct error *boot_lint(struct boot *boot)
+{
+    return boot_join_lint(boot);
 }
 
 struct error *boot_up(struct boot *boot)
@@ -352,6 +382,8 @@ struct error *boot_running(struct boot *boot)
     /* Copies of the user's files lie in the folder; these are not needed any more. */
     boot->config = NULL;
     boot->networks = NULL;
+    arena_free(TAKE_PTR(boot->lint_arena));
     arena_free(TAKE_PTR(boot->arena));
+    malloc_trim(0);
     return NULL;
 }

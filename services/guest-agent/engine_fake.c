@@ -9,24 +9,24 @@ static struct engine_fake *fake_of(struct engine *engine)
     return (struct engine_fake *)engine;
 }
 
-/* Images are loaded beside the other calls. */
+/* Images are loaded, and the project is linted, beside the other calls. */
 static pthread_mutex_t calls_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct error *note(struct engine_fake *fake, char *call)
 {
     size_t word = strcspn(call, " ");
 
+    bool fails = fake->fail_call && strlen(fake->fail_call) == word &&
+                 strncmp(fake->fail_call, call, word) == 0;
+
     pthread_mutex_lock(&calls_lock);
     if (fake->n_calls < ENGINE_FAKE_CALLS)
         fake->calls[fake->n_calls++] = call;
-    pthread_mutex_unlock(&calls_lock);
-    if (!fake->fail_call || fake->fail_times == 0)
-        return NULL;
-    if (strlen(fake->fail_call) != word || strncmp(fake->fail_call, call, word) != 0)
-        return NULL;
-    if (fake->fail_times > 0)
+    fails = fails && fake->fail_times != 0;
+    if (fails && fake->fail_times > 0)
         fake->fail_times--;
-    return error_new(fake->fail_code, "%s", fake->fail_text);
+    pthread_mutex_unlock(&calls_lock);
+    return fails ? error_new(fake->fail_code, "%s", fake->fail_text) : NULL;
 }
 
 static void note_environment(struct engine_fake *fake, const struct engine_project *project)
@@ -35,8 +35,10 @@ static void note_environment(struct engine_fake *fake, const struct engine_proje
 
     for (const char *const *at = project->environment; at && *at; at++)
         buffer_printf(&lines, "%s\n", *at);
+    pthread_mutex_lock(&calls_lock);
     free(fake->environment);
     fake->environment = buffer_take_text(&lines);
+    pthread_mutex_unlock(&calls_lock);
 }
 
 static struct error *fake_wait_ready(struct engine *engine, int timeout_ms)
