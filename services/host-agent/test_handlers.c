@@ -238,5 +238,5 @@ int main(void)
         TEST(test_list_waits_for_the_first_look),
         TEST(test_console_is_bounded),
     };
-    return cmocka_run_group_tests(tests, test_tee_setup, test_tee_teardown);
+    return cmocka_run_group_tests(tests, test_chip_setup, NULL);
 }

@@ -10,12 +10,10 @@
 #include <sys/un.h>
 
 #include "services/host-agent/sp_channel.h"
+#include "services/host-agent/testdata/chip.h"
 #include "services/host-agent/testdata/folder.h"
-#include "shared/attestation/processor.h"
 #include "shared/attestation/tee.h"
 #include "shared/base/reader.h"
-
-static char *chip_dir;
 
 struct fixture {
     char *dir, *path;
@@ -23,22 +21,6 @@ struct fixture {
     struct sp_guest guest;
     struct sp_channel *channel;
 };
-
-static int group_setup(void **state)
-{
-    (void)state;
-    chip_dir = test_folder_new();
-    assert_null(tee_dev_init_root(chip_dir));
-    assert_null(tee_dev_init_host(chip_dir, chip_dir));
-    return 0;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    test_folder_free(chip_dir);
-    return 0;
-}
 
 static void listen_at(struct fixture *f)
 {
@@ -70,7 +52,7 @@ static int setup(void **state)
     memset(f->guest.host_data, 0x22, sizeof(f->guest.host_data));
     memset(f->guest.report_id, 0x33, sizeof(f->guest.report_id));
     listen_at(f);
-    assert_null(sp_channel_open(chip_dir, &f->channel));
+    assert_null(sp_channel_open(TEST_CHIP_DIR, &f->channel));
     sp_channel_add(f->channel, "w", f->path, &f->guest);
     accept_peer(f);
     *state = f;
@@ -224,5 +206,5 @@ int main(void)
         TEST(test_removed_vm_is_served_no_more),
         TEST(test_chip_is_the_hosts),
     };
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return cmocka_run_group_tests(tests, test_chip_setup, NULL);
 }

@@ -455,5 +455,5 @@ int main(void)
         TEST(test_messages_wait_for_the_bus),
         TEST(test_threads_work_beat_and_end),
     };
-    return cmocka_run_group_tests(tests, test_tee_setup, test_tee_teardown);
+    return cmocka_run_group_tests(tests, test_chip_setup, NULL);
 }

@@ -5,30 +5,9 @@
 #include "schemas/common.pb-c.h"
 #include "schemas/host.pb-c.h"
 #include "services/host-agent/host_agent.h"
+#include "services/host-agent/testdata/chip.h"
 #include "services/host-agent/testdata/folder.h"
 #include "services/host-agent/testdata/image.h"
-#include "shared/attestation/processor.h"
-
-/* The development chip, made once per program: its root's RSA keys take seconds. */
-static char *test_tee_dir;
-
-static inline int test_tee_setup(void **state)
-{
-    (void)state;
-    test_tee_dir = test_folder_new();
-#ifdef TEE_SOFTWARE
-    assert_null(tee_dev_init_root(test_tee_dir));
-    assert_null(tee_dev_init_host(test_tee_dir, test_tee_dir));
-#endif
-    return 0;
-}
-
-static inline int test_tee_teardown(void **state)
-{
-    (void)state;
-    test_folder_free(test_tee_dir);
-    return 0;
-}
 
 struct test_agent {
     char *dir;
@@ -68,7 +47,7 @@ static inline void test_agent_configure(struct test_agent *t)
                                            .memory_mib = 16384,
                                            .disk_gib = 100,
                                            .tee = (char *)"sev-snp",
-                                           .tee_dir = test_tee_dir,
+                                           .tee_dir = (char *)TEST_CHIP_DIR,
                                            .cpu_model = (char *)"EPYC-v4",
                                            .haproxy_dir = (char *)"memory:",
                                            .haproxy_socket = (char *)""};
