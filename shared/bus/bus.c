@@ -18,8 +18,7 @@ const struct stream_definition stream_table[] = {
     {NULL, NULL, 0, 0, 0, 0},
 };
 
-struct error *bus_connect(const struct bus_options *options, bool retry_first,
-                          struct bus **ret_bus)
+struct error *bus_connect(const struct bus_options *options, bool retry_first, struct bus **ret_bus)
 {
     if (strcmp(options->url, "memory:") == 0) {
         *ret_bus = bus_memory_new();
@@ -79,8 +78,7 @@ static struct error *make_message(const char *subject, const ProtobufCMessage *i
         .subject = subject, .data = data, .size = size, .type = in->descriptor->name};
     if (!signer)
         return NULL;
-    struct error *err =
-        signer->sign(signer, subject, data, size, &ret_message->counter, signature);
+    struct error *err = signer->sign(signer, subject, data, size, &ret_message->counter, signature);
     if (err)
         return error_wrap(err, "sign '%s'", subject);
     _cleanup_free_ char *text = base64_encode_new(signature, sizeof(signature));

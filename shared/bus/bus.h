@@ -26,18 +26,18 @@ struct bus;
 /* A message in flight; all fields belong to the caller of the function it is given to. */
 struct bus_message {
     const char *subject;
-    const char *reply_to;      /* inbox; NULL when nobody waits */
+    const char *reply_to; /* inbox; NULL when nobody waits */
     const void *data;
     size_t size;
-    const char *type;          /* Coffer-Type; NULL or "": none */
-    const char *request_id;    /* Coffer-Request-Id; NULL: none */
-    const char *message_id;    /* Nats-Msg-Id; NULL: none */
-    const char *signature;     /* base64 of 64 bytes; NULL: unsigned */
-    uint64_t counter;          /* of the signature; 0: none */
-    uint64_t stream_sequence;  /* received from a durable consumer; else 0 */
-    uint32_t deliveries;       /* times the stream has delivered it, from 1; else 0 */
-    enum error_code status;    /* Coffer-Status of a reply; set by the bus */
-    const char *error;         /* Coffer-Error of a reply; NULL: none */
+    const char *type;         /* Coffer-Type; NULL or "": none */
+    const char *request_id;   /* Coffer-Request-Id; NULL: none */
+    const char *message_id;   /* Nats-Msg-Id; NULL: none */
+    const char *signature;    /* base64 of 64 bytes; NULL: unsigned */
+    uint64_t counter;         /* of the signature; 0: none */
+    uint64_t stream_sequence; /* received from a durable consumer; else 0 */
+    uint32_t deliveries;      /* times the stream has delivered it, from 1; else 0 */
+    enum error_code status;   /* Coffer-Status of a reply; set by the bus */
+    const char *error;        /* Coffer-Error of a reply; NULL: none */
 };
 
 /* Makes headers signature and counter for an outgoing message (guest keys, authority, gateway). */
@@ -59,8 +59,8 @@ void bus_signed_bytes(const char *subject, uint64_t counter, const void *data, s
  */
 struct bus_call {
     const struct bus_message *message;
-    const void *in;       /* unpacked; never NULL */
-    void *out;            /* initialised message of the reply type; NULL when the row has none */
+    const void *in; /* unpacked; never NULL */
+    void *out;      /* initialised message of the reply type; NULL when the row has none */
     struct arena *arena;
     struct bus_signer *reply_signer; /* set by the handler: signs the reply over its inbox */
 };
@@ -68,11 +68,11 @@ struct bus_call {
 typedef struct error *(*bus_handler_fn)(void *state, struct bus_call *call);
 
 struct bus_handler {
-    const char *subject;                         /* pattern; "%" stands for the service's id */
+    const char *subject; /* pattern; "%" stands for the service's id */
     const ProtobufCMessageDescriptor *request;
-    const ProtobufCMessageDescriptor *reply;     /* NULL: core subscription, nothing is answered */
+    const ProtobufCMessageDescriptor *reply; /* NULL: core subscription, nothing is answered */
     bus_handler_fn handle;
-    const char *queue;                           /* queue group; NULL: every copy gets it */
+    const char *queue; /* queue group; NULL: every copy gets it */
 };
 
 /* Unpack, call, pack: what the bus does per message, and how handlers are tested without one.
@@ -120,11 +120,11 @@ struct bus {
 };
 
 struct bus_options {
-    const char *url;           /* "nats://host:4222[,…]", or "memory:" */
-    const char *credentials;   /* path of a creds file, or its content; NULL: none */
+    const char *url;         /* "nats://host:4222[,…]", or "memory:" */
+    const char *credentials; /* path of a creds file, or its content; NULL: none */
     bool credentials_are_content;
-    const char *name;          /* shown in the server's connection list */
-    const char *inbox_prefix;  /* "_INBOX.<identity>" */
+    const char *name;         /* shown in the server's connection list */
+    const char *inbox_prefix; /* "_INBOX.<identity>" */
 };
 
 /* Connects, and keeps reconnecting for ever after the first success; with retry_first also before
@@ -184,7 +184,8 @@ struct error *bus_consume(struct bus *bus, const char *stream, const char *durab
 /* Makes or updates the streams of DESIGN section 4. Only the scheduler may. */
 struct error *bus_ensure_streams(struct bus *bus) _must_check_;
 
-/* NULL is fine. What has arrived is handled still, then it returns. A consumer is not ended from its own callback. */
+/* NULL is fine. What has arrived is handled still, then it returns. A consumer is not ended from
+ * its own callback. */
 void bus_unsubscribe(struct bus_subscription *subscription);
 DEFINE_CLEANUP(struct bus_subscription *, bus_unsubscribe)
 

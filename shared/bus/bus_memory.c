@@ -24,8 +24,7 @@ static void job_run(struct delivery_job *job)
     const struct memory_job *memory_job = (struct memory_job *)job;
     struct memory_subscription *subscription = memory_job->subscription;
 
-    bus_handle(subscription->base.bus, subscription->row, subscription->state,
-               memory_job->message);
+    bus_handle(subscription->base.bus, subscription->row, subscription->state, memory_job->message);
 }
 
 static void job_free(struct delivery_job *job)

@@ -85,8 +85,7 @@ static void set_error(struct bus_message *reply, struct error *err, const char *
     if (reply->status == ERROR_INTERNAL || reply->status == ERROR_UNKNOWN) {
         reply->error = "internal error";
         log_failure(LOG_LEVEL_ERROR, "request failed",
-                    error_wrap(err, "request '%s' on '%s'",
-                               reply->request_id ?: "-", subject));
+                    error_wrap(err, "request '%s' on '%s'", reply->request_id ?: "-", subject));
         return;
     }
     reply->error = header_text(arena, error_text(err));

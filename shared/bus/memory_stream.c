@@ -123,8 +123,8 @@ static void consume_one(struct memory_hub *hub, struct memory_subscription *subs
     durable->busy = true;
     message->deliveries = ++durable->deliveries;
     pthread_mutex_unlock(&hub->lock);
-    enum bus_ack ack = bus_consume_on(delivery, subscription, subscription->consume,
-                                      subscription->state, message);
+    enum bus_ack ack =
+        bus_consume_on(delivery, subscription, subscription->consume, subscription->state, message);
     pthread_mutex_lock(&hub->lock);
     durable->busy = false;
     pthread_cond_broadcast(&hub->changed);
@@ -158,8 +158,9 @@ static void *consume_main(void *data)
 }
 
 /* Under the lock. */
-static struct memory_durable *get_durable(struct memory_hub *hub, const struct memory_stream *stream,
-                                          const char *name, const char *filter)
+static struct memory_durable *get_durable(struct memory_hub *hub,
+                                          const struct memory_stream *stream, const char *name,
+                                          const char *filter)
 {
     struct memory_durable *durable;
 
@@ -266,8 +267,8 @@ struct error *memory_object_get(struct bus *bus, const char *name, size_t max, s
     if (!object)
         err = error_new(ERROR_NOT_FOUND, "no object '%s'", name);
     else if (object->size > max)
-        err = error_new(ERROR_RESOURCE_EXHAUSTED, "object '%s' is larger than %zu bytes", name,
-                        max);
+        err =
+            error_new(ERROR_RESOURCE_EXHAUSTED, "object '%s' is larger than %zu bytes", name, max);
     else
         *ret_data = arena_bytes(arena, object->data, object->size);
     pthread_mutex_unlock(&hub->lock);

@@ -93,8 +93,8 @@ static void pause_before_retry(struct consumer *consumer)
 }
 
 /*
- * "$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>. ..." of 9 tokens, or with a domain and
- * an account hash before the stream, 11 or more (NATS ADR-15).
+ * "$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>. ..." of 9 tokens, or with a domain
+ * and an account hash before the stream, 11 or more (NATS ADR-15).
  */
 static void read_ack_subject(const char *reply, struct bus_message *ret_message)
 {
@@ -117,8 +117,8 @@ static enum bus_ack consume_one(struct consumer *consumer, natsMsg *msg)
     nats_view(msg, &message);
     read_ack_subject(message.reply_to, &message);
     message.reply_to = NULL;
-    return bus_consume_on(bus_of(consumer)->delivery, consumer, consumer->consume,
-                          consumer->state, &message);
+    return bus_consume_on(bus_of(consumer)->delivery, consumer, consumer->consume, consumer->state,
+                          &message);
 }
 
 /* A lost answer is repaired by redelivery. */
@@ -247,8 +247,8 @@ static struct consumer *consumer_new(struct bus *bus, const char *stream, const 
 static struct error *consumer_start(struct consumer *consumer)
 {
     struct nats_bus *bus = bus_of(consumer);
-    natsStatus s = natsConnection_SubscribeSync(&consumer->inbox, bus->connection,
-                                                consumer->inbox_subject);
+    natsStatus s =
+        natsConnection_SubscribeSync(&consumer->inbox, bus->connection, consumer->inbox_subject);
 
     if (s != NATS_OK)
         return nats_error(s, "inbox of a consumer");

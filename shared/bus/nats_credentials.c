@@ -32,8 +32,8 @@ static struct error *load_part(const struct nats_credentials *credentials, const
                                char **ret_part)
 {
     _cleanup_(free_secretp) char *text = NULL;
-    struct error *err = credentials->path ? file_read_text(credentials->path, CREDS_MAX, &text)
-                                          : NULL;
+    struct error *err =
+        credentials->path ? file_read_text(credentials->path, CREDS_MAX, &text) : NULL;
 
     if (err)
         return error_wrap(err, "credentials");

@@ -227,10 +227,12 @@ struct error *nats_subscribe(struct bus *base, const struct bus_handler *row, co
     else
         s = natsConnection_Subscribe(&subscription->sub, bus->connection, subject, on_message,
                                      subscription);
-    s = s ?: natsSubscription_SetPendingLimits(subscription->sub, DELIVERY_JOBS_MAX,
-                                               DELIVERY_BYTES_MAX);
-    s = s ?: natsSubscription_SetOnCompleteCB(subscription->sub, completion_signal,
-                                             &subscription->complete);
+    s = s
+            ?: natsSubscription_SetPendingLimits(subscription->sub, DELIVERY_JOBS_MAX,
+                                                 DELIVERY_BYTES_MAX);
+    s = s
+            ?: natsSubscription_SetOnCompleteCB(subscription->sub, completion_signal,
+                                                &subscription->complete);
     if (s != NATS_OK) {
         core_subscription_free(subscription);
         return nats_error(s, "subscribe '%s'", subject);
@@ -245,8 +247,8 @@ void nats_core_end(struct nats_subscription *base)
     struct nats_bus *bus = (struct nats_bus *)base->base.bus;
 
     /* Drained, not dropped: what the server has sent before it hears of this is answered still. */
-    bool drained = bus_is_connected(base->base.bus) &&
-                   natsSubscription_Drain(subscription->sub) == NATS_OK;
+    bool drained =
+        bus_is_connected(base->base.bus) && natsSubscription_Drain(subscription->sub) == NATS_OK;
     if (!drained)
         (void)natsSubscription_Unsubscribe(subscription->sub);
     bool complete = completion_wait(&subscription->complete, COMPLETE_WAIT_MS);

@@ -24,7 +24,7 @@ struct nats_requests {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct pending *pending;
-    natsSubscription *sub; /* NULL before the first request */
+    natsSubscription *sub;      /* NULL before the first request */
     struct completion complete; /* of the subscription */
     char *prefix;
 };
@@ -109,8 +109,9 @@ static natsStatus ensure_subscription(struct nats_bus *bus)
     _cleanup_free_ char *subject = xasprintf("%s.to.>", requests->prefix);
     natsStatus s =
         natsConnection_Subscribe(&requests->sub, bus->connection, subject, on_reply, requests);
-    return s ?: natsSubscription_SetOnCompleteCB(requests->sub, completion_signal,
-                                                 &requests->complete);
+    return s
+               ?: natsSubscription_SetOnCompleteCB(requests->sub, completion_signal,
+                                                   &requests->complete);
 }
 
 static struct error *make_inbox(struct nats_requests *requests, const char *subject,
@@ -124,8 +125,8 @@ static struct error *make_inbox(struct nats_requests *requests, const char *subj
         return error_openssl("make an inbox");
     hex_encode(random, sizeof(random), token);
     scope_of(subject, scope);
-    int n = snprintf(ret_pending->inbox, sizeof(ret_pending->inbox), "%s.to.%s.%s", requests->prefix,
-                     scope, token);
+    int n = snprintf(ret_pending->inbox, sizeof(ret_pending->inbox), "%s.to.%s.%s",
+                     requests->prefix, scope, token);
     if (n < 0 || (size_t)n >= sizeof(ret_pending->inbox))
         return error_new(ERROR_INVALID_ARGUMENT, "inbox for '%s' is too long", subject);
     return NULL;

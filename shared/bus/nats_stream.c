@@ -209,8 +209,7 @@ static struct error *get_chunks(struct nats_bus *bus, const char *object,
 
 /* ABORTED when it was being replaced meanwhile: worth another look. */
 static struct error *get_once(struct nats_bus *bus, const char *object, size_t max,
-                              int64_t deadline, struct arena *arena,
-                              ProtobufCBinaryData *ret_data)
+                              int64_t deadline, struct arena *arena, ProtobufCBinaryData *ret_data)
 {
     _cleanup_buffer_ struct buffer content = {0};
     struct object_meta meta;

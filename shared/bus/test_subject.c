@@ -14,13 +14,13 @@ static void test_patterns_match_as_nats_does(void **state)
         const char *subject;
         bool matches;
     } cases[] = {
-        {"a.b", "a.b", true},       {"a.b", "a.bc", false},    {"a.b", "a", false},
-        {"a.b", "a.b.c", false},    {"a.*", "a.b", true},      {"a.*", "a.b.c", false},
-        {"a.*", "a", false},        {"*", "a", true},          {"*.b", "a.b", true},
-        {"a.>", "a.b", true},       {"a.>", "a.b.c.d", true},  {"a.>", "a", false},
-        {">", "a.b", true},         {"a.*.c", "a.b.c", true},  {"a.*.c", "a.b.d", false},
-        {"a.b", "a..b", false},     {"a.*", "a.", false},      {"a", "", false},
-        {"ab.*", "a.b", false},     {"a.b.>", "a.b.", false},
+        {"a.b", "a.b", true},    {"a.b", "a.bc", false},   {"a.b", "a", false},
+        {"a.b", "a.b.c", false}, {"a.*", "a.b", true},     {"a.*", "a.b.c", false},
+        {"a.*", "a", false},     {"*", "a", true},         {"*.b", "a.b", true},
+        {"a.>", "a.b", true},    {"a.>", "a.b.c.d", true}, {"a.>", "a", false},
+        {">", "a.b", true},      {"a.*.c", "a.b.c", true}, {"a.*.c", "a.b.d", false},
+        {"a.b", "a..b", false},  {"a.*", "a.", false},     {"a", "", false},
+        {"ab.*", "a.b", false},  {"a.b.>", "a.b.", false},
     };
 
     (void)state;
@@ -65,8 +65,10 @@ static void test_table_names_the_message_of_a_subject(void **state)
 static void test_build_refuses_what_would_widen_a_subject(void **state)
 {
     static const char *const bad[] = {
-        "", "*", ">", "a.b", "a b", "a\n", "\xc3\xa4",
-        "0123456789012345678901234567890123456789012345678901234567890123"};
+        "",         "*",
+        ">",        "a.b",
+        "a b",      "a\n",
+        "\xc3\xa4", "0123456789012345678901234567890123456789012345678901234567890123"};
     char subject[SUBJECT_MAX] = "untouched";
 
     (void)state;

@@ -29,8 +29,12 @@ static void limited_free(void *data, void *pointer)
 /* RFC 3629: shortest form only, no surrogates, nothing above U+10FFFF. Length of one character. */
 static size_t utf8_length(const unsigned char *text)
 {
-    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2
-                  : text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
+    size_t length = text[0] < 0x80   ? 1
+                    : text[0] < 0xc2 ? 0
+                    : text[0] < 0xe0 ? 2
+                    : text[0] < 0xf0 ? 3
+                    : text[0] < 0xf5 ? 4
+                                     : 0;
 
     for (size_t i = 1; i < length; i++) {
         if ((text[i] & 0xc0) != 0x80)

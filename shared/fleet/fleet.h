@@ -24,7 +24,7 @@
 #define FLEET_CHIP_ID_SIZE 64
 
 struct fleet_options {
-    const char *const *hosts;    /* ids, name_is_valid() */
+    const char *const *hosts; /* ids, name_is_valid() */
     size_t n_hosts;
     const char *workload_domain; /* "w.coffer.test": workloads are <name>.<this>; NULL: keep */
 };

@@ -19,8 +19,8 @@ static const struct key_row {
     {"release/sign.key", "image_release_public", false},
 };
 
-static const char *const folders[] = {"authority", "gateway", "release", "operator", "nats",
-                                      "hosts"};
+static const char *const folders[] = {"authority", "gateway", "release",
+                                      "operator",  "nats",    "hosts"};
 
 static struct error *load_fleet_json(const char *dir, json_t **ret_root)
 {
@@ -155,7 +155,8 @@ static json_t *find_host(json_t *hosts, const char *id)
     size_t i;
     json_t *host;
 
-    json_array_foreach(hosts, i, host) {
+    json_array_foreach(hosts, i, host)
+    {
         const char *have = json_string_value(json_object_get(host, "id"));
         if (have && strcmp(have, id) == 0)
             return host;

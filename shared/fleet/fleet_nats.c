@@ -83,7 +83,8 @@ static struct error *load_keys(const char *dir, struct fleet_nats *nats)
 
     err = err ?: load_or_make_seed(dir, "operator/account.seed", NKEY_ACCOUNT, &nats->account_key);
     err = err ?: load_or_make_seed(dir, "operator/system.seed", NKEY_ACCOUNT, &nats->system_key);
-    err = err ?: load_or_make_seed(dir, "nats/account-signing.seed", NKEY_ACCOUNT,
+    err = err
+              ?: load_or_make_seed(dir, "nats/account-signing.seed", NKEY_ACCOUNT,
                                    &nats->signing_key);
     if (err)
         return err;
@@ -125,8 +126,8 @@ static struct error *make_jwts(const char *dir, struct fleet_nats *nats)
     err = err ?: load_jwt(dir, "account-leaf.jwt", &nats->account_leaf_jwt);
     err = err ?: load_jwt(dir, "system.jwt", &nats->system_jwt);
     if (!err && !nats->operator_jwt)
-        err = jwt_operator(&nats->operator_key, "coffer", nats->system, now_s(),
-                           &nats->operator_jwt);
+        err =
+            jwt_operator(&nats->operator_key, "coffer", nats->system, now_s(), &nats->operator_jwt);
     err = err ?: make_account_jwts(nats);
     err = err ?: save_jwt(dir, "operator.jwt", nats->operator_jwt);
     err = err ?: save_jwt(dir, "account.jwt", nats->account_jwt);
@@ -203,8 +204,8 @@ static char *auth_text(const struct fleet_nats *nats, const char *account_jwt)
                      "    \"%s\": \"%s\"\n"
                      "    \"%s\": \"%s\"\n"
                      "}\n",
-                     nats->operator_jwt, nats->system, nats->account, account_jwt,
-                     nats->system, nats->system_jwt);
+                     nats->operator_jwt, nats->system, nats->account, account_jwt, nats->system,
+                     nats->system_jwt);
 }
 
 struct error *fleet_nats_write(const char *dir, const struct fleet_nats *nats)

@@ -60,8 +60,8 @@ struct error *jwt_operator(const struct nkey *operator_key, const char *name,
     char subject[NKEY_PUBLIC_TEXT_SIZE];
 
     nkey_public_text(operator_key, subject);
-    json_t *nats = json_pack("{s:s, s:i, s:s}", "type", "operator", "version", 2,
-                             "system_account", system_account);
+    json_t *nats = json_pack("{s:s, s:i, s:s}", "type", "operator", "version", 2, "system_account",
+                             system_account);
     return sign_claims(nats, operator_key, subject, name, issued_at, 0, ret_jwt);
 }
 
@@ -70,14 +70,14 @@ struct error *jwt_account(const struct nkey *operator_key, const struct jwt_acco
 {
     int store = facts->jetstream ? -1 : 0;
     json_t *signing_keys = facts->signing_key ? json_pack("[s]", facts->signing_key) : json_array();
-    json_t *limits = json_pack(
-        "{s:i, s:i, s:i, s:i, s:i, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "subs", -1, "data",
-        -1, "payload", -1, "imports", -1, "exports", -1, "wildcards", 1, "conn", -1, "leaf", -1,
-        "mem_storage", store, "disk_storage", store, "streams", store, "consumer", store,
-        "max_ack_pending", -1);
-    json_t *mappings = facts->map_from ? json_pack("{s:[{s:s}]}", facts->map_from, "subject",
-                                                   facts->map_to)
-                                       : json_object();
+    json_t *limits =
+        json_pack("{s:i, s:i, s:i, s:i, s:i, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "subs", -1,
+                  "data", -1, "payload", -1, "imports", -1, "exports", -1, "wildcards", 1, "conn",
+                  -1, "leaf", -1, "mem_storage", store, "disk_storage", store, "streams", store,
+                  "consumer", store, "max_ack_pending", -1);
+    json_t *mappings = facts->map_from
+                           ? json_pack("{s:[{s:s}]}", facts->map_from, "subject", facts->map_to)
+                           : json_object();
     json_t *nats = json_pack("{s:s, s:i, s:o, s:o, s:o, s:{s:{}, s:{}}}", "type", "account",
                              "version", 2, "limits", limits, "signing_keys", signing_keys,
                              "mappings", mappings, "default_permissions", "pub", "sub");
@@ -101,11 +101,11 @@ struct error *jwt_user(const struct nkey *signing_key, const char *account, cons
                        int64_t expires_at, char **ret_jwt)
 {
     struct permissions p = *permissions;
-    json_t *nats = json_pack(
-        "{s:s, s:i, s:o, s:o, s:i, s:i, s:i, s:s, s:[s]}", "type", "user", "version", 2, "pub",
-        permission_json(p.publish, p.n_publish), "sub", permission_json(p.subscribe, p.n_subscribe),
-        "subs", p.max_subscriptions, "data", -1, "payload", -1, "issuer_account", account,
-        "allowed_connection_types", p.connection_type);
+    json_t *nats = json_pack("{s:s, s:i, s:o, s:o, s:i, s:i, s:i, s:s, s:[s]}", "type", "user",
+                             "version", 2, "pub", permission_json(p.publish, p.n_publish), "sub",
+                             permission_json(p.subscribe, p.n_subscribe), "subs",
+                             p.max_subscriptions, "data", -1, "payload", -1, "issuer_account",
+                             account, "allowed_connection_types", p.connection_type);
 
     return sign_claims(nats, signing_key, user, name, issued_at, expires_at, ret_jwt);
 }

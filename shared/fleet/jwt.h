@@ -16,7 +16,7 @@ struct error *jwt_operator(const struct nkey *operator_key, const char *name,
                            char **ret_jwt) _must_check_;
 
 struct jwt_account {
-    const char *account;     /* its public key */
+    const char *account; /* its public key */
     const char *name;
     const char *signing_key; /* public key that may sign its users too; NULL: none */
     bool jetstream;          /* stores without limit; else none */

@@ -15,63 +15,70 @@ struct row {
 
 static const struct row table[] = {
     /* The release authority, the only writer of records and of canonical events. */
-    [IDENTITY_SCHEDULER] = {
-        .name = "scheduler",
-        .connection_type = "STANDARD",
-        .publish = {"cmd.host.>", "cmd.guest.>", "evt.>", "obj.>", "_INBOX.>", "$JS.API.>",
-                    "$JS.ACK.>", "$KV.>"},
-        .subscribe = {"svc.scheduler.>", "hb.host.>", "boot.>", "stat.>", "_INBOX.scheduler.>"},
-    },
+    [IDENTITY_SCHEDULER] =
+        {
+            .name = "scheduler",
+            .connection_type = "STANDARD",
+            .publish = {"cmd.host.>", "cmd.guest.>", "evt.>", "obj.>", "_INBOX.>", "$JS.API.>",
+                        "$JS.ACK.>", "$KV.>"},
+            .subscribe = {"svc.scheduler.>", "hb.host.>", "boot.>", "stat.>", "_INBOX.scheduler.>"},
+        },
     /* Reads history by direct get, which creates nothing on the server. */
-    [IDENTITY_API_GATEWAY] = {
-        .name = "api-gateway",
-        .connection_type = "STANDARD",
-        .publish = {"svc.scheduler.>", "cmd.guest.>", "$JS.API.DIRECT.GET.EVENTS",
-                    "$JS.API.DIRECT.GET.EVENTS.>", "$JS.API.DIRECT.GET.LOGS",
-                    "$JS.API.DIRECT.GET.LOGS.>"},
-        .subscribe = {"evt.>", "log.>", "stat.>", "_INBOX.api-gateway.>"},
-    },
-    [IDENTITY_LEAF] = {
-        .name = "leaf",
-        .connection_type = "LEAFNODE",
-        .publish = {"hb.host.%h", "src.host.%h.>", "src.guest.%h.>", "log.%h.>", "stat.host.%h",
-                    "stat.guest.%h.>", "boot.%h.>", "_INBOX.*.to.host.%h.>", "_INBOX.*.to.guest.%h.>",
-                    "get.obj.files.%h.>"},
-        .subscribe = {"cmd.host.%h.>", "cmd.guest.%h.>", "_INBOX.host-agent-%h.>",
-                      "_INBOX.guest-agent-%h.>"},
-        .host = true,
-    },
-    [IDENTITY_HOST_AGENT] = {
-        .name = "host-agent",
-        .connection_type = "STANDARD",
-        .publish = {"hb.host.%h", "src.host.%h.>", "stat.host.%h", "_INBOX.*.to.host.%h.>",
-                    "get.obj.files.%h.>"},
-        .subscribe = {"cmd.host.%h.>", "_INBOX.host-agent-%h.>"},
-        .host = true,
-    },
-    [IDENTITY_GUEST] = {
-        .name = "guest-agent",
-        .connection_type = "STANDARD",
-        .publish = {"src.guest.%h.%w.>", "log.%h.%w.>", "stat.guest.%h.%w", "boot.%h.%w.>",
-                    "_INBOX.*.to.guest.%h.%w.>"},
-        .subscribe = {"cmd.guest.%h.%w.>", "_INBOX.guest-agent-%h.%w.>"},
-        .host = true,
-        .workload = true,
-        .max_subscriptions = 64,
-    },
+    [IDENTITY_API_GATEWAY] =
+        {
+            .name = "api-gateway",
+            .connection_type = "STANDARD",
+            .publish = {"svc.scheduler.>", "cmd.guest.>", "$JS.API.DIRECT.GET.EVENTS",
+                        "$JS.API.DIRECT.GET.EVENTS.>", "$JS.API.DIRECT.GET.LOGS",
+                        "$JS.API.DIRECT.GET.LOGS.>"},
+            .subscribe = {"evt.>", "log.>", "stat.>", "_INBOX.api-gateway.>"},
+        },
+    [IDENTITY_LEAF] =
+        {
+            .name = "leaf",
+            .connection_type = "LEAFNODE",
+            .publish = {"hb.host.%h", "src.host.%h.>", "src.guest.%h.>", "log.%h.>", "stat.host.%h",
+                        "stat.guest.%h.>", "boot.%h.>", "_INBOX.*.to.host.%h.>",
+                        "_INBOX.*.to.guest.%h.>", "get.obj.files.%h.>"},
+            .subscribe = {"cmd.host.%h.>", "cmd.guest.%h.>", "_INBOX.host-agent-%h.>",
+                          "_INBOX.guest-agent-%h.>"},
+            .host = true,
+        },
+    [IDENTITY_HOST_AGENT] =
+        {
+            .name = "host-agent",
+            .connection_type = "STANDARD",
+            .publish = {"hb.host.%h", "src.host.%h.>", "stat.host.%h", "_INBOX.*.to.host.%h.>",
+                        "get.obj.files.%h.>"},
+            .subscribe = {"cmd.host.%h.>", "_INBOX.host-agent-%h.>"},
+            .host = true,
+        },
+    [IDENTITY_GUEST] =
+        {
+            .name = "guest-agent",
+            .connection_type = "STANDARD",
+            .publish = {"src.guest.%h.%w.>", "log.%h.%w.>", "stat.guest.%h.%w", "boot.%h.%w.>",
+                        "_INBOX.*.to.guest.%h.%w.>"},
+            .subscribe = {"cmd.guest.%h.%w.>", "_INBOX.guest-agent-%h.%w.>"},
+            .host = true,
+            .workload = true,
+            .max_subscriptions = 64,
+        },
     /* Its pull consumer is made for it: the right to create one is the right to aim it. */
-    [IDENTITY_MONITOR] = {
-        .name = "monitor",
-        .connection_type = "STANDARD",
-        .publish = {"$JS.API.CONSUMER.MSG.NEXT.EVENTS.monitor", "$JS.ACK.EVENTS.monitor.>"},
-        .subscribe = {"evt.>", "stat.>", "_INBOX.monitor.>"},
-    },
-    [IDENTITY_OPS] = {
-        .name = "ops",
-        .connection_type = "STANDARD",
-        .publish = {">"},
-        .subscribe = {">"},
-    },
+    [IDENTITY_MONITOR] =
+        {
+            .name = "monitor",
+            .connection_type = "STANDARD",
+            .publish = {"$JS.API.CONSUMER.MSG.NEXT.EVENTS.monitor", "$JS.ACK.EVENTS.monitor.>"},
+            .subscribe = {"evt.>", "stat.>", "_INBOX.monitor.>"},
+        },
+    [IDENTITY_OPS] =
+        {
+            .name = "ops",
+            .connection_type = "STANDARD",
+            .publish = {">"},
+            .subscribe = {">"},
+        },
 };
 
 const char *identity_name(enum identity identity)

@@ -3,8 +3,9 @@
  *
  * Replies: every requester's inbox is "_INBOX.<name>" or "_INBOX.<name>-<id>", and a request to a
  * host or guest asks for its answer under a part of it that names who may answer
- * (bus: "_INBOX.<requester>.to.host.<h>.<random>" and "_INBOX.<requester>.to.guest.<h>.<w>.<random>").
- * So a host can be allowed to answer for itself and its guests, and nobody else.
+ * (bus: "_INBOX.<requester>.to.host.<h>.<random>" and
+ * "_INBOX.<requester>.to.guest.<h>.<w>.<random>"). So a host can be allowed to answer for itself
+ * and its guests, and nobody else.
  */
 #pragma once
 

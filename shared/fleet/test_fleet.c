@@ -14,14 +14,14 @@
 
 static const char *const two_hosts[] = {"host-1", "host-2"};
 
-static const char *const secrets[] = {
-    "authority/sign.key",    "authority/box.key",     "gateway/sign.key",
-    "release/sign.key",      "operator/operator.seed", "operator/account.seed",
-    "operator/system.seed",  "nats/account-signing.seed", "nats/scheduler.creds",
-    "nats/api-gateway.creds", "nats/monitor.creds",   "nats/ops.creds",
-    "hosts/host-1/leaf.creds", "hosts/host-1/host-agent.creds"};
-static const char *const public_files[] = {"fleet.json", "nats/hub.conf",
-                                           "hosts/host-1/leaf.conf",
+static const char *const secrets[] = {"authority/sign.key",      "authority/box.key",
+                                      "gateway/sign.key",        "release/sign.key",
+                                      "operator/operator.seed",  "operator/account.seed",
+                                      "operator/system.seed",    "nats/account-signing.seed",
+                                      "nats/scheduler.creds",    "nats/api-gateway.creds",
+                                      "nats/monitor.creds",      "nats/ops.creds",
+                                      "hosts/host-1/leaf.creds", "hosts/host-1/host-agent.creds"};
+static const char *const public_files[] = {"fleet.json", "nats/hub.conf", "hosts/host-1/leaf.conf",
                                            "hosts/host-1/leaf-auth.conf"};
 
 static void check(struct error *err)
@@ -140,8 +140,7 @@ static void test_a_host_is_listed_once_it_is_enrolled(void **state)
     assert_int_equal(json_array_size(hosts), 1);
     const json_t *host = json_array_get(hosts, 0);
     assert_string_equal(json_string_value(json_object_get(host, "id")), "host-1");
-    assert_int_equal(
-        strncmp(json_string_value(json_object_get(host, "chip_id")), "cd0000", 6), 0);
+    assert_int_equal(strncmp(json_string_value(json_object_get(host, "chip_id")), "cd0000", 6), 0);
     assert_string_equal(json_string_value(json_object_get(root, "workload_domain")),
                         "w.example.test");
     assert_int_equal(strlen(json_string_value(json_object_get(root, "authority_box_public"))), 64);
@@ -204,8 +203,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_second_run_adds_hosts_and_keeps_every_key, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_public_files_hold_no_seed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_host_is_listed_once_it_is_enrolled, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_host_is_listed_once_it_is_enrolled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_names_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_guests_are_minted_with_the_signing_key_only, setup,
                                         teardown),

@@ -82,8 +82,8 @@ static void test_operator_and_account_are_signed_by_the_operator(_unused_ void *
     const json_t *limits = json_object_get(nats, "limits");
     assert_int_equal(json_integer_value(json_object_get(limits, "disk_storage")), -1);
     assert_int_equal(json_integer_value(json_object_get(nats, "version")), 2);
-    assert_string_equal(
-        json_string_value(json_array_get(json_object_get(nats, "signing_keys"), 0)), "ASIGN");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(nats, "signing_keys"), 0)),
+                        "ASIGN");
     assert_non_null(json_object_get(json_object_get(nats, "mappings"), "get.obj.>"));
 }
 
@@ -95,8 +95,8 @@ static void test_a_user_carries_exactly_its_permissions(_unused_ void **state)
 
     assert_null(nkey_generate(NKEY_ACCOUNT, &signing_key));
     assert_null(permissions_of(IDENTITY_GUEST, "h1", "w1", &permissions));
-    assert_null(jwt_user(&signing_key, "AACCOUNT", "UUSER", "guest", &permissions, 1000, 1600,
-                         &jwt));
+    assert_null(
+        jwt_user(&signing_key, "AACCOUNT", "UUSER", "guest", &permissions, 1000, 1600, &jwt));
     _cleanup_(json_decrefp) json_t *claims = verify(jwt, &signing_key);
     assert_int_equal(json_integer_value(json_object_get(claims, "exp")), 1600);
     assert_string_equal(nats_text(claims, "issuer_account"), "AACCOUNT");
@@ -148,8 +148,8 @@ static void test_permissions_need_the_names_they_are_made_of(_unused_ void **sta
     struct permissions permissions;
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-        struct error *err = permissions_of(cases[i].identity, cases[i].host, cases[i].workload,
-                                           &permissions);
+        struct error *err =
+            permissions_of(cases[i].identity, cases[i].host, cases[i].workload, &permissions);
         assert_int_equal(error_get_code(err), cases[i].right ? ERROR_OK : ERROR_INVALID_ARGUMENT);
         error_free(err);
     }

@@ -30,8 +30,7 @@ static void test_generated_keys_start_with_their_type(_unused_ void **state)
         enum nkey_type type;
         const char *public;
         const char *seed;
-    } cases[] = {
-        {NKEY_OPERATOR, "O", "SO"}, {NKEY_ACCOUNT, "A", "SA"}, {NKEY_USER, "U", "SU"}};
+    } cases[] = {{NKEY_OPERATOR, "O", "SO"}, {NKEY_ACCOUNT, "A", "SA"}, {NKEY_USER, "U", "SU"}};
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
         char public[NKEY_PUBLIC_TEXT_SIZE];
@@ -92,8 +91,13 @@ static void test_base32_matches_rfc_4648(_unused_ void **state)
     static const struct {
         const char *data;
         const char *text;
-    } cases[] = {{"", ""},          {"f", "MY"},          {"fo", "MZXQ"},         {"foo", "MZXW6"},
-                 {"foob", "MZXW6YQ"}, {"fooba", "MZXW6YTB"}, {"foobar", "MZXW6YTBOI"}};
+    } cases[] = {{"", ""},
+                 {"f", "MY"},
+                 {"fo", "MZXQ"},
+                 {"foo", "MZXW6"},
+                 {"foob", "MZXW6YQ"},
+                 {"fooba", "MZXW6YTB"},
+                 {"foobar", "MZXW6YTBOI"}};
     char text[32];
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

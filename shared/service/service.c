@@ -85,8 +85,8 @@ static void print_help(const struct service *service, const struct config_row *r
         return;
     printf("\nsubjects ('%%' stands for the id):\n");
     for (const struct bus_handler *row = service->handlers; row->subject; row++)
-        printf("  %-36s %s%s%s\n", row->subject, row->request->short_name,
-               row->reply ? " -> " : "", row->reply ? row->reply->short_name : "");
+        printf("  %-36s %s%s%s\n", row->subject, row->request->short_name, row->reply ? " -> " : "",
+               row->reply ? row->reply->short_name : "");
 }
 
 static struct error *load_config(struct running *run, int argc, char **argv)
@@ -114,8 +114,7 @@ static struct error *connect_bus(struct running *run)
         return NULL;
 
     const char *id = id_of(run);
-    _cleanup_free_ char *name =
-        xasprintf("%s%s%s", run->service->name, id ? "-" : "", id ?: "");
+    _cleanup_free_ char *name = xasprintf("%s%s%s", run->service->name, id ? "-" : "", id ?: "");
     _cleanup_free_ char *inbox = xasprintf("_INBOX.%s", name);
     const struct bus_options options = {
         .url = run->config->nats_url,

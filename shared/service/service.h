@@ -20,15 +20,15 @@ struct service_config {
 };
 
 struct service {
-    const char *name;                       /* "scheduler" */
-    const struct config_row *config;        /* own rows, offsets into the whole config struct */
+    const char *name;                /* "scheduler" */
+    const struct config_row *config; /* own rows, offsets into the whole config struct */
     size_t config_size;
-    const struct bus_handler *handlers;     /* ends with subject NULL; NULL: none */
+    const struct bus_handler *handlers; /* ends with subject NULL; NULL: none */
     /* "%" in handler subjects, and "_INBOX.<name>-<id>"; NULL: no id. Called after the config. */
     const char *(*id)(const void *config);
-    bool without_bus;                       /* attester: no bus at all */
+    bool without_bus; /* attester: no bus at all */
     struct error *(*start)(const void *config, struct bus *bus, void **ret_state);
-    void (*stop)(void *state);              /* state NULL is fine */
+    void (*stop)(void *state); /* state NULL is fine */
 };
 
 int service_main(const struct service *service, int argc, char **argv);

@@ -142,9 +142,9 @@ static void test_service_starts_answers_notifies_and_stops(_unused_ void **state
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
     assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
     setenv("NOTIFY_SOCKET", name, 1);
-    assert_int_equal(run(&tiny_service, "--coffer-nats-url=memory:", "--tiny-host-id=h1",
-                         "--tiny-answer", "9"),
-                     0);
+    assert_int_equal(
+        run(&tiny_service, "--coffer-nats-url=memory:", "--tiny-host-id=h1", "--tiny-answer", "9"),
+        0);
     unsetenv("NOTIFY_SOCKET");
     assert_true(was_answered);
     assert_true(recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT) > 0);
@@ -179,8 +179,8 @@ static void test_failed_start_is_exit_code_1(_unused_ void **state)
     struct service service = tiny_service;
 
     service.start = refuse_start;
-    assert_int_equal(
-        run(&service, "--coffer-nats-url=memory:", "--tiny-host-id=h1", NULL, NULL), 1);
+    assert_int_equal(run(&service, "--coffer-nats-url=memory:", "--tiny-host-id=h1", NULL, NULL),
+                     1);
 }
 
 int main(void)

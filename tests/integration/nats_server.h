@@ -7,8 +7,8 @@
 #include "shared/base/error.h"
 
 struct nats_server {
-    pid_t pid;      /* 0: not running */
-    char dir[64];   /* holds server.conf, server.log and the store; made by nats_server_init() */
+    pid_t pid;    /* 0: not running */
+    char dir[64]; /* holds server.conf, server.log and the store; made by nats_server_init() */
     int port;
 };
 

@@ -44,7 +44,10 @@ struct seen {
     struct bus_signer *signer;
 };
 
-#define SEEN_INIT {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER}
+#define SEEN_INIT                                                                                  \
+    {                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER                     \
+    }
 
 static void check(struct error *err)
 {
@@ -187,13 +190,11 @@ static struct error *on_workload(void *state, struct bus_call *call)
     return NULL;
 }
 
-static const struct bus_handler heartbeat_row = {"hb.host.*",
-                                                 &coffer__v1__host_heartbeat__descriptor, NULL,
-                                                 on_heartbeat, NULL};
-static const struct bus_handler workload_row = {"svc.scheduler.workload.stop",
-                                                &coffer__v1__workload_request__descriptor,
-                                                &coffer__v1__workload_reply__descriptor,
-                                                on_workload, NULL};
+static const struct bus_handler heartbeat_row = {
+    "hb.host.*", &coffer__v1__host_heartbeat__descriptor, NULL, on_heartbeat, NULL};
+static const struct bus_handler workload_row = {
+    "svc.scheduler.workload.stop", &coffer__v1__workload_request__descriptor,
+    &coffer__v1__workload_reply__descriptor, on_workload, NULL};
 static const struct bus_handler queue_row = {"hb.host.*", &coffer__v1__host_heartbeat__descriptor,
                                              NULL, on_heartbeat, "group"};
 
@@ -214,10 +215,9 @@ static struct error *call_workload(struct bus *bus, const char *id, struct arena
     void *out = NULL;
 
     request.workload_id = (char *)id;
-    struct error *err =
-        bus_call(bus, "svc.scheduler.workload.stop", &request.base,
-                 &coffer__v1__workload_reply__descriptor, "r-1", NULL, WAIT_MS, arena, &out,
-                 ret_message);
+    struct error *err = bus_call(bus, "svc.scheduler.workload.stop", &request.base,
+                                 &coffer__v1__workload_reply__descriptor, "r-1", NULL, WAIT_MS,
+                                 arena, &out, ret_message);
     if (!err)
         *ret_reply = out;
     return err;
@@ -354,8 +354,8 @@ static struct error *on_answer(void *state, struct bus_call *call)
 
 static void test_an_answer_goes_to_an_inbox_and_nowhere_else(void **state)
 {
-    static const struct bus_handler victim_row = {
-        "evt.>", &coffer__v1__workload_reply__descriptor, NULL, on_answer, NULL};
+    static const struct bus_handler victim_row = {"evt.>", &coffer__v1__workload_reply__descriptor,
+                                                  NULL, on_answer, NULL};
     const struct fixture *fixture = *state;
     const Coffer__V1__WorkloadReply marker = COFFER__V1__WORKLOAD_REPLY__INIT;
     struct seen seen = SEEN_INIT;
@@ -364,8 +364,8 @@ static void test_an_answer_goes_to_an_inbox_and_nowhere_else(void **state)
     struct bus_subscription *victim = NULL;
     struct bus_message message = {.subject = workload_row.subject, .reply_to = "evt.victim"};
 
-    check(bus_subscribe(fixture->server_side, &workload_row, workload_row.subject, &seen,
-                        &service));
+    check(
+        bus_subscribe(fixture->server_side, &workload_row, workload_row.subject, &seen, &service));
     check(bus_subscribe(fixture->server_side, &victim_row, "evt.>", &heard, &victim));
     check(bus_drain(fixture->server_side, WAIT_MS));
     check(bus_publish(fixture->client, &message));
@@ -409,8 +409,8 @@ static void *subscribe_late(void *data)
     const struct timespec pause = {.tv_nsec = 150000000};
 
     nanosleep(&pause, NULL);
-    check(bus_subscribe(late->fixture->server_side, &workload_row, workload_row.subject,
-                        late->seen, &late->subscription));
+    check(bus_subscribe(late->fixture->server_side, &workload_row, workload_row.subject, late->seen,
+                        &late->subscription));
     return NULL;
 }
 
@@ -455,9 +455,8 @@ static struct error *on_signed(void *state, struct bus_call *call)
 
 static void test_signatures_and_counters_travel(void **state)
 {
-    static const struct bus_handler row = {"stat.guest.h1.w1",
-                                           &coffer__v1__guest_sample__descriptor, NULL, on_signed,
-                                           NULL};
+    static const struct bus_handler row = {
+        "stat.guest.h1.w1", &coffer__v1__guest_sample__descriptor, NULL, on_signed, NULL};
     const struct fixture *fixture = *state;
     _cleanup_(arena_freep) struct arena *arena = arena_new();
     struct bus_signer signer = {fake_sign};
@@ -580,9 +579,9 @@ static void test_publishing_where_no_stream_is_fails(void **state)
     struct seen seen = SEEN_INIT;
 
     expect_code(bus_publish_durable(fixture->client, &message, WAIT_MS), ERROR_UNAVAILABLE);
-    expect_code(bus_consume(fixture->client, "NOSUCH", "x", "src.>", on_source, &seen,
-                            &subscription),
-                ERROR_UNAVAILABLE);
+    expect_code(
+        bus_consume(fixture->client, "NOSUCH", "x", "src.>", on_source, &seen, &subscription),
+        ERROR_UNAVAILABLE);
 }
 
 static void test_messages_that_cannot_be_are_refused(void **state)
@@ -591,8 +590,8 @@ static void test_messages_that_cannot_be_are_refused(void **state)
                                            ".evt", "evt.", "a..b",  "a\r\nPUB x"};
     const struct fixture *fixture = *state;
     _cleanup_free_ char *large = xcalloc(1, BUS_PAYLOAD_MAX + 1);
-    struct bus_message message = {.subject = "hb.host.h1", .data = large,
-                                  .size = BUS_PAYLOAD_MAX + 1};
+    struct bus_message message = {
+        .subject = "hb.host.h1", .data = large, .size = BUS_PAYLOAD_MAX + 1};
 
     expect_code(bus_publish(fixture->client, &message), ERROR_RESOURCE_EXHAUSTED);
     message.size = BUS_PAYLOAD_MAX;
@@ -615,8 +614,10 @@ static void test_a_stream_is_read_from_any_place(void **state)
     struct bus_message message = {0};
 
     for (size_t i = 0; i < ELEMENTSOF(subjects); i++) {
-        const struct bus_message event = {.subject = subjects[i], .message_id = subjects[i],
-                                          .data = subjects[i], .size = strlen(subjects[i]),
+        const struct bus_message event = {.subject = subjects[i],
+                                          .message_id = subjects[i],
+                                          .data = subjects[i],
+                                          .size = strlen(subjects[i]),
                                           .type = "coffer.v1.WorkloadEvent"};
         check(bus_publish_durable(fixture->client, &event, WAIT_MS));
     }
@@ -626,8 +627,8 @@ static void test_a_stream_is_read_from_any_place(void **state)
     assert_string_equal(message.type, "coffer.v1.WorkloadEvent");
     assert_memory_equal(message.data, subjects[0], message.size);
     uint64_t first = message.stream_sequence;
-    check(bus_stream_next(fixture->client, "EVENTS", "evt.workload.w1.>", first + 1, WAIT_MS,
-                          arena, &message));
+    check(bus_stream_next(fixture->client, "EVENTS", "evt.workload.w1.>", first + 1, WAIT_MS, arena,
+                          &message));
     assert_string_equal(message.subject, subjects[2]);
     assert_int_equal(message.stream_sequence, first + 2);
     expect_code(bus_stream_next(fixture->client, "EVENTS", "evt.workload.w1.>", first + 3, WAIT_MS,
@@ -638,8 +639,8 @@ static void test_a_stream_is_read_from_any_place(void **state)
 static void test_objects_of_every_size_come_back_whole(void **state)
 {
     static const size_t sizes[] = {0, 1, 512 * 1024, 512 * 1024 + 1, 3 * 1024 * 1024};
-    static const char *const bad_names[] = {"", "files/", "/files", "files/*", "files/a.b",
-                                            "files//a"};
+    static const char *const bad_names[] = {"",        "files/",    "/files",
+                                            "files/*", "files/a.b", "files//a"};
     const struct fixture *fixture = *state;
     _cleanup_free_ uint8_t *content = xcalloc(1, 3 * 1024 * 1024);
     ProtobufCBinaryData data = {0};
@@ -660,9 +661,9 @@ static void test_objects_of_every_size_come_back_whole(void **state)
                 ERROR_RESOURCE_EXHAUSTED);
     expect_code(bus_object_get(fixture->client, "files/h1/w2", 1000, arena, &data, WAIT_MS),
                 ERROR_NOT_FOUND);
-    expect_code(bus_object_put(fixture->client, "files/h1/w1", content, 16 * 1024 * 1024 + 1,
-                               WAIT_MS),
-                ERROR_RESOURCE_EXHAUSTED);
+    expect_code(
+        bus_object_put(fixture->client, "files/h1/w1", content, 16 * 1024 * 1024 + 1, WAIT_MS),
+        ERROR_RESOURCE_EXHAUSTED);
     for (size_t i = 0; i < ELEMENTSOF(bad_names); i++)
         expect_code(bus_object_put(fixture->client, bad_names[i], content, 1, WAIT_MS),
                     ERROR_INVALID_ARGUMENT);
@@ -680,8 +681,8 @@ static void test_a_restarted_server_is_found_again(void **state)
     Coffer__V1__WorkloadReply *reply = NULL;
     const struct bus_message message = {.subject = "src.host.h1.vm", .message_id = "restart"};
 
-    check(bus_subscribe(fixture->server_side, &workload_row, workload_row.subject, &seen,
-                        &handler));
+    check(
+        bus_subscribe(fixture->server_side, &workload_row, workload_row.subject, &seen, &handler));
     check(bus_consume(fixture->server_side, "SOURCES", "restart", "src.>", on_source, &sources,
                       &consumer));
     check(call_workload(fixture->client, "w1", arena, &reply, NULL));

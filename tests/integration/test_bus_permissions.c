@@ -54,13 +54,12 @@ static char *read_file(const char *dir, const char *name)
 
 static void start_hub(struct fixture *fixture)
 {
-    _cleanup_free_ char *config =
-        xasprintf("listen: 127.0.0.1:%d\n"
-                  "jetstream { store_dir: \"%s/store\" }\n"
-                  "leafnodes { listen: \"127.0.0.1:%d\" }\n"
-                  "include ..%s/nats/hub.conf\n",
-                  fixture->hub.port, fixture->hub.dir, fixture->leaf_port,
-                  strrchr(fixture->dir, '/'));
+    _cleanup_free_ char *config = xasprintf("listen: 127.0.0.1:%d\n"
+                                            "jetstream { store_dir: \"%s/store\" }\n"
+                                            "leafnodes { listen: \"127.0.0.1:%d\" }\n"
+                                            "include ..%s/nats/hub.conf\n",
+                                            fixture->hub.port, fixture->hub.dir, fixture->leaf_port,
+                                            strrchr(fixture->dir, '/'));
 
     check(nats_server_start(&fixture->hub, config));
 }
@@ -71,8 +70,8 @@ static void start_leaf(struct fixture *fixture, size_t i)
     _cleanup_free_ char *port = xasprintf("%d", fixture->leafs[i].port);
     _cleanup_free_ char *url = xasprintf("nats-leaf://127.0.0.1:%d", fixture->leaf_port);
     _cleanup_free_ char *creds = xasprintf("%s/hosts/%s/leaf.creds", fixture->dir, hosts[i]);
-    _cleanup_free_ char *config = xasprintf("include ..%s/hosts/%s/leaf.conf\n",
-                                            strrchr(fixture->dir, '/'), hosts[i]);
+    _cleanup_free_ char *config =
+        xasprintf("include ..%s/hosts/%s/leaf.conf\n", strrchr(fixture->dir, '/'), hosts[i]);
 
     setenv("COFFER_LEAF_HOST", "127.0.0.1", 1);
     setenv("COFFER_LEAF_PORT", port, 1);
@@ -523,9 +522,8 @@ static struct error *on_containers(void *state, struct bus_call *call)
     return NULL;
 }
 
-static const struct bus_handler list_row = {
-    "cmd.host.host-a.list", &coffer__v1__empty__descriptor,
-    &coffer__v1__list_vms_reply__descriptor, on_list, NULL};
+static const struct bus_handler list_row = {"cmd.host.host-a.list", &coffer__v1__empty__descriptor,
+                                            &coffer__v1__list_vms_reply__descriptor, on_list, NULL};
 static const struct bus_handler challenge_row = {
     "boot.*.*.challenge", &coffer__v1__challenge_request__descriptor,
     &coffer__v1__challenge_reply__descriptor, on_challenge, NULL};
@@ -541,9 +539,8 @@ static void test_requests_work_both_ways_across_the_leaf(void **state)
         bus_as(fixture, fixture->hub.port, "nats/scheduler", "_INBOX.scheduler");
     _cleanup_(bus_freep) struct bus *gateway =
         bus_as(fixture, fixture->hub.port, "nats/api-gateway", "_INBOX.api-gateway");
-    _cleanup_(bus_freep) struct bus *agent =
-        bus_as(fixture, fixture->leafs[0].port, "hosts/host-a/host-agent",
-               "_INBOX.host-agent-host-a");
+    _cleanup_(bus_freep) struct bus *agent = bus_as(
+        fixture, fixture->leafs[0].port, "hosts/host-a/host-agent", "_INBOX.host-agent-host-a");
     _cleanup_(bus_freep) struct bus *guest = guest_bus(fixture, 0, "w1");
     Coffer__V1__Empty empty = COFFER__V1__EMPTY__INIT;
     Coffer__V1__ChallengeRequest challenge = COFFER__V1__CHALLENGE_REQUEST__INIT;
@@ -552,8 +549,7 @@ static void test_requests_work_both_ways_across_the_leaf(void **state)
     void *out = NULL;
 
     check(bus_subscribe(agent, &list_row, list_row.subject, NULL, &subscriptions[0]));
-    check(bus_subscribe(scheduler, &challenge_row, challenge_row.subject, NULL,
-                        &subscriptions[1]));
+    check(bus_subscribe(scheduler, &challenge_row, challenge_row.subject, NULL, &subscriptions[1]));
     check(bus_subscribe(guest, &containers_row, containers_row.subject, NULL, &subscriptions[2]));
     check(bus_call(scheduler, "cmd.host.host-a.list", &empty.base,
                    &coffer__v1__list_vms_reply__descriptor, NULL, NULL, WAIT_MS, arena, &out,
@@ -575,15 +571,13 @@ static void test_durable_publishes_are_acknowledged_across_the_leaf(void **state
     _cleanup_(arena_freep) struct arena *arena = arena_new();
     _cleanup_(bus_freep) struct bus *scheduler =
         bus_as(fixture, fixture->hub.port, "nats/scheduler", "_INBOX.scheduler");
-    _cleanup_(bus_freep) struct bus *agent =
-        bus_as(fixture, fixture->leafs[0].port, "hosts/host-a/host-agent",
-               "_INBOX.host-agent-host-a");
+    _cleanup_(bus_freep) struct bus *agent = bus_as(
+        fixture, fixture->leafs[0].port, "hosts/host-a/host-agent", "_INBOX.host-agent-host-a");
     _cleanup_(bus_freep) struct bus *guest = guest_bus(fixture, 0, "w1");
     const struct bus_message of_host = {.subject = "src.host.host-a.vm", .message_id = "h1"};
     const struct bus_message of_guest = {.subject = "src.guest.host-a.w1.stage",
                                          .message_id = "g1"};
-    const struct bus_message forged = {.subject = "src.guest.host-a.w2.stage",
-                                       .message_id = "f1"};
+    const struct bus_message forged = {.subject = "src.guest.host-a.w2.stage", .message_id = "f1"};
     struct bus_message message = {0};
 
     check(bus_ensure_streams(scheduler));
@@ -607,9 +601,8 @@ static void test_a_host_reads_its_own_files_only(void **state)
     _cleanup_(arena_freep) struct arena *arena = arena_new();
     _cleanup_(bus_freep) struct bus *scheduler =
         bus_as(fixture, fixture->hub.port, "nats/scheduler", "_INBOX.scheduler");
-    _cleanup_(bus_freep) struct bus *agent =
-        bus_as(fixture, fixture->leafs[0].port, "hosts/host-a/host-agent",
-               "_INBOX.host-agent-host-a");
+    _cleanup_(bus_freep) struct bus *agent = bus_as(
+        fixture, fixture->leafs[0].port, "hosts/host-a/host-agent", "_INBOX.host-agent-host-a");
     ProtobufCBinaryData data = {0};
 
     check(bus_ensure_streams(scheduler));
