@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "shared/base/alloc.h"
+#include "shared/base/file.h"
 #include "shared/compose/lint.h"
 
 static const char *const files[] = {"app.yaml"};
@@ -58,6 +59,25 @@ static void test_model_of_a_good_file_has_no_findings(void **state)
     _cleanup_free_ char *text = findings_of(json, &user_options);
 
     (void)state;
+    assert_string_equal(text, "");
+}
+
+/* tests/fuzz/compose/compose-2.26.yaml as Docker Compose 2.26.1 printed it: uses whatever is fine.
+ */
+static void test_what_compose_really_prints_has_no_findings(void **state)
+{
+    static const char *const their_files[] = {"config/app.yaml", "seed.env"};
+    const struct compose_options options = {
+        .public_service = "web",
+        .files = their_files,
+        .n_files = ELEMENTSOF(their_files),
+        .files_dir = "/run/coffer/files",
+    };
+    _cleanup_buffer_ struct buffer json = {0};
+
+    (void)state;
+    assert_null(file_read("tests/fuzz/compose/compose-2.26-model.json", 1 << 20, &json));
+    _cleanup_free_ char *text = findings_of(buffer_text(&json), &options);
     assert_string_equal(text, "");
 }
 
@@ -170,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_of_a_good_file_has_no_findings),
+        cmocka_unit_test(test_what_compose_really_prints_has_no_findings),
         cmocka_unit_test(test_our_services_are_expected_only_where_said),
         cmocka_unit_test(test_users_service_is_not_exempt_in_the_merged_model),
         cmocka_unit_test(test_bad_models),
