@@ -102,13 +102,26 @@ cluster_shell() { # service, command...
     compose exec "$service" "$@"
 }
 
+# Options of docker run that pass on the environment values which deploy's --env names.
+passed_environment() { # arguments of coffer
+    local before=''
+    for argument in "$@"; do
+        [[ $before != --env ]] || printf '%s\n' -e "$argument"
+        [[ $argument != --env=* ]] || printf '%s\n' -e "${argument#--env=}"
+        before=$argument
+    done
+}
+
 # The command line tool, as somebody on the internet: in the world network, with the cluster's DNS.
+# Its home is build/dev/cli, which has the gateway's address and an API key.
 coffer_cli() {
-    local tty=()
-    [[ ! -t 0 || ! -t 1 ]] || tty=(-t)
+    local options=(--rm -i --init --network "${COMPOSE_PROJECT_NAME}_world" --dns "$NET.1.53")
+    local environment
+    [[ ! -t 0 || ! -t 1 ]] || options+=(-t)
+    mapfile -t environment < <(passed_environment "$@")
     mkdir -p "$DEV_DIR/cli"
-    docker run --rm -i --init "${tty[@]}" --network "${COMPOSE_PROJECT_NAME}_world" --dns "$NET.1.53" \
+    COFFER_REGISTRY_PASSWORD=${COFFER_REGISTRY_PASSWORD:-$(cat "$SECRETS/registry/password")} \
+        docker run "${options[@]}" "${environment[@]}" -e COFFER_REGISTRY_PASSWORD \
         -v "$ROOT:$ROOT" -w "$PWD" -e HOME="$DEV_DIR/cli" \
-        -e COFFER_API_URL="http://api-gateway:8080" \
         coffer-control "$ROOT/build/trixie/bin/coffer" "$@"
 }

@@ -21,9 +21,9 @@ remove_old_hello() {
 }
 
 deploy_hello() {
-    GREETING=${GREETING:-good day} COFFER_REGISTRY_PASSWORD=$(< "$SECRETS/registry/password") \
+    GREETING=${GREETING:-good day} \
         coffer_cli deploy "$ROOT/compose/examples/hello" --name hello --public web:8080 \
-        --env GREETING --registry registry.coffer.test:5000=coffer --wait --json \
+        --env GREETING --registry registry.coffer.test:5000 --wait --json \
         > "$DEV_DIR/hello.json"
 }
 
@@ -38,9 +38,12 @@ hello_answer() { # domain
         --resolve "$1:443:$(workload_address "$1")" "https://$1/"
 }
 
+# What a relying party is given: the ACME authority's root, the development root, the key that
+# signs guest images, the image's reference values, and the manifest's hash.
 verify_hello() { # domain, manifest hash
     coffer_cli verify "https://$1" --nonce auto --manifest "$2" --ca "$DEV_DIR/pebble-root.pem" \
-        --image "$ROOT/build/image/image.json" --trust-root "$DEV_DIR/fleet/trust"
+        --image "$ROOT/build/image/$(image_version)/image.json" \
+        --release-key "$(jq -r .image_release_public "$FLEET/fleet.json")" --trust-root "$FLEET/trust"
 }
 
 print_demo() {

@@ -28,6 +28,9 @@ make_registry_secrets() {
         < "$SECRETS/registry/password" > "$SECRETS/registry/htpasswd"
     jq -n --arg auth "$(printf 'coffer:%s' "$(< "$SECRETS/registry/password")" | base64 -w0)" \
         '{auths: {"registry.coffer.test:5000": {auth: $auth}}}' > "$SECRETS/registry/auth.json"
+    # as if the owner had done `docker login`
+    mkdir -p "$DEV_DIR/cli/.docker"
+    cp "$SECRETS/registry/auth.json" "$DEV_DIR/cli/.docker/config.json"
 }
 
 make_pebble_secrets() {
@@ -58,6 +61,18 @@ make_redis_secrets() {
     printf 'requirepass %s\n' "$(< "$SECRETS/redis/password")" > "$SECRETS/redis/auth.conf"
 }
 
+# Trust anchors that manifests bind, and the first API key, which the CLI and the tests use.
+make_gateway_secrets() {
+    local cli=$DEV_DIR/cli/.config/coffer
+    jq -n --rawfile ca "$SECRETS/ca/ca.pem" '{
+        acme: {directory: "https://pebble.coffer.test:14000/dir", ca: $ca},
+        registry_cas: {"registry.coffer.test:5000": $ca}}' > "$SECRETS/api-gateway/trust.json"
+    random_word > "$SECRETS/api-gateway/api-key"
+    mkdir -p "$cli"
+    cp "$SECRETS/api-gateway/api-key" "$cli/api-key"
+    echo http://api-gateway:8080 > "$cli/url"
+}
+
 make_secrets() {
     (
         umask 077
@@ -68,6 +83,7 @@ make_secrets() {
         make_pebble_secrets
         make_dns_secrets
         make_redis_secrets
+        make_gateway_secrets
         touch "$SECRETS/complete"
     )
 }
