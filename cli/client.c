@@ -124,8 +124,12 @@ static enum error_code code_of_status(long status)
         return ERROR_ALREADY_EXISTS;
     case 412:
         return ERROR_FAILED_PRECONDITION;
+    case 429:
     case 503:
         return ERROR_RESOURCE_EXHAUSTED;
+    case 502:
+    case 504:
+        return ERROR_UNAVAILABLE;
     default:
         return ERROR_INTERNAL;
     }
