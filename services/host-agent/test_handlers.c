@@ -32,7 +32,7 @@ static void expect_code(struct error *err, enum error_code code)
 static void test_start_is_accepted_then_carried_out(void **state)
 {
     struct test_agent *t = *state;
-    Coffer__V1__Vm *vm;
+    Coffer__V1__Vm *vm = NULL;
 
     assert_null(test_agent_start(t, "w1", 1, &vm));
     assert_int_equal(vm->state, COFFER__V1__VM_STATE__VM_STARTING);
@@ -49,7 +49,7 @@ static void test_start_is_accepted_then_carried_out(void **state)
 static void test_same_generation_again_is_the_same_answer(void **state)
 {
     struct test_agent *t = *state;
-    Coffer__V1__Vm *vm;
+    Coffer__V1__Vm *vm = NULL;
 
     assert_null(test_agent_start(t, "w1", 5, NULL));
     test_agent_work(t);
@@ -90,7 +90,7 @@ static void test_stop_keeps_nothing_running(void **state)
 {
     struct test_agent *t = *state;
     struct hypervisor_domain domain;
-    Coffer__V1__Vm *vm;
+    Coffer__V1__Vm *vm = NULL;
 
     assert_null(test_agent_start(t, "w1", 1, NULL));
     test_agent_work(t);
@@ -110,7 +110,7 @@ static void test_stop_keeps_nothing_running(void **state)
 static void test_delete_removes_disks_and_repeats(void **state)
 {
     struct test_agent *t = *state;
-    Coffer__V1__Vm *vm;
+    Coffer__V1__Vm *vm = NULL;
 
     assert_null(test_agent_start(t, "w1", 1, NULL));
     test_agent_work(t);
@@ -132,7 +132,7 @@ static void test_delete_removes_disks_and_repeats(void **state)
 static void test_unknown_workload_is_stopped_already(void **state)
 {
     struct test_agent *t = *state;
-    Coffer__V1__Vm *vm;
+    Coffer__V1__Vm *vm = NULL;
 
     assert_null(test_agent_end(t, "stop", "never-seen", 3, 0, &vm));
     assert_int_equal(vm->state, STOPPED);
