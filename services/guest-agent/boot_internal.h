@@ -25,6 +25,7 @@ struct boot {
     struct app *app;
     pthread_t loader;
     bool has_loader;
+    bool images_loaded;
     struct error *loader_error;
     pthread_t lint;
     bool has_lint;

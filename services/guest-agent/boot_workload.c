@@ -14,7 +14,7 @@
 #include "shared/compose/lint.h"
 
 enum {
-    ENGINE_WAIT_MS = 120 * 1000,
+    ENGINE_WAIT_MS = 300 * 1000,
     CERTIFICATE_DEADLINE_MS = 300 * 1000,
     CADDY_LOOK_MS = 5000,
     PROBE_FAST_MS = 100,
@@ -37,7 +37,7 @@ static void *load_images(void *data)
 
 void boot_start_loader(struct boot *boot)
 {
-    if (boot->has_loader || !boot->ports.images_dir[0])
+    if (boot->has_loader || boot->images_loaded || !boot->ports.images_dir[0])
         return;
     boot->has_loader = pthread_create(&boot->loader, NULL, load_images, boot) == 0;
     if (!boot->has_loader)
@@ -48,6 +48,7 @@ struct error *boot_join_loader(struct boot *boot)
 {
     if (boot->has_loader)
         pthread_join(boot->loader, NULL);
+    boot->images_loaded = boot->has_loader && !boot->loader_error;
     boot->has_loader = false;
     return TAKE_PTR(boot->loader_error);
 }
@@ -280,8 +281,12 @@ struct error *boot_up(struct boot *boot)
     const struct engine_project project = project_of(boot, boot->app->overlay, "up");
     struct error *err = boot_join_loader(boot);
 
-    if (!err)
-        err = engine_up(boot->ports.engine, &project);
+    if (err) {
+        /* Tried again along with this stage: without our images there is nothing to start. */
+        boot_start_loader(boot);
+        return err;
+    }
+    err = engine_up(boot->ports.engine, &project);
     if (err)
         return err;
     /* The containers have what they need; nobody else needs it any more. */

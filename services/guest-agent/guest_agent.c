@@ -214,6 +214,21 @@ static void open_tee(struct guest_agent *agent)
     log_failure(LOG_LEVEL_ERROR, "no security processor", err);
 }
 
+/* "8512 kB"; NULL: not known. Caller frees. */
+static char *resident_memory(void)
+{
+    _cleanup_free_ char *text = NULL;
+    struct error *err = file_read_text("/proc/self/status", 16 * 1024, &text);
+    const char *field = err ? NULL : strstr(text, "VmRSS:");
+
+    error_free(err);
+    if (!field)
+        return NULL;
+    field += strlen("VmRSS:");
+    field += strspn(field, " \t");
+    return xstrndup(field, strcspn(field, "\n"));
+}
+
 static void *boot_main(void *data)
 {
     struct guest_agent *agent = data;
@@ -241,8 +256,10 @@ static void *boot_main(void *data)
         .data = agent,
     };
     agent->boot = boot_new(&ports);
-    if (boot_run(agent->boot))
-        log_info("running");
+    if (boot_run(agent->boot)) {
+        _cleanup_free_ char *memory = resident_memory();
+        log_info("running", "resident", memory);
+    }
     return NULL;
 }
 

@@ -555,6 +555,19 @@ static void test_a_short_trouble_of_the_registry_is_sat_out(void **state)
         assert_false(world->stages[i].failed);
 }
 
+static void test_our_images_are_loaded_again_when_docker_was_late(void **state)
+{
+    struct world *world = *state;
+
+    world->engine.fail_call = "load";
+    world->engine.fail_code = ERROR_UNAVAILABLE;
+    world->engine.fail_text = "docker does not answer";
+    world->engine.fail_times = 2;
+    assert_true(run(world));
+    assert_int_equal(engine_fake_count(&world->engine, "load"), 4); /* two failed, both done */
+    assert_int_equal(engine_fake_count(&world->engine, "up"), 1);
+}
+
 static void test_compose_findings_refuse_the_project(void **state)
 {
     static const struct {
@@ -703,6 +716,7 @@ int main(void)
         TEST(test_refused_evidence_ends_the_boot),
         TEST(test_tools_failures_are_told_with_their_words),
         TEST(test_a_short_trouble_of_the_registry_is_sat_out),
+        TEST(test_our_images_are_loaded_again_when_docker_was_late),
         TEST(test_compose_findings_refuse_the_project),
         TEST(test_a_pinned_image_must_have_its_digest),
         TEST(test_a_container_that_ends_at_once_is_told_with_its_last_lines),
