@@ -79,7 +79,7 @@ static size_t index_of(const char *name)
     return i;
 }
 
-static bool may_go_away(const struct error *err)
+bool boot_may_go_away(const struct error *err)
 {
     switch (error_get_code(err)) {
     case ERROR_UNAVAILABLE:
@@ -174,7 +174,7 @@ bool boot_run(struct boot *boot)
             return false;
         }
         tries[i]++;
-        if (!may_go_away(err) || (stage->attempts && tries[i] >= stage->attempts)) {
+        if (!boot_may_go_away(err) || (stage->attempts && tries[i] >= stage->attempts)) {
             give_up(boot, stage, err, began[i]);
             return false;
         }

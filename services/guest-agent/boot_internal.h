@@ -53,6 +53,9 @@ struct error *boot_up(struct boot *boot) _must_check_;
 struct error *boot_certificate(struct boot *boot) _must_check_;
 struct error *boot_running(struct boot *boot) _must_check_;
 
+/* Worth another try by itself. */
+bool boot_may_go_away(const struct error *err);
+
 /* Connects if not yet, without waiting; needs the hints only. */
 struct error *boot_connect(struct boot *boot) _must_check_;
 /* Starts to load our container images beside the other stages. */

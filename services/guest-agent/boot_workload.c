@@ -282,8 +282,9 @@ struct error *boot_up(struct boot *boot)
     struct error *err = boot_join_loader(boot);
 
     if (err) {
-        /* Tried again along with this stage: without our images there is nothing to start. */
-        boot_start_loader(boot);
+        /* Docker was late: tried again along with this stage. */
+        if (boot_may_go_away(err))
+            boot_start_loader(boot);
         return err;
     }
     err = engine_up(boot->ports.engine, &project);
