@@ -12,6 +12,17 @@ static struct error *note_address(struct update *update, void *data)
     return NULL;
 }
 
+/* Only names below our zone are ours to write; a custom domain is the owner's. */
+static bool name_is_ours(const struct scheduler *scheduler, const char *name)
+{
+    const char *zone = scheduler->config->dns_zone;
+    size_t length = strlen(name);
+    size_t tail = strlen(zone);
+
+    return !tail || (length > tail && name[length - tail - 1] == '.' &&
+                     strcmp(name + length - tail, zone) == 0);
+}
+
 /* A name server that is away delays certificates, not the start of VMs. */
 struct error *reconcile_dns(struct pass *pass, Coffer__V1__Workload *workload)
 {
@@ -21,7 +32,7 @@ struct error *reconcile_dns(struct pass *pass, Coffer__V1__Workload *workload)
     int64_t now_ms = clock_monotonic_ms(scheduler->clock);
 
     if (!address[0] || strcmp(address, workload->dns_address) == 0 ||
-        now_ms < scheduler->dns_retry_at_ms)
+        now_ms < scheduler->dns_retry_at_ms || !name_is_ours(scheduler, workload->domain))
         return NULL;
     struct error *err = dns_set(scheduler->dns, workload->domain, address);
     if (err) {

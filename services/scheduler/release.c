@@ -60,6 +60,9 @@ static struct error *challenge_update(struct update *update, void *data)
         return error_new(ERROR_FAILED_PRECONDITION,
                          "generation %" PRIu64 " is over, the workload has %" PRIu64,
                          challenge->generation, workload->generation);
+    /* Its host was silent for a while: the guest asks again when that has been sorted out. */
+    if (workload->status == COFFER__V1__WORKLOAD_STATUS__WAITING)
+        return error_new(ERROR_UNAVAILABLE, "the workload waits: %s", workload->status_reason);
     begin_boot(workload);
     if (!workload->launched_at_ms)
         workload->launched_at_ms = clock_wall_ms(update->scheduler->clock);

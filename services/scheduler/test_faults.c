@@ -67,6 +67,22 @@ static void test_lost_host_comes_back_with_the_vm(void **state)
     assert_int_equal(kit->hosts[0].starts, 1);
 }
 
+/* A guest that boots while its host counts as lost is told to ask again. */
+static void test_challenge_while_waiting(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    kit_tick(kit);
+    kit_create(kit, "w1");
+    kit_tick(kit);
+    kit_guest_init(kit, &guest, "w1");
+    silence(kit, 60000);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_WAITING);
+    kit_code(kit_challenge(kit, &guest), ERROR_UNAVAILABLE);
+    kit_tick(kit);
+    kit_release(kit, &guest);
+}
+
 static void test_lost_host_comes_back_empty(void **state)
 {
     struct kit *kit = *state;
@@ -254,6 +270,7 @@ int main(void)
         KIT_TEST(test_suspect_and_lost_are_inclusive),
         KIT_TEST(test_own_absence_loses_no_host),
         KIT_TEST(test_lost_host_comes_back_with_the_vm),
+        KIT_TEST(test_challenge_while_waiting),
         KIT_TEST(test_lost_host_comes_back_empty),
         KIT_TEST(test_owner_moves_it_off_a_lost_host),
         KIT_TEST(test_vm_gone_is_restarted_with_backoff),

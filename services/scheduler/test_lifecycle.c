@@ -3,6 +3,7 @@
 
 #include "services/scheduler/outbox.h"
 #include "services/scheduler/reconcile.h"
+#include "shared/base/alloc.h"
 
 static void test_create_place_start(void **state)
 {
@@ -396,6 +397,23 @@ static void test_dns_away_delays_nothing_else(void **state)
     assert_string_equal(kit_workload(kit, "w1")->dns_address, "192.0.2.1");
 }
 
+static void test_foreign_names_are_left_alone(void **state)
+{
+    struct kit *kit = *state;
+    Coffer__V1__CreateWorkloadRequest *request = kit_create_request(kit, "w1");
+    kit_tick(kit);
+    free(kit->config.dns_zone);
+    kit->config.dns_zone = xstrdup("coffer.test");
+    request->domain = (char *)"www.notcoffer.test";
+    kit_ok(kit_call(kit, "svc.scheduler.workload.create", &request->base, NULL));
+    kit_create(kit, "w2");
+    kit_tick(kit);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_STARTING);
+    assert_null(dns_memory_find(kit->dns, "www.notcoffer.test"));
+    assert_string_equal(kit_workload(kit, "w1")->dns_address, "");
+    assert_non_null(dns_memory_find(kit->dns, "w2." KIT_DOMAIN));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +431,7 @@ int main(void)
         KIT_TEST(test_outbox_loses_nothing),
         KIT_TEST(test_outbox_repeats_are_harmless),
         KIT_TEST(test_dns_away_delays_nothing_else),
+        KIT_TEST(test_foreign_names_are_left_alone),
     };
 
     return cmocka_run_group_tests(tests, kit_group_setup, kit_group_teardown);
