@@ -167,7 +167,9 @@ size_t engine_fake_count(const struct engine_fake *fake, const char *call)
 {
     size_t n = 0;
 
+    pthread_mutex_lock(&calls_lock);
     for (size_t i = 0; i < fake->n_calls; i++)
         n += strncmp(fake->calls[i], call, strlen(call)) == 0;
+    pthread_mutex_unlock(&calls_lock);
     return n;
 }
