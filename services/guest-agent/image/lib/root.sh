@@ -4,6 +4,9 @@
 # Mount points and folders that must exist because the root is read-only.
 ROOT_FOLDERS=(dev proc sys run tmp var root etc/docker home mnt)
 
+# Pulled in by units we want, with nothing to do here.
+MASKED_UNITS=(systemd-networkd-persistent-storage.service systemd-udev-load-credentials.service)
+
 root_make() {
     local recipe=$1 base=$2 bin=$3 root=$4 version=$5 epoch=$6
     cp -a "$base/root" "$root"
@@ -33,7 +36,9 @@ root_add_links() {
         root_want "$root" "$target" "$unit"
     done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$recipe/wants")
     ln -s /usr/lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
-    ln -s /dev/null "$root/etc/systemd/system/systemd-networkd-persistent-storage.service"
+    for name in "${MASKED_UNITS[@]}"; do
+        ln -s /dev/null "$root/etc/systemd/system/$name"
+    done
     ln -s ../run/systemd/resolve/resolv.conf "$root/etc/resolv.conf"
     ln -s /run/coffer/certs.d "$root/etc/docker/certs.d"
     ln -sf ../lib/systemd/systemd "$root/usr/sbin/init"
