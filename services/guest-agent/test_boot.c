@@ -1,6 +1,8 @@
 /* The boot from the config disk to running, against a scheduler in memory and a fake engine. */
 #include "services/guest-agent/boot.h"
 
+#include <stdatomic.h>
+
 #include "schemas/guest.pb-c.h"
 #include "services/guest-agent/certificate.h"
 #include "services/guest-agent/engine_fake.h"
@@ -18,11 +20,24 @@ enum { STAGES_MAX = 48 };
 
 enum attack { NO_ATTACK, REPLAYED, FOREIGN_KEY, OTHER_GUEST, CUT_OFF };
 
+/* As clock_fake, for the threads that follow logs. */
+struct shared_clock {
+    struct clock base;
+    atomic_llong now_ms;
+};
+
+static int64_t shared_now_ms(struct clock *clock)
+{
+    return atomic_load(&((struct shared_clock *)clock)->now_ms);
+}
+
+static const struct clock_ops shared_clock_ops = {shared_now_ms, shared_now_ms};
+
 struct world {
     struct support_fleet fleet;
     struct support_workload workload;
     struct support_tee tee;
-    struct clock_fake clock;
+    struct shared_clock clock;
     struct engine_fake engine;
     struct identity identity;
     struct logs *logs;
@@ -211,7 +226,7 @@ static bool pause_boot(void *data, int ms)
 {
     struct world *world = data;
 
-    clock_fake_advance(&world->clock, ms);
+    atomic_fetch_add(&world->clock.now_ms, ms);
     monitor_tick(world->monitor);
     return ++world->pauses < world->pauses_max;
 }
@@ -286,7 +301,8 @@ static int setup(void **state)
     support_fleet_init(&world->fleet);
     support_workload_init(&world->workload, &world->fleet);
     support_tee_init(&world->tee, world->workload.manifest_sha256);
-    clock_fake_init(&world->clock, 1000000);
+    world->clock.base.ops = &shared_clock_ops;
+    atomic_store(&world->clock.now_ms, 1000000);
     engine_fake_init(&world->engine);
     world->engine.user_model = SUPPORT_MODEL;
     world->engine.merged_model = MERGED_MODEL;
