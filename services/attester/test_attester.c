@@ -259,7 +259,8 @@ static void *call(void *data)
 {
     struct caller *caller = data;
 
-    caller->err = batch_answer(batch, caller->nonce, &caller->body);
+    struct error *err = batch_answer(batch, caller->nonce, &caller->body);
+    __atomic_store_n(&caller->err, err, __ATOMIC_RELEASE); /* read while others still run */
     return NULL;
 }
 
@@ -297,6 +298,15 @@ static void waiting_nonces_share_a_report(void **state)
     assert_true(tee->finished < 20);
 }
 
+static size_t count_refused(struct caller *callers, size_t n)
+{
+    size_t refused = 0;
+
+    for (size_t i = 0; i < n; i++)
+        refused += __atomic_load_n(&callers[i].err, __ATOMIC_ACQUIRE) != NULL;
+    return refused;
+}
+
 static void full_queue_is_refused(void **state)
 {
     (void)state;
@@ -309,15 +319,10 @@ static void full_queue_is_refused(void **state)
     start_callers(first, 1);
     test_tee_wait_asked(tee, 1);
     start_callers(callers, N);
-    /* the refused ones return while the processor is held: wait for exactly those */
-    for (size_t i = 0; i < 20; i++)
-        while (__atomic_load_n(&refused, __ATOMIC_RELAXED) < i + 1) {
-            size_t n = 0;
-            for (size_t k = 0; k < N; k++)
-                n += __atomic_load_n(&callers[k].err, __ATOMIC_ACQUIRE) != NULL;
-            __atomic_store_n(&refused, n, __ATOMIC_RELAXED);
-            usleep(1000);
-        }
+    while (refused < 20) { /* they return while the processor is held; a hang is the failure */
+        usleep(1000);
+        refused = count_refused(callers, N);
+    }
     assert_int_equal(refused, 20);
     test_tee_hold(tee, false);
     pthread_join(first[0].thread, NULL);
