@@ -146,7 +146,7 @@ static struct error *make_evidence(struct boot *boot, struct tee_evidence *ret_e
     boot->code = "report_failed";
     binding_boot(&binding, report_data);
     struct error *err = tee_get_report(boot->ports.tee, report_data, ret_evidence);
-    boot->code = NULL;
+    boot->code = err ? boot->code : NULL;
     return error_wrap(err, "get the report");
 }
 

@@ -1,5 +1,4 @@
 /* The stages from the release on: login, pull, lint, up, certificate, running. */
-#include <malloc.h>
 #include <unistd.h>
 
 #include "services/guest-agent/boot_internal.h"
@@ -7,6 +6,7 @@
 #include "services/guest-agent/caddy_words.h"
 #include "services/guest-agent/certificate.h"
 #include "services/guest-agent/compose_overlay.h"
+#include "services/guest-agent/memory.h"
 #include "services/guest-agent/model.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
@@ -37,7 +37,7 @@ static void *load_images(void *data)
 
 void boot_start_loader(struct boot *boot)
 {
-    if (boot->has_loader || boot->images_loaded || !boot->ports.images_dir[0])
+    if (boot->has_loader || boot->images_loaded)
         return;
     boot->has_loader = pthread_create(&boot->loader, NULL, load_images, boot) == 0;
     if (!boot->has_loader)
@@ -390,6 +390,6 @@ struct error *boot_running(struct boot *boot)
     boot->networks = NULL;
     arena_free(TAKE_PTR(boot->lint_arena));
     arena_free(TAKE_PTR(boot->arena));
-    malloc_trim(0);
+    memory_trim();
     return NULL;
 }
