@@ -139,6 +139,7 @@ static struct error *with_patience(struct scheduler *scheduler,
                                    struct error *(*step)(struct scheduler *))
 {
     int64_t give_up_ms = clock_monotonic_ms(clock_system()) + START_PATIENCE_MS;
+    bool said = false;
 
     for (;;) {
         struct error *err = step(scheduler);
@@ -147,7 +148,8 @@ static struct error *with_patience(struct scheduler *scheduler,
             code == ERROR_UNAVAILABLE || code == ERROR_DEADLINE_EXCEEDED || code == ERROR_ABORTED;
         if (!again || clock_monotonic_ms(clock_system()) >= give_up_ms)
             return err;
-        log_failure(LOG_LEVEL_INFO, "waiting", err);
+        log_failure(said ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "waiting", err);
+        said = true;
         nanosleep(&(struct timespec){.tv_nsec = START_PAUSE_MS * 1000000L}, NULL);
     }
 }
