@@ -73,8 +73,23 @@ struct error *boot_login(struct boot *boot)
     return err;
 }
 
+/* A bar that moves is for a terminal; on the console and in the log it only costs time. */
+static bool is_motion(const char *line)
+{
+    static const char *const words[] = {
+        "[=", "[>", "Pulling fs layer", "Verifying Checksum", "Download complete", " Waiting"};
+
+    for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+        if (strstr(line, words[i]))
+            return true;
+    }
+    return false;
+}
+
 static void log_tool_line(void *data, const char *line)
 {
+    if (is_motion(line))
+        return;
     log_info("compose", "stage", data, "line", line);
 }
 
