@@ -8,7 +8,7 @@ else
     BOLD='' RED='' GREEN='' DIM='' RESET=''
 fi
 
-say() { printf '%s\n' "$*"; }
+say() { printf '%s\n' "$@"; }
 
 die() {
     printf '%sdev: %s%s\n' "$RED" "$*" "$RESET" >&2
