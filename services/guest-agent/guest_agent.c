@@ -1,6 +1,7 @@
 #include "services/guest-agent/guest_agent.h"
 
 #include <curl/curl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <time.h>
 
@@ -333,6 +334,7 @@ static struct error *start(const void *config, struct bus *bus, void **ret_state
 
     (void)bus; /* its own, from the config disk's hints */
     signal(SIGPIPE, SIG_IGN);
+    mallopt(M_ARENA_MAX, 1); /* a dozen threads that mostly wait need no heap each */
     curl_global_init(CURL_GLOBAL_DEFAULT);
     agent->config = config;
     pthread_mutex_init(&agent->lock, NULL);
