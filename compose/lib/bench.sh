@@ -14,5 +14,6 @@ run_bench() {
     idle_memory scheduler scheduler
     idle_memory host-1 host-agent
     say "${BOLD}from VM start to running${RESET}"
-    coffer_cli events hello | sed 's/^/  /'
+    [[ -s $DEV_DIR/hello.json ]] || die "no deploy to look at yet; make one with: ./dev demo"
+    coffer_cli events "$(jq -r .workloadId "$DEV_DIR/hello.json")" | sed 's/^/  /'
 }
