@@ -50,9 +50,10 @@ container_add_program() {
     printf 'hosts: files dns\n' >"$dir/etc/nsswitch.conf"
 }
 
+# The gnu format, because tar 1.34 and 1.35 write different device fields in the ustar format.
 container_tar() {
     local dir=$1 out=$2 epoch=$3
-    LC_ALL=C tar --create --file="$out" --directory="$dir" --format=ustar --sort=name \
+    LC_ALL=C tar --create --file="$out" --directory="$dir" --format=gnu --sort=name \
         --mtime="@$epoch" --owner=0 --group=0 --numeric-owner .
 }
 

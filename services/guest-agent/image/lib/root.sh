@@ -48,12 +48,12 @@ root_add_links() {
 }
 
 root_want() {
-    local root=$1 target=$2 unit=$3 folder
-    [[ -e $root/etc/systemd/system/$unit || -e $root/usr/lib/systemd/system/$unit ]] ||
-        fail "no unit '$unit' in the root"
+    local root=$1 target=$2 unit=$3 folder from=/etc/systemd/system
+    [[ -e $root$from/$unit ]] || from=/usr/lib/systemd/system
+    [[ -e $root$from/$unit ]] || fail "no unit '$unit' in the root"
     folder=$root/etc/systemd/system/$target.wants
     mkdir -p "$folder"
-    ln -s "/usr/lib/systemd/system/$unit" "$folder/$unit"
+    ln -s "$from/$unit" "$folder/$unit"
 }
 
 # root_add_program BASE FROM TO: fails if the root lacks a library of the program.
