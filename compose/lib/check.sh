@@ -9,14 +9,19 @@ shell_scripts() { # tracked files that a shell runs
     (cd "$ROOT" && git grep -lIE '^#!.*\b(ba|da)?sh\b|^# shellcheck shell=' -- . ':!*.md' ':!*.c' ':!*.h')
 }
 
-check_shell() { (cd "$ROOT" && shell_scripts | xargs -r shellcheck -x -S style); }
+# SC2187: busybox' shell is close enough to dash
+check_shell() { (cd "$ROOT" && shell_scripts | xargs -r shellcheck -x -S style -e SC2187); }
 
-check_spelling() { (cd "$ROOT" && tracked | grep -vE '^(shared|tests)/.*/vectors?/|\.(der|bin|pem)$' | xargs -r codespell); }
+check_spelling() { (cd "$ROOT" && tracked | grep -vE '^tests/(vectors|fuzz/[^.]*)/|\.(der|bin|pem)$' |
+    xargs -r codespell -L fo,chage,stopp,kernal,asign); }
 
+# Leaks and lifetimes are left to ASan and gcc: cppcheck knows no cleanup attribute and takes every
+# pointer that a call returns for one of its arguments.
 check_cppcheck() {
-    (cd "$ROOT" && tracked '*.c' | xargs -r cppcheck --quiet --std=c11 --enable=warning,performance,portability \
-        --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem -I . -j "$(nproc)" \
-        --library=posix -D_GNU_SOURCE)
+    (cd "$ROOT" && tracked '*.c' | xargs -r cppcheck --quiet --std=c11 --enable=warning,performance \
+        --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem --suppress=memleak \
+        --suppress=resourceLeak --suppress=returnDanglingLifetime -I . -j "$(nproc)" -D_GNU_SOURCE \
+        --library=posix --library=compose/lib/cppcheck-jansson.cfg)
 }
 
 check_tidy() {
@@ -27,11 +32,19 @@ check_tidy() {
     (cd "$ROOT" && tracked '*.c' | xargs -r -n 8 -P "$(nproc)" clang-tidy --quiet -p build/check)
 }
 
+# Every check runs, also after one that failed.
 run_checks() {
+    local title rc=0
     setup_packages demo test check
-    stage "clang-format" check_format
-    stage "shellcheck" check_shell
-    stage "codespell" check_spelling
-    stage "cppcheck" check_cppcheck
-    stage "clang-tidy" check_tidy
+    for title in format shell spelling cppcheck tidy; do
+        # not in a condition: there, bash would ignore errors inside
+        set +e
+        (
+            set -e
+            stage "$title" "check_$title"
+        )
+        rc=$((rc | $?))
+        set -e
+    done
+    return "$rc"
 }
