@@ -79,6 +79,18 @@ static void print_progress(const json_t *event, const char *kind)
     fflush(stdout);
 }
 
+/* Somebody else stopped or deleted it meanwhile: it will not run. */
+static bool ends_the_wait(const char *kind)
+{
+    static const char *const kinds[] = {"stopping", "stopped", "deleting", "deleted"};
+
+    for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+        if (strcmp(kind, kinds[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool on_event(void *data, _unused_ const char *name, _unused_ const char *id,
                      const char *text)
 {
@@ -90,6 +102,8 @@ static bool on_event(void *data, _unused_ const char *name, _unused_ const char 
     watch->running = strcmp(kind, "running") == 0;
     if (strcmp(kind, "error") == 0)
         watch->failure = xstrdup(detail(event, "error"));
+    else if (ends_the_wait(kind))
+        watch->failure = xasprintf("it is %s", kind);
     return !watch->running && !watch->failure;
 }
 

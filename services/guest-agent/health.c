@@ -77,7 +77,8 @@ static void judge_certificate(const struct health_facts *facts, struct health_ve
 {
     int64_t left = facts->certificate_not_after_ms - facts->now_ms;
 
-    if (facts->certificate_error)
+    /* One slow handshake on a busy machine is not an outage. */
+    if (facts->certificate_error && facts->certificate_misses >= HEALTH_CERTIFICATE_MISSES)
         add_reason(verdict, "certificate: %s", facts->certificate_error);
     else if (facts->certificate_not_after_ms && left < 0)
         add_reason(verdict, "certificate has expired");

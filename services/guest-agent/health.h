@@ -7,6 +7,7 @@
 #include "services/guest-agent/engine.h"
 
 #define HEALTH_REASON_MAX         1024
+#define HEALTH_CERTIFICATE_MISSES 3 /* looks in a row that may fail before it is said */
 #define HEALTH_CERTIFICATE_MARGIN (24LL * 3600 * 1000) /* renewal must be done by then, ms */
 #define HEALTH_RESTART_MEMORY     (60LL * 1000)        /* a restart counts as trouble so long, ms */
 
@@ -25,6 +26,7 @@ struct health_facts {
     size_t n_containers;
     const char *engine_error;         /* NULL: the list above is good */
     const char *certificate_error;    /* NULL: there is one */
+    unsigned certificate_misses;      /* looks in a row that ended in that error */
     int64_t certificate_not_after_ms; /* 0: none yet */
     int64_t now_ms;                   /* Unix time */
 };

@@ -12,6 +12,7 @@ enum {
     CONTAINERS_MS = 2000,
     SAMPLE_MS = 10 * 1000,
     CERTIFICATE_MS = 60 * 1000,
+    RETRY_MS = 10 * 1000, /* after a look that found none */
     HEALTH_MS = 60 * 1000,
     LAST_LINES = 5,
     PROBE_TIMEOUT_MS = 3000,
@@ -36,6 +37,7 @@ struct monitor {
     bool has_certificate;
     struct certificate certificate;
     char *certificate_error;
+    unsigned certificate_misses;
 
     struct stats stats;
     int64_t sampled_ms; /* wall clock; 0: never */
@@ -108,6 +110,7 @@ void monitor_set_certificate(struct monitor *monitor, const struct certificate *
     }
     free(monitor->certificate_error);
     monitor->certificate_error = xstrdup(problem);
+    monitor->certificate_misses = problem ? monitor->certificate_misses + 1 : 0;
     monitor->certificate_due = clock_monotonic_ms(monitor->options.clock) + CERTIFICATE_MS;
     pthread_mutex_unlock(&monitor->lock);
 }
@@ -224,6 +227,7 @@ static char *judge(struct monitor *monitor, struct health_verdict *ret_verdict)
         .n_containers = monitor->n_containers,
         .engine_error = monitor->engine_error,
         .certificate_error = monitor->certificate_error,
+        .certificate_misses = monitor->certificate_misses,
         .certificate_not_after_ms =
             monitor->has_certificate ? monitor->certificate.not_after_ms : 0,
         .now_ms = clock_wall_ms(monitor->options.clock),
@@ -301,7 +305,8 @@ void monitor_tick(struct monitor *monitor)
         return;
     if (due(monitor, &monitor->containers_due, CONTAINERS_MS)) {
         look_at_containers(monitor);
-        if (has_certificate && due(monitor, &monitor->certificate_due, CERTIFICATE_MS))
+        if (has_certificate && due(monitor, &monitor->certificate_due,
+                                   monitor->certificate_misses ? RETRY_MS : CERTIFICATE_MS))
             look_at_certificate(monitor);
         tell_health(monitor);
     }

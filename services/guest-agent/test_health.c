@@ -96,13 +96,16 @@ static void test_certificates(void **state)
     static const struct {
         int64_t left_ms;
         const char *error;
+        unsigned misses;
         const char *words;
     } rows[] = {
-        {0, NULL, ""}, /* none yet: not our matter before running */
-        {90LL * 24 * 3600 * 1000, NULL, ""},
-        {5LL * 3600 * 1000, NULL, "expires in 5 hours"},
-        {-1, NULL, "has expired"},
-        {90LL * 24 * 3600 * 1000, "no certificate for 'x' yet", "certificate: no certificate"},
+        {0, NULL, 0, ""}, /* none yet: not our matter before running */
+        {90LL * 24 * 3600 * 1000, NULL, 0, ""},
+        {5LL * 3600 * 1000, NULL, 0, "expires in 5 hours"},
+        {-1, NULL, 0, "has expired"},
+        {90LL * 24 * 3600 * 1000, "no certificate for 'x' yet", 1, ""},
+        {90LL * 24 * 3600 * 1000, "no certificate for 'x' yet", 2, ""},
+        {90LL * 24 * 3600 * 1000, "no certificate for 'x' yet", 3, "certificate: no certificate"},
     };
 
     (void)state;
@@ -110,7 +113,8 @@ static void test_certificates(void **state)
         const struct health_facts facts = {.now_ms = NOW_MS,
                                            .certificate_not_after_ms =
                                                rows[i].left_ms ? NOW_MS + rows[i].left_ms : 0,
-                                           .certificate_error = rows[i].error};
+                                           .certificate_error = rows[i].error,
+                                           .certificate_misses = rows[i].misses};
         struct health_memory memory = {0};
         struct health_verdict verdict;
         health_judge(&facts, &memory, &verdict);

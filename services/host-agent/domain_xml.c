@@ -156,7 +156,12 @@ static void write_cpu(struct xml *xml, const struct domain_spec *spec)
     } else if (spec->virt == DOMAIN_VIRT_KVM) {
         leaf(xml, "cpu", "mode", "host-passthrough", NULL);
     } else if (spec->virt == DOMAIN_VIRT_QEMU) {
-        leaf(xml, "cpu", "mode", "maximum", NULL);
+        /* The emulator carries out rep movs slowly, and these tell the kernel that it is fast. */
+        open_(xml, "cpu");
+        attr(xml, "mode", "maximum");
+        leaf(xml, "feature", "policy", "disable", "name", "erms", NULL);
+        leaf(xml, "feature", "policy", "disable", "name", "fsrm", NULL);
+        close_(xml);
     }
 }
 

@@ -34,9 +34,9 @@ PROBES = {
     "hub": (f"{NET}.0.4", 4222),
     "redis": (f"{NET}.0.5", 6379),
     "scheduler metrics": (f"{NET}.0.6", 9091),
-    "other host's leaf": (f"{NET}.0.12", 4222),
-    "other host's agent network": (f"{NET}.12.1", 4222),
-    "own host's monitoring": (f"{NET}.11.1", 8222),
+    "leaf of the other host": (f"{NET}.0.12", 4222),
+    "guest network of the other host": (f"{NET}.12.1", 4222),
+    "monitoring of the own host": (f"{NET}.11.1", 8222),
 }
 PROBE = "; ".join(
     f"echo | nc -w 3 {address} {port} >/dev/null 2>&1 && echo 'probe {name}: open' "

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 import time
 
 from conftest import CANARY, DEV
@@ -24,7 +25,10 @@ def test_events_tell_the_story_in_order(cluster, hello):
     wanted = [k for k in ("created", "scheduled", "starting", "awaitingCert", "running")]
     positions = [kinds.index(k) for k in wanted]
     assert positions == sorted(positions), kinds
+    # "verified" is the scheduler's own, said when the evidence held; the rest are the guest's.
     stages = [e["details"].get("stage") for e in events if e["details"]["kind"] == "stage"]
+    assert stages.count("verified") == 1
+    stages.remove("verified")
     known = [s for s in STAGES if s in stages]
     assert [s for i, s in enumerate(stages) if s not in stages[:i]] == known, stages
     assert {"attest", "pull", "up"} <= set(stages)
@@ -61,12 +65,11 @@ def test_logs_follow_live(cluster, hello):
         time.sleep(3)
         marker = f"/marker-{time.time_ns()}"
         cluster.https(hello, marker)
-        deadline = time.monotonic() + 30
-        seen = False
-        while not seen and time.monotonic() < deadline:
-            line = follow.stdout.readline()
-            seen = marker in line
-        assert seen, "the request's log line did not arrive"
+        watchdog = threading.Timer(60, follow.kill)
+        watchdog.start()
+        seen = any(marker in line for line in iter(follow.stdout.readline, ""))
+        watchdog.cancel()
+        assert seen, "the request's log line did not arrive within a minute"
     finally:
         follow.kill()
 
