@@ -20,11 +20,17 @@ remove_old_hello() {
     done
 }
 
+# The tool's own lines, one per stage of the boot, are the progress a person wants to see.
 deploy_hello() {
+    local log=$LOG_DIR/deploy.log start
+    start=$(now_ms)
+    say "  deploy examples/hello"
     GREETING=${GREETING:-good day} \
         coffer_cli deploy "$ROOT/compose/examples/hello" --name hello --public web:8080 \
-        --env GREETING --registry registry.coffer.test:5000 --wait --json \
-        > "$DEV_DIR/hello.json"
+        --env GREETING --registry registry.coffer.test:5000 --wait < /dev/null 2>&1 |
+        tee "$log" | sed -u 's/^/    /'
+    coffer_cli show "$(awk '$1 == "workload" { print $2 }' "$log")" --json > "$DEV_DIR/hello.json"
+    printf '  %-48s %s%s%s\n' "deployed" "$GREEN" "$(format_ms $(($(now_ms) - start)))" "$RESET"
 }
 
 # The dev machine is not on the internet: names resolve through the cluster's DNS.
@@ -69,7 +75,7 @@ run_demo() {
     cluster_prepare
     cluster_up
     stage "remove the hello of an earlier demo" remove_old_hello
-    stage "deploy examples/hello (VM, containers, cert)" deploy_hello
+    deploy_hello
     print_demo
     say "" "  demo took $(format_ms $(($(now_ms) - start)))"
 }

@@ -15,21 +15,6 @@ enum {
     SECRETS_MAX = 512 * 1024, /* all of them: they travel in one message */
 };
 
-static bool env_is_reserved(const char *name)
-{
-    static const char *const prefixes[] = {"COFFER_", "NILCC_",   "CADDY_",
-                                           "DOCKER_", "COMPOSE_", "LD_"};
-    static const char *const names[] = {"FILES", "PATH", "HOME"};
-
-    for (size_t i = 0; i < ELEMENTSOF(prefixes); i++)
-        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-            return true;
-    for (size_t i = 0; i < ELEMENTSOF(names); i++)
-        if (strcmp(name, names[i]) == 0)
-            return true;
-    return false;
-}
-
 static void check_env(struct form *form, const char *name, const json_t *value)
 {
     const char *where = arena_printf(form->request->arena, "envVars.%.80s", name);
@@ -37,7 +22,7 @@ static void check_env(struct form *form, const char *name, const json_t *value)
     if (!manifest_env_is_valid(name))
         form_find(form, where, "not a name of an environment value",
                   "use letters, digits and '_', not beginning with a digit");
-    else if (env_is_reserved(name))
+    else if (manifest_env_is_reserved(name))
         form_find(form, where, "this name belongs to the platform", "choose another name");
     if (!json_is_string(value))
         form_find(form, where, "the value is not a text", "write it in quotes");

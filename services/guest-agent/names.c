@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "shared/base/cleanup.h"
+#include "shared/manifest/manifest.h"
 
 #define DIGITS "0123456789"
 #define LOWER  "abcdefghijklmnopqrstuvwxyz"
@@ -41,39 +42,7 @@ bool domain_is_valid(const char *text)
 
 bool variable_name_is_valid(const char *text)
 {
-    /* The tools' own: docker, compose and the loader would obey them, as root, outside a container.
-     */
-    static const char *const reserved[] = {"PATH",
-                                           "HOME",
-                                           "TMPDIR",
-                                           "FILES",
-                                           "DOCKER_HOST",
-                                           "DOCKER_CONFIG",
-                                           "DOCKER_CONTEXT",
-                                           "DOCKER_TLS_VERIFY",
-                                           "DOCKER_TLS",
-                                           "GODEBUG",
-                                           "GCONV_PATH",
-                                           "GLIBC_TUNABLES",
-                                           "DOCKER_CERT_PATH",
-                                           "DOCKER_API_VERSION",
-                                           "COMPOSE_",
-                                           "DOCKER_CLI_",
-                                           "LD_",
-                                           "MALLOC_"};
-    size_t length = strlen(text);
-
-    if (length == 0 || length > 128 || strspn(text, UPPER LOWER DIGITS "_") != length)
-        return false;
-    if (strchr(DIGITS, text[0]))
-        return false;
-    for (size_t i = 0; i < ELEMENTSOF(reserved); i++) {
-        size_t n = strlen(reserved[i]);
-        bool prefix = reserved[i][n - 1] == '_';
-        if (strncmp(text, reserved[i], n) == 0 && (prefix || text[n] == '\0'))
-            return false;
-    }
-    return true;
+    return manifest_env_is_valid(text) && !manifest_env_is_reserved(text);
 }
 
 bool registry_is_docker_hub(const char *server)

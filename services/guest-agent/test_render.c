@@ -252,7 +252,7 @@ static void test_names_from_outside(void **state)
         {"LD_PRELOAD", false, false, true},
         {"COMPOSE_FILE", false, false, true},
         {"DOCKER_HOST", false, false, true},
-        {"DOCKER_USER", false, true, true},
+        {"DOCKER_USER", false, false, true},
         {"PATH", true, false, true},
         {"PATHS", true, true, true},
         {"A=B", false, false, false},

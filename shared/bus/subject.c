@@ -26,6 +26,7 @@ const struct subject_row subject_table[] = {
 
     {"cmd.guest.*.*.stats", MESSAGE(guest_query), MESSAGE(guest_sample)},
     {"cmd.guest.*.*.containers", MESSAGE(guest_query), MESSAGE(containers_reply)},
+    {"cmd.guest.*.*.stop", MESSAGE(guest_query), MESSAGE(empty)},
     {"cmd.guest.*.*.logs", MESSAGE(logs_request), MESSAGE(logs_reply)},
 
     {"hb.host.*", MESSAGE(host_heartbeat), NULL},

@@ -94,8 +94,12 @@ void manifest_hash(const void *json, size_t size, uint8_t ret_sha256[MANIFEST_SH
 struct error *canonical_json(const json_t *value, struct buffer *ret_json) _must_check_;
 
 /* The bounds of single fields, for those who want to name every problem (gateway, CLI). */
-bool manifest_path_is_valid(const char *path);       /* relative, [A-Za-z0-9._/-], no ".." */
-bool manifest_env_is_valid(const char *name);        /* [A-Za-z_][A-Za-z0-9_]{0,127} */
+bool manifest_path_is_valid(const char *path); /* relative, [A-Za-z0-9._/-], no ".." */
+bool manifest_env_is_valid(const char *name);  /* [A-Za-z_][A-Za-z0-9_]{0,127} */
+
+/* Names that docker, compose, the loader or the platform itself would obey inside the guest, as
+ * root and outside a container. The gateway refuses them, and so does the guest. */
+bool manifest_env_is_reserved(const char *name);
 bool manifest_domain_is_valid(const char *domain);   /* lower case, at least two labels */
 bool manifest_service_is_valid(const char *name);    /* a compose service name */
 bool manifest_server_is_valid(const char *server);   /* registry host[:port][/path] */

@@ -51,6 +51,22 @@ bool manifest_env_is_valid(const char *name)
     return is_made_of(name, WORD "_", 1, 128) && !strchr(DIGITS, name[0]);
 }
 
+bool manifest_env_is_reserved(const char *name)
+{
+    /* An entry that ends in '_' is a prefix. */
+    static const char *const reserved[] = {
+        "PATH",    "HOME",   "TMPDIR", "FILES",   "GODEBUG",  "GCONV_PATH", "GLIBC_TUNABLES",
+        "COFFER_", "NILCC_", "CADDY_", "DOCKER_", "COMPOSE_", "LD_",        "MALLOC_",
+    };
+
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+        size_t n = strlen(reserved[i]);
+        if (strncmp(name, reserved[i], n) == 0 && (reserved[i][n - 1] == '_' || name[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
 /* RFC 1035 section 2.3.1 in lower case, at least two labels, as a certificate can name it. */
 bool manifest_domain_is_valid(const char *domain)
 {

@@ -276,6 +276,21 @@ static void test_missing_fields_are_not_written(void **state)
     assert_write_is_refused(&manifest);
 }
 
+static void test_reserved_environment_names(void **state)
+{
+    static const char *const reserved[] = {
+        "PATH",       "LD_PRELOAD", "DOCKER_HOST", "COMPOSE_FILE", "COFFER_X",
+        "CADDY_ACME", "FILES",      "GODEBUG",     "MALLOC_TOP",   "NILCC_VERSION"};
+    static const char *const free_names[] = {"GREETING", "PATHS", "MY_PATH",
+                                             "DOCKER",   "LD",    "HOMES"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+        assert_true(manifest_env_is_reserved(reserved[i]));
+    for (size_t i = 0; i < sizeof(free_names) / sizeof(free_names[0]); i++)
+        assert_false(manifest_env_is_reserved(free_names[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_large_manifest_is_refused),
         cmocka_unit_test(test_duplicates_are_not_written),
         cmocka_unit_test(test_missing_fields_are_not_written),
+        cmocka_unit_test(test_reserved_environment_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
