@@ -7,7 +7,7 @@ start_engine() {
     if [[ -d /run/systemd/system ]]; then
         systemctl start docker
     else
-        setsid nohup dockerd > "$DEV_DIR/dockerd.log" 2>&1 < /dev/null &
+        setsid nohup dockerd > "$DEV_DIR/dockerd.log" 2>&1 < /dev/null 9>&- &
         echo $! > "$DEV_DIR/dockerd.pid"
     fi
     for _ in $(seq 300); do
