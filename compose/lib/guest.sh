@@ -26,5 +26,6 @@ build_guest_image() {
 image_version() { sed -n 's/^project(coffer VERSION \([^ ]*\).*/\1/p' "$ROOT/CMakeLists.txt"; }
 
 ensure_guest_image() {
+    [[ -s $ROOT/build/image/$(image_version)/image.json ]] || rm -f "$STAMP_DIR/guest-image"
     stage_once guest-image "$(guest_image_key)" "guest image" build_guest_image "$(image_version)"
 }

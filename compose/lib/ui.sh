@@ -81,6 +81,7 @@ stage_once() { # stamp, key, title, command...
         printf '  %-48s %sup to date%s\n' "$1" "$DIM" "$RESET"
         return 0
     fi
+    rm -f "$stamp"
     stage "$@"
     printf '%s' "$key" > "$stamp"
 }
