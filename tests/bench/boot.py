@@ -34,12 +34,6 @@ def first(events, kind):
     return next(e for e in events if e["details"]["kind"] == kind)
 
 
-def rss_kib(cluster, service, program):
-    pid = cluster.run_in(service, "pgrep", "-xf", f".*{program}.*").stdout.split()[0]
-    status = cluster.run_in(service, "cat", f"/proc/{pid}/status").stdout
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-
-
 def print_stages(events):
     begin = at(first(events, "starting"))
     for event in events:
@@ -62,7 +56,7 @@ def main():
         print(f"of {rounds}: min {min(totals):.1f}, median {statistics.median(totals):.1f}, "
               f"max {max(totals):.1f} s")
     for service, program in PROGRAMS:
-        print(f"  {program:20} {rss_kib(cluster, service, program) / 1024:6.1f} MiB resident "
+        print(f"  {program:20} {cluster.resident_kib(service, program) / 1024:6.1f} MiB resident "
               "(budget 20)")
 
 

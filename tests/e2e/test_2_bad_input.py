@@ -45,7 +45,7 @@ def test_every_problem_is_named_not_only_the_first(cluster):
 
 def test_a_workload_that_fits_nowhere_is_refused_with_a_reason_per_dimension(cluster):
     with pytest.raises(ApiError) as refused:
-        cluster.create(memory=10**7, cpus=60)
+        cluster.create(memory=4 * 2**20, cpus=60)
     assert refused.value.status == 503
     assert "memory" in refused.value.body["error"] and "cpu" in refused.value.body["error"].lower()
 
@@ -63,5 +63,5 @@ def test_a_wrong_key_is_refused(cluster):
 def test_hello_itself_is_accepted_by_the_linter(cluster):
     """The table above fails for its reason, not because everything is refused."""
     with pytest.raises(ApiError) as refused:
-        cluster.create(HELLO, memory=10**7)
+        cluster.create(HELLO, memory=4 * 2**20)
     assert refused.value.status == 503

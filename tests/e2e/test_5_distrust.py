@@ -1,29 +1,30 @@
 """What a host, a guest or a thief of one may try, on the running cluster."""
 
+import json
 import time
 
 from conftest import CANARY, DEV, PROBES
 
 
-def counter(cluster, name):
-    """A refusal counter of the scheduler, from its metrics."""
-    out = cluster.run_in("scheduler", "curl", "-fsS", "http://127.0.0.1:9091/metrics").stdout
-    for line in out.splitlines():
-        if line.startswith(name):
-            return float(line.rsplit(" ", 1)[1])
-    return 0.0
+def refused(cluster, workload_id):
+    """The scheduler's refusals that name the workload: each log line carries the running count."""
+    lines = [json.loads(line) for line in cluster.logs("scheduler").splitlines()
+             if '"msg":"refused"' in line and workload_id in line]
+    return [(line["what"], int(line["total"])) for line in lines]
 
 
 def test_forged_guest_claim_of_the_hosts_own_guest_is_refused_and_counted(cluster, hello):
     """The host may publish on its guest's subject; it does not have the guest's key."""
-    before = counter(cluster, "coffer_scheduler_claims_refused_total")
+    before = refused(cluster, hello["workloadId"])
     subject = f"src.guest.{hello['hostId']}.{hello['workloadId']}.health"
     done = cluster.tap_publish(hello["hostId"], subject, b"\x08\x01")
     assert done.returncode == 0, done.stderr
     deadline = time.monotonic() + 15
-    while counter(cluster, "coffer_scheduler_claims_refused_total") <= before:
+    while refused(cluster, hello["workloadId"]) == before:
         assert time.monotonic() < deadline, "the forged claim was not counted"
         time.sleep(0.3)
+    what, total = refused(cluster, hello["workloadId"])[-1]
+    assert "claim" in what and total >= 1
     assert cluster.get(hello["workloadId"])["status"] == "running"
 
 
