@@ -43,6 +43,7 @@
     })
 
 #define ELEMENTSOF(array)   (sizeof(array) / sizeof((array)[0]))
+#define _never_null_        __attribute__((returns_nonnull))
 #define _must_check_        __attribute__((warn_unused_result))
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
 #define _unused_            __attribute__((unused))

@@ -37,9 +37,9 @@ struct error;
 
 /* Use the macros below, which note the place. Text is limited to 8 KiB. Never returns NULL. */
 struct error *error_new_at(const char *file, int line, enum error_code code, const char *fmt, ...)
-    _printf_(4, 5) _must_check_;
+    _printf_(4, 5) _must_check_ _never_null_;
 struct error *error_errno_at(const char *file, int line, int errnum, const char *fmt, ...)
-    _printf_(4, 5) _must_check_;
+    _printf_(4, 5) _must_check_ _never_null_;
 
 #define error_new(code, ...) error_new_at(__FILE__, __LINE__, (code), __VA_ARGS__)
 
@@ -48,7 +48,7 @@ struct error *error_errno_at(const char *file, int line, int errnum, const char 
 
 /* The last error of OpenSSL's queue, as INTERNAL; empties the queue. */
 struct error *error_openssl_at(const char *file, int line, const char *fmt, ...)
-    _printf_(3, 4) _must_check_;
+    _printf_(3, 4) _must_check_ _never_null_;
 #define error_openssl(...) error_openssl_at(__FILE__, __LINE__, __VA_ARGS__)
 
 /* "context: text", same code and origin. Takes err and returns it; NULL stays NULL. */

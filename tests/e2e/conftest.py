@@ -4,6 +4,7 @@ The cluster is started by ./dev before these tests; they use real VMs, so worklo
 where a test does not change them.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -204,8 +205,9 @@ class Cluster:
         project = os.environ.get("COMPOSE_PROJECT_NAME", "coffer")
         return subprocess.run(
             ["docker", "run", "--rm", "-i", "--network", project + "_control",
-             "-v", f"{ROOT}/build/trixie/bin:/opt/coffer/bin:ro", "-v", f"{creds}:/creds:ro",
-             "coffer-control", "/opt/coffer/bin/coffer-e2e-tap", url, "/creds", *args],
+             "-v", f"{ROOT}/build/trixie/bin:/opt/coffer/bin:ro",
+             *(["-v", f"{creds}:/creds:ro"] if creds else []), "coffer-control",
+             "/opt/coffer/bin/coffer-e2e-tap", url, "/creds" if creds else "none", *args],
             capture_output=True, input=stdin, check=False)
 
     def tap(self, subject, quiet_seconds):
@@ -224,12 +226,44 @@ class Cluster:
             events.append(json.loads(decoded))
         return events
 
-    def tap_publish(self, host, subject, body):
-        """Publishes with what a thief of that host would have."""
-        done = self._tap(DEV / "fleet" / "hosts" / host / "leaf.creds", f"nats://{NET}.0.4:4222",
-                         "publish", subject, stdin=body)
+    def tap_publish(self, creds, url, subject, body):
+        done = self._tap(creds, url, "publish", subject, stdin=body)
         done.stderr = done.stderr.decode()
         return done
+
+    def publish_as_agent(self, host, subject, body):
+        """With the credentials of a host's agent, straight at the hub."""
+        return self.tap_publish(DEV / "fleet" / "hosts" / host / "host-agent.creds",
+                                f"nats://{NET}.0.4:4222", subject, body)
+
+    @contextlib.contextmanager
+    def thief_leaf(self, host):
+        """A NATS server of a thief who has all of a host's files: it asks nobody for credentials
+        and links to the hub with the host's own. Yields its address."""
+        project = os.environ.get("COMPOSE_PROJECT_NAME", "coffer")
+        config = (f'port: 4333\nleafnodes {{ remotes: [{{ url: "nats-leaf://{NET}.0.4:7422", '
+                  f'credentials: "/creds" }}] }}\n')
+        name = f"{project}-thief"
+        subprocess.run(["docker", "rm", "-f", name], capture_output=True, check=False)
+        subprocess.run(
+            ["docker", "run", "-d", "--name", name, "--network", project + "_control",
+             "--ip", f"{NET}.0.66", "-v",
+             f"{DEV}/fleet/hosts/{host}/leaf.creds:/creds:ro", "coffer-thirdparty", "sh", "-c",
+             f"printf '%s' '{config}' > /tmp/leaf.conf; exec nats-server -c /tmp/leaf.conf"],
+            capture_output=True, check=True)
+        try:
+            deadline = time.monotonic() + 20
+            while "Leafnode connection created" not in self.container_log(name):
+                assert time.monotonic() < deadline, self.container_log(name)
+                time.sleep(0.3)
+            yield f"nats://{NET}.0.66:4333"
+        finally:
+            subprocess.run(["docker", "rm", "-f", name], capture_output=True, check=False)
+
+    @staticmethod
+    def container_log(name):
+        done = subprocess.run(["docker", "logs", name], capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
 
     def verify_options(self, trust_root=True):
         """What a relying party of the dev cluster is given. The CLI runs beside the sources."""

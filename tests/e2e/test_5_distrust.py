@@ -17,7 +17,8 @@ def test_forged_guest_claim_of_the_hosts_own_guest_is_refused_and_counted(cluste
     """The host may publish on its guest's subject; it does not have the guest's key."""
     before = refused(cluster, hello["workloadId"])
     subject = f"src.guest.{hello['hostId']}.{hello['workloadId']}.health"
-    done = cluster.tap_publish(hello["hostId"], subject, b"\x08\x01")
+    with cluster.thief_leaf(hello["hostId"]) as url:
+        done = cluster.tap_publish(None, url, subject, b"\x08\x01")
     assert done.returncode == 0, done.stderr
     deadline = time.monotonic() + 15
     while refused(cluster, hello["workloadId"]) == before:
@@ -33,7 +34,7 @@ def test_one_hosts_credentials_do_not_speak_for_another(cluster, hello):
     for subject in (f"hb.host.{other}", f"src.host.{other}.vm",
                     f"src.guest.{other}.{hello['workloadId']}.health", "evt.workload.x.running",
                     "svc.scheduler.workload.delete"):
-        done = cluster.tap_publish(hello["hostId"], subject, b"x")
+        done = cluster.publish_as_agent(hello["hostId"], subject, b"x")
         assert done.returncode == 2 and "permissions violation" in done.stderr.lower(), (
             subject, done.stderr)
 
