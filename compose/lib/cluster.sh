@@ -70,9 +70,15 @@ cluster_up() {
     ensure_examples
 }
 
+# A command line that still follows a log would hold the network.
+compose_down() { # options of compose down
+    docker ps -aq --filter "label=coffer.cli=$COMPOSE_PROJECT_NAME" | xargs -r docker rm -f
+    compose down --remove-orphans -t 5 "$@"
+}
+
 cluster_down() { # --all: also the engine that we started
     if engine_answers; then
-        stage "stop containers" compose down --remove-orphans -t 5
+        stage "stop containers" compose_down
     fi
     [[ ${1:-} != --all ]] || stage "stop docker engine" stop_own_engine
 }
@@ -80,7 +86,7 @@ cluster_down() { # --all: also the engine that we started
 # Everything the cluster ever knew: volumes, keys, certificates. Compiled code and images stay.
 cluster_reset() {
     ensure_engine
-    stage "remove containers and volumes" compose down --remove-orphans -v -t 5
+    stage "remove containers and volumes" compose_down -v
     rm -rf "$SECRETS" "$FLEET" "$DEV_DIR/cli" "$STAMP_DIR"/agent-* "$STAMP_DIR/examples" "$STAMP_DIR/fleet"
 }
 
@@ -115,7 +121,7 @@ passed_environment() { # arguments of coffer
 # The command line tool, as somebody on the internet: in the world network, with the cluster's DNS.
 # Its home is build/dev/cli, which has the gateway's address and an API key.
 coffer_cli() {
-    local options=(--rm -i --init --network "${COMPOSE_PROJECT_NAME}_world" --dns "$NET.1.53")
+    local options=(--rm -i --init --label "coffer.cli=$COMPOSE_PROJECT_NAME" --network "${COMPOSE_PROJECT_NAME}_world" --dns "$NET.1.53")
     local environment
     [[ ! -t 0 || ! -t 1 ]] || options+=(-t)
     mapfile -t environment < <(passed_environment "$@")

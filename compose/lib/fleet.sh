@@ -13,7 +13,7 @@ coffer_offline() { # the command line tool without any network
 make_fleet() {
     # Volumes of a cluster whose keys are gone (another checkout, a removed build folder) are of no
     # use to anyone, and would be taken for this cluster's.
-    [[ -f $FLEET/fleet.json ]] || compose down --remove-orphans -v -t 5
+    [[ -f $FLEET/fleet.json ]] || compose_down -v
     (
         umask 077
         coffer_offline fleet init build/dev/fleet --host host-1 --host host-2 --dev-tee \

@@ -69,7 +69,7 @@ test_e2e() {
     return "$rc"
 }
 
-cluster_reset_for_ci() { stage "remove containers and volumes" compose down --remove-orphans -v -t 5; }
+cluster_reset_for_ci() { stage "remove containers and volumes" compose_down -v; }
 
 run_tests() {
     local kind rc=0 kinds=("$@")

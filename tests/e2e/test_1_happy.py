@@ -1,6 +1,8 @@
 """The main job: deployed, attested, answering, verified, followed."""
 
 import json
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -60,18 +62,24 @@ def test_logs_follow_live(cluster, hello):
     """A line that the container prints after we began to follow arrives."""
     follow = subprocess.Popen(
         [str(DEV.parents[1] / "dev"), "coffer", "logs", hello["workloadId"], "-f",
-         "--container", "web"], stdout=subprocess.PIPE, text=True)
+         "--container", "web"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+    def end():
+        # The whole group, politely: docker passes the signal on, and the container is removed.
+        os.killpg(follow.pid, signal.SIGTERM)
+
     try:
         time.sleep(3)
         marker = f"/marker-{time.time_ns()}"
         cluster.https(hello, marker)
-        watchdog = threading.Timer(60, follow.kill)
+        watchdog = threading.Timer(60, end)
         watchdog.start()
         seen = any(marker in line for line in iter(follow.stdout.readline, ""))
         watchdog.cancel()
         assert seen, "the request's log line did not arrive within a minute"
     finally:
-        follow.kill()
+        end()
+        follow.wait(timeout=20)
 
 
 def verify(cluster, hello, *args):
