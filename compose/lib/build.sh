@@ -20,4 +20,11 @@ PROGRAMS=(coffer coffer-api-gateway coffer-scheduler coffer-host-agent coffer-gu
 compile_binaries() {
     [[ -f $ROOT/build/trixie/build.ninja ]] || in_build_container cmake -S /src -B /build --preset cluster
     in_build_container ninja -C /build "${PROGRAMS[@]}"
+    local program
+    for program in "${PROGRAMS[@]}"; do
+        [[ -x $ROOT/build/trixie/bin/$program ]] || {
+            echo "error: the build made no program '$program'"
+            return 1
+        }
+    done
 }
