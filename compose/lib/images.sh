@@ -11,7 +11,7 @@ base_image() {
     if [[ ! -s $tar ]]; then
         rm -f "$tar.part"
         mmdebstrap --variant=minbase --include=ca-certificates trixie "$tar.part" \
-            "${COFFER_DEBIAN_MIRROR:-http://deb.debian.org/debian}"
+            ${COFFER_DEBIAN_MIRROR:+"$COFFER_DEBIAN_MIRROR"}
         mv "$tar.part" "$tar"
     fi
     docker import "$tar" debian:trixie-slim

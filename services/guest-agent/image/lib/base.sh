@@ -4,8 +4,15 @@
 #   root/ tools/ boot/ modules/ packages.lock epoch
 # shellcheck source=lib/common.sh
 
-MIRROR=${COFFER_MIRROR:-http://deb.debian.org/debian}
-SECURITY_MIRROR=${COFFER_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
+# The mirror that this machine's own apt uses, unless one is named.
+own_mirror() {
+    cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v '^#' |
+        grep -oE 'https?://[^[:space:]]+/debian/?([[:space:]]|$)' | head -n 1 | tr -d '[:space:]'
+}
+
+MIRROR=${COFFER_MIRROR:-$(own_mirror || true)}
+MIRROR=${MIRROR%/}
+SECURITY_MIRROR=${COFFER_SECURITY_MIRROR:-${MIRROR}-security}
 
 # base_key RECIPE LOCK: names a base by everything that decides its content.
 base_key() {
@@ -34,6 +41,7 @@ base_get() {
 
 base_make() {
     local recipe=$1 dir=$2 lock=$3
+    [[ -n $MIRROR ]] || fail "no Debian mirror is known here: set COFFER_MIRROR"
     say "fetch and extract packages"
     base_extract "$recipe" "$dir" "$lock"
     base_write_lock "$dir"
