@@ -54,7 +54,7 @@ static json_t *create_body(const struct project_input *in, const char *id)
 }
 
 struct watch {
-    const char *id;
+    FILE *out; /* stderr when stdout is for a program */
     bool running;
     char *failure;
     int64_t total_ms;
@@ -65,18 +65,18 @@ static const char *detail(const json_t *event, const char *name)
     return json_string_value(json_object_get(json_object_get(event, "details"), name)) ?: "";
 }
 
-static void print_progress(const json_t *event, const char *kind)
+static void print_progress(FILE *out, const json_t *event, const char *kind)
 {
     json_int_t took =
         json_integer_value(json_object_get(json_object_get(event, "details"), "durationMs"));
     const char *stage = detail(event, "stage");
     const char *message = detail(event, "message");
 
-    printf("  %-13s %-12s", kind, stage);
+    fprintf(out, "  %-13s %-12s", kind, stage);
     if (took)
-        printf(" %6.1f s", (double)took / 1000);
-    printf("%s%s\n", message[0] ? "  " : "", message);
-    fflush(stdout);
+        fprintf(out, " %6.1f s", (double)took / 1000);
+    fprintf(out, "%s%s\n", message[0] ? "  " : "", message);
+    fflush(out);
 }
 
 /* Somebody else stopped or deleted it meanwhile: it will not run. */
@@ -98,7 +98,7 @@ static bool on_event(void *data, _unused_ const char *name, _unused_ const char 
     _cleanup_(json_decrefp) json_t *event = json_loads(text, 0, NULL);
     const char *kind = detail(event, "kind");
 
-    print_progress(event, kind);
+    print_progress(watch->out, event, kind);
     watch->running = strcmp(kind, "running") == 0;
     if (strcmp(kind, "error") == 0)
         watch->failure = xstrdup(detail(event, "error"));
@@ -107,9 +107,9 @@ static bool on_event(void *data, _unused_ const char *name, _unused_ const char 
     return !watch->running && !watch->failure;
 }
 
-static struct error *wait_until_running(struct client *client, const char *id)
+static struct error *wait_until_running(struct client *client, const char *id, FILE *out)
 {
-    struct watch watch = {.id = id};
+    struct watch watch = {.out = out};
     _cleanup_free_ char *path = xasprintf("/api/v1/workloads/%s/events", id);
     struct error *err = client_follow(client, path, on_event, &watch);
     _cleanup_free_ char *failure = watch.failure;
@@ -173,7 +173,7 @@ static struct error *deploy(struct project_input *in)
     if (!err)
         err = create(client, in, id, &workload);
     if (!err && in->wait)
-        err = wait_until_running(client, id);
+        err = wait_until_running(client, id, in->json ? stderr : stdout);
     if (err)
         return err;
     if (in->json)
