@@ -19,7 +19,7 @@ sed -i 's/{1}/{2}/' "$disk"
 # What is changed on the disk (same length), and the check that must refuse it.
 TAMPERING = {
     "compose file": ("environment:", "environmenT:", "config_hash_mismatch"),
-    "manifest": ('"egress":"any"', '"egress":"anY"', "host_data_mismatch"),
+    "manifest": ('"image_version":"0', '"image_version":"9', "host_data_mismatch"),
 }
 
 
