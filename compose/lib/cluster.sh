@@ -74,6 +74,8 @@ cluster_up() {
 compose_down() { # options of compose down
     docker ps -aq --filter "label=coffer.cli=$COMPOSE_PROJECT_NAME" | xargs -r docker rm -f
     compose down --remove-orphans -t 5 "$@"
+    # without its volume the registry is empty
+    [[ " $* " != *" -v "* ]] || rm -f "$STAMP_DIR/examples"
 }
 
 cluster_down() { # --all: also the engine that we started
