@@ -275,15 +275,6 @@ class Cluster:
                    str(ROOT / "build" / "image" / version / "image.json")]
         return options + (["--trust-root", str(fleet / "tee-root")] if trust_root else [])
 
-    def resident_kib(self, service, program):
-        """Of the program itself, not of the init and the shell that started it."""
-        pids = self.run_in(service, "pgrep", "-f", program).stdout.split()
-        sizes = [0]
-        for pid in pids:
-            status = self.run_in(service, "cat", f"/proc/{pid}/status", check=False).stdout
-            sizes += [int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line]
-        return max(sizes)
-
     def logs(self, service):
         done = subprocess.run(["docker", "logs", self.container(service)], capture_output=True,
                               text=True, check=True)
