@@ -38,8 +38,6 @@ def test_events_tell_the_story_in_order(cluster, hello):
 
 def test_plain_nats_client_sees_every_event_once_in_order(cluster, hello):
     """A client that shares no code with ours reads the stream with the operator's credentials."""
-    lines = cluster.run_in("nats", "cat", "/dev/null").stdout  # the hub is up
-    assert lines == ""
     out = cluster.tap(f"evt.workload.{hello['workloadId']}.>", 5)
     sequences = [event["sequence"] for event in out]
     assert sequences == list(range(1, len(sequences) + 1))
