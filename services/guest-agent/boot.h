@@ -31,7 +31,7 @@ struct boot_ports {
     const char *config_disk; /* path; "": found by its serial */
     const char *run_dir;     /* a tmpfs folder of ours */
     const char *certs_dir;   /* registry CAs, read by dockerd */
-    const char *images_dir;  /* has caddy.tar and attester.tar */
+    const char *images_dir;  /* has platform.tar */
     const char *image_version;
     uint16_t https_port;
     struct error *(*connect)(void *data, const struct bus_options *options, struct bus **ret_bus);

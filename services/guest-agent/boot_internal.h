@@ -25,7 +25,7 @@ struct boot {
     struct app *app;
     pthread_t loader;
     bool has_loader;
-    bool images_loaded;
+    bool image_loaded;
     struct error *loader_error;
     pthread_t lint;
     bool has_lint;

@@ -21,34 +21,30 @@ enum {
     PROBE_SLOW_MS = 2000,
 };
 
-static void *load_images(void *data)
+static void *load_image(void *data)
 {
-    static const char *const names[] = {"caddy.tar", "attester.tar"};
     struct boot *boot = data;
+    _cleanup_free_ char *path = xasprintf("%s/platform.tar", boot->ports.images_dir);
     struct error *err = engine_wait_ready(boot->ports.engine, ENGINE_WAIT_MS);
 
-    for (size_t i = 0; !err && i < ELEMENTSOF(names); i++) {
-        _cleanup_free_ char *path = xasprintf("%s/%s", boot->ports.images_dir, names[i]);
-        err = engine_load_image(boot->ports.engine, path);
-    }
-    boot->loader_error = err;
+    boot->loader_error = err ? err : engine_load_image(boot->ports.engine, path);
     return NULL;
 }
 
 void boot_start_loader(struct boot *boot)
 {
-    if (boot->has_loader || boot->images_loaded)
+    if (boot->has_loader || boot->image_loaded)
         return;
-    boot->has_loader = pthread_create(&boot->loader, NULL, load_images, boot) == 0;
+    boot->has_loader = pthread_create(&boot->loader, NULL, load_image, boot) == 0;
     if (!boot->has_loader)
-        load_images(boot);
+        load_image(boot);
 }
 
 struct error *boot_join_loader(struct boot *boot)
 {
     if (boot->has_loader)
         pthread_join(boot->loader, NULL);
-    boot->images_loaded = boot->has_loader && !boot->loader_error;
+    boot->image_loaded = boot->has_loader && !boot->loader_error;
     boot->has_loader = false;
     return TAKE_PTR(boot->loader_error);
 }

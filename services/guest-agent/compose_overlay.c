@@ -34,15 +34,22 @@ static json_t *bind_of(const char *source, const char *target, bool read_only)
                      target, "read_only", read_only);
 }
 
-/* What both have: no privileges, nothing to write to, bounded memory. */
-static json_t *service_base(const char *name, const char *version, const char *memory)
+/* Programs and certificate authorities come from the measured root, not from the image. */
+static json_t *root_binds(void)
 {
-    _cleanup_free_ char *image = xasprintf("coffer/%s:%s", name, version);
+    return json_pack("[o, o]", bind_of("/usr", "/usr", true),
+                     bind_of("/etc/ssl/certs", "/etc/ssl/certs", true));
+}
 
-    return json_pack("{s:o, s:s, s:s, s:b, s:[s], s:[s], s:s, s:i}", "image", text(image),
-                     "pull_policy", "never", "restart", "unless-stopped", "read_only", 1,
-                     "cap_drop", "ALL", "security_opt", "no-new-privileges:true", "mem_limit",
-                     memory, "pids_limit", 128);
+/* What both have: no privileges, nothing to write to, bounded memory. */
+static json_t *service_base(const char *program, const char *version, const char *memory)
+{
+    _cleanup_free_ char *image = xasprintf("coffer/platform:%s", version);
+
+    return json_pack("{s:o, s:[s], s:s, s:s, s:b, s:[s], s:[s], s:s, s:i}", "image", text(image),
+                     "entrypoint", program, "pull_policy", "never", "restart", "unless-stopped",
+                     "read_only", 1, "cap_drop", "ALL", "security_opt", "no-new-privileges:true",
+                     "mem_limit", memory, "pids_limit", 128);
 }
 
 static json_t *proxy_networks(const struct overlay *overlay)
@@ -58,8 +65,8 @@ static json_t *proxy_networks(const struct overlay *overlay)
 
 static json_t *proxy_service(const struct overlay *overlay)
 {
-    json_t *service = service_base("caddy", overlay->image_version, "256m");
-    json_t *volumes = json_array();
+    json_t *service = service_base("/usr/bin/caddy", overlay->image_version, "256m");
+    json_t *volumes = root_binds();
 
     json_array_append_new(volumes, bind_of(overlay->caddy_config, "/etc/coffer/caddy.json", true));
     if (overlay->acme_ca)
@@ -88,9 +95,9 @@ static json_t *attester_environment(const struct overlay *overlay, const char *t
 
 static json_t *attester_service(const struct overlay *overlay)
 {
-    json_t *service = service_base("attester", overlay->image_version, "64m");
+    json_t *service = service_base("/usr/bin/coffer-attester", overlay->image_version, "64m");
     bool is_folder = strcmp(overlay->tee, "configfs-tsm") == 0;
-    json_t *volumes = json_array();
+    json_t *volumes = root_binds();
 
     json_array_append_new(volumes, bind_of(overlay->manifest, CONTAINER_MANIFEST, true));
     if (is_folder) {

@@ -24,7 +24,7 @@ static const struct config_row config_rows[] = {
     ROW("CERTS_DIR", CONFIG_PATH, certs_dir, "/run/coffer/certs.d",
         "where dockerd looks for registries' CAs"),
     ROW("IMAGES_DIR", CONFIG_PATH, images_dir, "/usr/lib/coffer/images",
-        "has caddy.tar and attester.tar"),
+        "has platform.tar"),
     ROW("IMAGE_VERSION_FILE", CONFIG_PATH, image_version_file, "/usr/lib/coffer/version",
         "holds the version of this guest image"),
     ROW("DOCKER", CONFIG_PATH, docker, "/usr/bin/docker", "the docker program"),

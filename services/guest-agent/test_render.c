@@ -179,7 +179,7 @@ static void test_only_the_attester_has_the_device(void **state)
     tsm.tee_device = "/sys/kernel/config/tsm/report";
     json = render(&tsm);
     assert_null(at(json, "services.coffer-attester.devices"));
-    assert_string_equal(text_at(json, "services.coffer-attester.volumes.1.source"),
+    assert_string_equal(text_at(json, "services.coffer-attester.volumes.3.source"),
                         "/sys/kernel/config/tsm/report");
     json_decref(json);
 }
@@ -187,6 +187,7 @@ static void test_only_the_attester_has_the_device(void **state)
 static void test_ours_are_confined(void **state)
 {
     static const char *const ours[] = {"coffer-proxy", "coffer-attester"};
+    static const char *const programs[] = {"/usr/bin/caddy", "/usr/bin/coffer-attester"};
     json_t *json = render(&good_overlay);
 
     (void)state;
@@ -198,6 +199,12 @@ static void test_ours_are_confined(void **state)
         assert_string_equal(text_at(service, "pull_policy"), "never");
         assert_non_null(at(service, "mem_limit"));
         assert_null(at(service, "privileged"));
+        assert_string_equal(text_at(service, "image"), "coffer/platform:1.0");
+        assert_string_equal(text_at(service, "entrypoint.0"), programs[i]);
+        assert_string_equal(text_at(service, "volumes.0.source"), "/usr");
+        assert_true(json_is_true(at(service, "volumes.0.read_only")));
+        assert_string_equal(text_at(service, "volumes.1.target"), "/etc/ssl/certs");
+        assert_true(json_is_true(at(service, "volumes.1.read_only")));
     }
     /* The attester is on no network of the user's; the proxy on those of the public service. */
     assert_int_equal(json_object_size(at(json, "services.coffer-attester.networks")), 1);

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The root: a copy of the base with our files, programs and container images in it.
+# The root: a copy of the base with our files, programs and container image in it.
 
 # Mount points and folders that must exist because the root is read-only.
 ROOT_FOLDERS=(dev proc sys run tmp var root etc/docker home mnt)
@@ -14,9 +14,10 @@ root_make() {
     root_add_links "$recipe" "$root"
     root_add_program "$base" "$bin/coffer-guest-agent" "$root/usr/bin/coffer-guest-agent"
     install -m 0755 "$base/tools/usr/bin/busybox" "$root/usr/lib/coffer/busybox"
+    root_add_program "$base" "$bin/coffer-attester" "$root/usr/bin/coffer-attester"
+    root_add_program "$base" "$base/tools/usr/bin/caddy" "$root/usr/bin/caddy"
     mkdir -p "$root/usr/lib/coffer/images"
-    container_make_caddy "$base" "$root/usr/lib/coffer/images/caddy.tar" "$version" "$epoch"
-    container_make_attester "$base" "$bin" "$root/usr/lib/coffer/images/attester.tar" "$version" "$epoch"
+    container_make_platform "$root/usr/lib/coffer/images/platform.tar" "$version" "$epoch"
     root_normalise "$base" "$root" "$epoch"
 }
 
