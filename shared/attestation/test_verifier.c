@@ -41,6 +41,11 @@ static int tear_down(void **state)
     return 0;
 }
 
+static const uint8_t (*chip_of(size_t host))[64]
+{
+    return (const uint8_t(*)[64])processor_chip_id(fleet.processors[host]);
+}
+
 static struct verify_policy strict(void)
 {
     return (struct verify_policy){
@@ -49,7 +54,9 @@ static struct verify_policy strict(void)
         .host_data = host_data,
         .measurements = (const uint8_t(*)[48])measurements,
         .n_measurements = 2,
-        .chip_id = processor_chip_id(fleet.processors[0]),
+        .chip_ids = chip_of(0),
+        .n_chip_ids = 1,
+        .crl = POLICY_CRL_SOFT,
         .at_ms = clock_wall_ms(clock_system()),
     };
 }
@@ -197,7 +204,7 @@ static void missing_reference_values_are_unknown_and_any_is_a_word(void **state)
     policy.report_data = NULL;
     expect_only(&policy, &evidence, "report_data", VERDICT_UNKNOWN);
     policy = strict();
-    policy.chip_id = NULL;
+    policy.n_chip_ids = 0;
     expect_only(&policy, &evidence, "chip", VERDICT_UNKNOWN);
     policy.any_chip_id = true;
     expect_only(&policy, &evidence, NULL, VERDICT_PASS);
@@ -216,7 +223,7 @@ static void wrong_reference_values_fail(void **state)
     policy.report_data = zero;
     expect_only(&policy, &evidence, "report_data", VERDICT_FAIL);
     policy = strict();
-    policy.chip_id = processor_chip_id(fleet.processors[1]);
+    policy.chip_ids = chip_of(1);
     expect_only(&policy, &evidence, "chip", VERDICT_FAIL);
     policy = strict();
     policy.vmpl = 1;

@@ -134,8 +134,10 @@ static struct verify_policy lenient(const struct vector *v)
         .any_chip_id = true,
         .vmpl = v->report.data[0x30],
         .at_ms = v->at_ms,
-        .accept_version_2 = true,
+        .report_versions = 1u << 2 | 1u << 3 | 1u << 5,
         .accept_vlek = true,
+        .any_csp_id = true,
+        .crl = POLICY_CRL_SOFT,
         .accept_provisional_firmware = true,
     };
 }
@@ -194,7 +196,7 @@ static void check_strict(const struct vector *v, const struct buffer *table, boo
     struct verify_policy policy = lenient(v);
     struct verify_result result;
 
-    policy.accept_version_2 = false;
+    policy.report_versions = 0;
     policy.accept_vlek = false;
     policy.accept_provisional_firmware = false;
     appraise(&policy, &v->report, table, &result);

@@ -81,7 +81,7 @@ static void appraise_format(struct appraisal *a, const void *data, size_t size)
 static void appraise_version(struct appraisal *a)
 {
     uint32_t version = a->report.version;
-    bool two = a->policy->accept_version_2;
+    bool two = a->policy->report_versions & 1u << 2;
     bool ok = report_version_is_known(version) && (version != 2 || two);
 
     appraise_step(a, "version", ok ? VERDICT_PASS : VERDICT_FAIL, two ? "2, 3 or 5" : "3 or 5",
@@ -183,7 +183,8 @@ static void appraise_chip(struct appraisal *a)
     if (a->policy->any_chip_id)
         appraise_step(a, "chip", VERDICT_PASS, "any, as asked for", hex(a, a->report.chip_id, 64));
     else
-        appraise_bytes(a, "chip", a->policy->chip_id, a->report.chip_id, 64);
+        appraise_bytes(a, "chip", a->policy->n_chip_ids ? a->policy->chip_ids[0] : NULL,
+                       a->report.chip_id, 64);
 }
 
 static void appraise_fields(struct appraisal *a)

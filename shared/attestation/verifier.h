@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shared/attestation/certificates.h"
+#include "shared/attestation/policy.h"
 #include "shared/base/arena.h"
 #include "shared/base/error.h"
 
@@ -22,6 +24,7 @@ enum verdict {
 struct verify_step {
     const char *id; /* stable: "chain", "signature", "measurement" ... */
     enum verdict verdict;
+    const char *code;     /* stable name of what is wrong (verify_codes), "" when it passes */
     const char *expected; /* for people; "" when it does not apply */
     const char *actual;
     const char *why; /* what it protects from, one sentence */
@@ -42,8 +45,23 @@ enum verdict verify_result_verdict(const struct verify_result *result);
 const struct verify_step *verify_result_first_problem(const struct verify_result *result);
 /* {verdict, development, steps: [...]}; caller decrefs. */
 json_t *verify_result_to_json(const struct verify_result *result);
+/* The code is the catalogue's first for this step and verdict. Texts are copied; what a terminal
+ * could stumble over becomes '?'. */
 void verify_step_add(struct verify_result *result, const char *id, enum verdict verdict,
                      const char *expected, const char *actual, const char *why);
+
+/* The catalogue of everything that can be wrong; docs/verification.md explains each. */
+struct verify_code {
+    const char *code; /* "chain_root_untrusted" */
+    const char *step;
+    enum verdict verdict; /* FAIL: the evidence is bad; UNKNOWN: something is missing */
+    const char *meaning;  /* one sentence */
+};
+const struct verify_code *verify_codes(size_t *ret_n);        /* static, in order of steps */
+const struct verify_code *verify_code_find(const char *code); /* NULL: none */
+/* A step that does not pass: its id and verdict are those of the code, which must exist. */
+void verify_problem_add(struct verify_result *result, const char *code, const char *expected,
+                        const char *actual, const char *why);
 
 /* Trusted roots: AMD's, pinned in the binary, and only when asked for, roots from a folder. */
 struct trust_roots;
@@ -53,29 +71,28 @@ struct error *trust_roots_load(const char *dir, struct trust_roots **ret_roots) 
 void trust_roots_free(struct trust_roots *roots);
 DEFINE_CLEANUP(struct trust_roots *, trust_roots_free)
 
-/* What the evidence must show. NULL pointers mean "cannot tell", never "not checked": each gives
- * a step with VERDICT_UNKNOWN, unless the matching any_ field says in words that any is fine. */
-struct verify_policy {
-    const struct trust_roots *roots;
-    const uint8_t *report_data; /* 64 */
-    const uint8_t *host_data;   /* 32: SHA-256 of the manifest */
-    bool any_host_data;
-    const uint8_t (*measurements)[48]; /* allow-list; all-zero entries are refused */
-    size_t n_measurements;
-    bool any_measurement;
-    const uint8_t *chip_id; /* 64 */
-    bool any_chip_id;
-    uint32_t vmpl; /* exact */
-    int64_t at_ms; /* time of verification */
-    /* Refused unless said so: */
-    bool accept_version_2;            /* no CPUID in the report: product only from the chain */
-    bool accept_vlek;                 /* signed by a cloud's key, which names no chip */
-    bool accept_provisional_firmware; /* committed is not current: can be rolled back */
+/* What is at hand beside the evidence, from a cache, a key service or a folder. Untrusted like the
+ * evidence: it must chain to the roots. DER; entries of other chains do no harm. */
+struct verify_collateral {
+    const struct certificate_view *certificates; /* VCEK or VLEK, ASK, ASVK, ARK, in any order */
+    size_t n_certificates;
+    const struct certificate_view *crls;
+    size_t n_crls;
 };
+#define VERIFY_COLLATERAL_MAX 32 /* of each; more are RESOURCE_EXHAUSTED */
 
-/* Appends the steps format, version, chain, validity, extensions, signature, tcb, report_data,
- * measurement, host_data, debug, migration, vmpl, chip. certificates: the GHCB table (may be
- * empty: then "chain" cannot be told). Fails (returns an error) only for misuse. */
+/* Chains and CRLs that have been verified, so that only the report's signature is left to check for
+ * evidence of a chip seen before. Dates and revocation are judged each time. Bounded; for one
+ * thread and one set of roots. */
+struct verify_cache *verify_cache_new(const struct trust_roots *roots);
+void verify_cache_free(struct verify_cache *cache);
+DEFINE_CLEANUP(struct verify_cache *, verify_cache_free)
+
+/* Appends these steps, always all and in this order: format, version, product, signing_key, chain,
+ * validity, revocation, extensions, signature, tcb, provisional, tcb_minimum, firmware,
+ * report_data, measurement, host_data, debug, migration, guest_policy, abi, platform_info, vmpl,
+ * chip, id_block, mitigations. certificates: the GHCB table (may be empty). Fails (returns an
+ * error) only for misuse. */
 struct error *verify_snp(const struct verify_policy *policy, const void *report, size_t report_size,
                          const void *certificates, size_t certificates_size,
                          struct verify_result *result) _must_check_;
