@@ -10,8 +10,10 @@
 #define DAY          (24 * 3600L)
 #define YEARS_ISSUER 25
 #define YEARS_VCEK   7
+#define YEARS_CRL    1
 
 DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free)
+DEFINE_CLEANUP(ASN1_TIME *, ASN1_TIME_free)
 DEFINE_CLEANUP(X509_EXTENSION *, X509_EXTENSION_free)
 DEFINE_CLEANUP(ASN1_OBJECT *, ASN1_OBJECT_free)
 DEFINE_CLEANUP(ASN1_OCTET_STRING *, ASN1_OCTET_STRING_free)
@@ -19,15 +21,20 @@ DEFINE_CLEANUP(ASN1_INTEGER *, ASN1_INTEGER_free)
 DEFINE_CLEANUP(ASN1_IA5STRING *, ASN1_IA5STRING_free)
 
 /* RSASSA-PSS, SHA-384, MGF1 with SHA-384, salt 48. */
-static bool sign(X509 *certificate, EVP_PKEY *key)
+static bool sign_init(EVP_MD_CTX *ctx, EVP_PKEY *key)
 {
-    _cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     EVP_PKEY_CTX *options = NULL;
 
     return ctx && EVP_DigestSignInit(ctx, &options, EVP_sha384(), NULL, key) == 1 &&
            EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) == 1 &&
-           EVP_PKEY_CTX_set_rsa_pss_saltlen(options, 48) == 1 &&
-           X509_sign_ctx(certificate, ctx) > 0;
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(options, 48) == 1;
+}
+
+static bool sign(X509 *certificate, EVP_PKEY *key)
+{
+    _cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    return sign_init(ctx, key) && X509_sign_ctx(certificate, ctx) > 0;
 }
 
 static bool add_name(X509_NAME *name, const char *field, const char *text)
@@ -156,5 +163,49 @@ struct error *dev_certificate_vcek(EVP_PKEY *key, const uint8_t chip_id[64], X50
         !add_vek_extensions(certificate, chip_id) || !sign(certificate, ask_key))
         return error_openssl("make vcek certificate");
     *ret_certificate = TAKE_PTR(certificate);
+    return NULL;
+}
+
+static bool set_crl_basics(X509_CRL *crl, X509 *ark)
+{
+    _cleanup_(ASN1_TIME_freep) ASN1_TIME *last = X509_gmtime_adj(NULL, -DAY);
+    _cleanup_(ASN1_TIME_freep) ASN1_TIME *next = X509_gmtime_adj(NULL, YEARS_CRL * 365L * DAY);
+
+    return last && next && X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1 &&
+           X509_CRL_set_issuer_name(crl, X509_get_subject_name(ark)) == 1 &&
+           X509_CRL_set1_lastUpdate(crl, last) == 1 && X509_CRL_set1_nextUpdate(crl, next) == 1;
+}
+
+static bool set_crl_number(X509_CRL *crl, uint64_t number)
+{
+    _cleanup_(ASN1_INTEGER_freep) ASN1_INTEGER *integer = ASN1_INTEGER_new();
+
+    return integer && ASN1_INTEGER_set_uint64(integer, number) == 1 &&
+           X509_CRL_add1_ext_i2d(crl, NID_crl_number, integer, 0, 0) == 1;
+}
+
+static bool put_on_list(X509_CRL *crl, X509 *certificate)
+{
+    _cleanup_(ASN1_TIME_freep) ASN1_TIME *now = X509_gmtime_adj(NULL, 0);
+    X509_REVOKED *entry = X509_REVOKED_new();
+
+    if (entry && now && X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(certificate)) &&
+        X509_REVOKED_set_revocationDate(entry, now) == 1 && X509_CRL_add0_revoked(crl, entry) == 1)
+        return true;
+    X509_REVOKED_free(entry);
+    return false;
+}
+
+struct error *dev_certificate_crl(X509 *ark, EVP_PKEY *ark_key, uint64_t number, X509 *revoked,
+                                  X509_CRL **ret_crl)
+{
+    _cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    _cleanup_(X509_CRL_freep) X509_CRL *crl = X509_CRL_new();
+
+    if (!crl || !set_crl_basics(crl, ark) || !set_crl_number(crl, number) ||
+        (revoked && !put_on_list(crl, revoked)) || !sign_init(ctx, ark_key) ||
+        X509_CRL_sign_ctx(crl, ctx) <= 0)
+        return error_openssl("make revocation list");
+    *ret_crl = TAKE_PTR(crl);
     return NULL;
 }

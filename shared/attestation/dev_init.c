@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "shared/attestation/certificates.h"
 #include "shared/attestation/dev_certificate.h"
@@ -16,6 +17,7 @@
 
 #define ISSUER_BITS 4096
 #define PEM_MAX     (16 * 1024)
+#define CRL_RENEW_S (90 * 24 * 3600L) /* made anew when it has less than this to go */
 
 DEFINE_CLEANUP(BIO *, BIO_free)
 
@@ -143,6 +145,47 @@ static struct error *init_issuer(const char *dir, const char *name, X509 *parent
     return NULL;
 }
 
+static bool crl_will_do(const struct buffer *der, EVP_PKEY *ark_key)
+{
+    const uint8_t *at = der->data;
+    _cleanup_(X509_CRL_freep) X509_CRL *crl = at ? d2i_X509_CRL(NULL, &at, (long)der->size) : NULL;
+    time_t end = time(NULL) + CRL_RENEW_S;
+    bool good = crl && X509_CRL_verify(crl, ark_key) == 1 &&
+                X509_cmp_time(X509_CRL_get0_nextUpdate(crl), &end) > 0;
+
+    ERR_clear_error();
+    return good;
+}
+
+static struct error *make_crl(const char *path, X509 *ark, EVP_PKEY *ark_key)
+{
+    _cleanup_(X509_CRL_freep) X509_CRL *crl = NULL;
+    uint8_t *der = NULL;
+
+    /* The time only grows, as the number must. */
+    struct error *err = dev_certificate_crl(ark, ark_key, (uint64_t)time(NULL), NULL, &crl);
+    int size = err ? 0 : i2d_X509_CRL(crl, &der);
+    if (err || size <= 0)
+        return err ? err : error_openssl("write '%s'", path);
+    err = file_write_atomic(path, der, (size_t)size, 0644);
+    OPENSSL_free(der);
+    return err;
+}
+
+static struct error *init_crl(const char *dir, X509 *ark, EVP_PKEY *ark_key)
+{
+    _cleanup_free_ char *path = path_of(dir, "crl", "der");
+    _cleanup_buffer_ struct buffer der = {};
+
+    struct error *err = file_read(path, CERTIFICATE_SIZE_MAX, &der);
+    if (!err && crl_will_do(&der, ark_key))
+        return NULL;
+    if (err && error_get_code(err) != ERROR_NOT_FOUND)
+        return err;
+    error_free(err);
+    return make_crl(path, ark, ark_key);
+}
+
 struct error *tee_dev_init_root(const char *dir)
 {
     _cleanup_(EVP_PKEY_freep) EVP_PKEY *ark_key = NULL, *ask_key = NULL;
@@ -153,6 +196,8 @@ struct error *tee_dev_init_root(const char *dir)
         err = init_issuer(dir, "ark", NULL, NULL, &ark, &ark_key);
     if (!err)
         err = init_issuer(dir, "ask", ark, ark_key, &ask, &ask_key);
+    if (!err)
+        err = init_crl(dir, ark, ark_key);
     return error_wrap(err, "development root '%s'", dir);
 }
 
@@ -198,6 +243,21 @@ static struct error *init_vcek(const char *root_dir, const char *dir, X509 *ask)
     return err;
 }
 
+/* A root that was made before there were CRLs has none. */
+static struct error *copy_crl(const char *root_dir, const char *dir)
+{
+    _cleanup_free_ char *from = path_of(root_dir, "crl", "der");
+    _cleanup_free_ char *to = path_of(dir, "crl", "der");
+    _cleanup_buffer_ struct buffer der = {};
+
+    struct error *err = file_read(from, CERTIFICATE_SIZE_MAX, &der);
+    if (error_get_code(err) == ERROR_NOT_FOUND) {
+        error_free(err);
+        return NULL;
+    }
+    return err ? err : file_write_atomic(to, der.data, der.size, 0644);
+}
+
 struct error *tee_dev_init_host(const char *root_dir, const char *dir)
 {
     _cleanup_(X509_freep) X509 *ark = NULL, *ask = NULL;
@@ -215,5 +275,7 @@ struct error *tee_dev_init_host(const char *root_dir, const char *dir)
         err = save_der(dir, "ask", ask);
     if (!err)
         err = save_der(dir, "ark", ark);
+    if (!err)
+        err = copy_crl(root_dir, dir);
     return error_wrap(err, "development processor '%s'", dir);
 }

@@ -50,21 +50,35 @@ static struct error *read_certificate(const char *dir, const char *name, struct 
     return file_read(path, CERTIFICATE_SIZE_MAX, ret_der);
 }
 
+/* A chip that was made before there were CRLs has none. */
+static struct error *read_crl(const char *dir, struct buffer *ret_der)
+{
+    struct error *err = read_certificate(dir, "crl.der", ret_der);
+
+    if (error_get_code(err) != ERROR_NOT_FOUND)
+        return err;
+    error_free(err);
+    return NULL;
+}
+
 static struct error *read_certificates(const char *dir, struct buffer *ret_table)
 {
-    _cleanup_buffer_ struct buffer vcek = {}, ask = {}, ark = {};
+    _cleanup_buffer_ struct buffer vcek = {}, ask = {}, ark = {}, crl = {};
 
     struct error *err = read_certificate(dir, "vcek.der", &vcek);
     if (!err)
         err = read_certificate(dir, "ask.der", &ask);
     if (!err)
         err = read_certificate(dir, "ark.der", &ark);
+    if (!err)
+        err = read_crl(dir, &crl);
     if (err)
         return err;
     const struct certificate_table table = {
         .vcek = {vcek.data, vcek.size},
         .ask = {ask.data, ask.size},
         .ark = {ark.data, ark.size},
+        .crl = {crl.data, crl.size},
     };
     certificate_table_write(&table, ret_table);
     return NULL;

@@ -21,7 +21,7 @@ struct processor_guest {
 };
 
 /* dir: fleet/hosts/<h>/tee with vcek.key (PEM, 0600), vcek.der, chip_id (128 hex digits) and
- * ask.der, ark.der beside. */
+ * ask.der, ark.der beside; crl.der when there is one. */
 struct error *processor_open(const char *dir, struct processor **ret_processor) _must_check_;
 void processor_free(struct processor *processor);
 DEFINE_CLEANUP(struct processor *, processor_free)
@@ -40,8 +40,9 @@ struct error *processor_answer(struct processor *processor, const struct process
                                const void *request, size_t size,
                                struct buffer *ret_response) _must_check_;
 
-/* Makes the development root: dir/ark.{pem,der,key}, ask.{pem,der,key}. Keeps what exists. */
+/* Makes the development root: dir/ark.{pem,der,key}, ask.{pem,der,key}, and crl.der of the ARK with
+ * nothing revoked. Keeps what exists; a CRL that ends soon is made anew. */
 struct error *tee_dev_init_root(const char *dir) _must_check_;
 
-/* Makes a host's chip: dir/chip_id, vcek.key, vcek.der, and copies ask.der and ark.der. */
+/* Makes a host's chip: dir/chip_id, vcek.key, vcek.der, and copies ask.der, ark.der and crl.der. */
 struct error *tee_dev_init_host(const char *root_dir, const char *dir) _must_check_;
