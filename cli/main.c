@@ -21,29 +21,9 @@ static const struct command commands[] = {
     {NULL, "verify", "https://NAME [options]", "prove what runs behind a name", verify_main},
     {"fleet", "init", "DIR [options]", "make the keys and files of a fleet", fleet_init_main},
     {"image", "seal", "DIR --key FILE", "measure and sign a guest image", image_seal_main},
-    {NULL, "measure", "DIR [--vcpus N] [--cpu MODEL]", "print an image's launch measurement",
-     measure_main},
+    {NULL, "measure", "DIR|--ovmf FILE [options]", "print launch measurements", measure_main},
     {"bus", "decode", "--subject SUBJECT", "decode a bus message from stdin", bus_decode_main},
 };
-
-int command_fail(struct error *err)
-{
-    enum error_code code = error_get_code(err);
-
-    if (!err)
-        return EXIT_OK;
-    fprintf(stderr, "coffer: %s\n", error_text(err));
-    error_free(err);
-    if (code == ERROR_UNAVAILABLE || code == ERROR_DEADLINE_EXCEEDED)
-        return EXIT_CANNOT_TELL;
-    return code == ERROR_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
-}
-
-int command_usage(const char *problem)
-{
-    fprintf(stderr, "coffer: %s (see: coffer help)\n", problem);
-    return EXIT_USAGE;
-}
 
 static void print_help(FILE *out)
 {

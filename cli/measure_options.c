@@ -1,0 +1,138 @@
+#include "cli/measure_options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/command.h"
+
+static const struct option long_options[] = {
+    {"ovmf", required_argument, NULL, 'o'},   {"kernel", required_argument, NULL, 'k'},
+    {"initrd", required_argument, NULL, 'i'}, {"cmdline", required_argument, NULL, 'a'},
+    {"cpu", required_argument, NULL, 'c'},    {"guest-features", required_argument, NULL, 'g'},
+    {"vcpus", required_argument, NULL, 'v'},  {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+};
+
+static void print_usage(FILE *out)
+{
+    fputs("usage: coffer measure DIR|IMAGE.JSON [options]\n"
+          "       coffer measure --ovmf FILE [--kernel FILE] [options]\n"
+          "  --ovmf FILE            firmware with SEV-SNP metadata\n"
+          "  --kernel FILE          measured direct boot of this kernel\n"
+          "  --initrd FILE          its initial RAM disk (none: an empty one)\n"
+          "  --cmdline TEXT         its command line\n"
+          "  --vcpus LIST           vCPU counts, as 1,2,4-8 (default: 2)\n"
+          "  --cpu MODEL            QEMU's name of the CPU model (default: EPYC-v4)\n"
+          "  --guest-features N     SEV_FEATURES of the VMSA (default: 0x1)\n"
+          "  --json                 print the inputs and the measurements as JSON\n"
+          "One vCPU count gives the bare measurement, several give a table.\n"
+          "exit: 0 done, 1 failed, 2 usage or unusable input\n",
+          out);
+}
+
+/* 1..512, and what stands behind it. */
+static bool parse_count(const char *text, const char **ret_end, unsigned long *ret_count)
+{
+    char *end = NULL;
+
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    *ret_count = strtoul(text, &end, 10);
+    *ret_end = end;
+    return *ret_count >= 1 && *ret_count <= MEASURE_VCPUS_MAX;
+}
+
+bool measure_vcpus_parse(const char *text, struct measure_options *ret_options)
+{
+    uint32_t n = 0;
+
+    for (const char *at = text;; at++) {
+        unsigned long first, last;
+
+        if (!parse_count(at, &at, &first))
+            return false;
+        last = first;
+        if (*at == '-' && !parse_count(at + 1, &at, &last))
+            return false;
+        if (last < first || n + (last - first) + 1 > MEASURE_VCPUS_MAX)
+            return false;
+        for (unsigned long count = first; count <= last; count++)
+            ret_options->vcpus[n++] = (uint16_t)count;
+        if (*at != ',') {
+            ret_options->n_vcpus = n;
+            return *at == '\0';
+        }
+    }
+}
+
+static bool parse_features(const char *text, uint64_t *ret_features)
+{
+    char *end = NULL;
+
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    *ret_features = strtoull(text, &end, 0);
+    return *end == '\0' && *ret_features != 0;
+}
+
+/* false: unknown or malformed. */
+static bool set_option(struct measure_options *options, int c)
+{
+    switch (c) {
+    case 'o':
+        options->firmware = optarg;
+        return true;
+    case 'k':
+        options->kernel = optarg;
+        return true;
+    case 'i':
+        options->initrd = optarg;
+        return true;
+    case 'a':
+        options->cmdline = optarg;
+        return true;
+    case 'c':
+        options->cpu_model = optarg;
+        return true;
+    case 'g':
+        return parse_features(optarg, &options->guest_features);
+    case 'v':
+        return measure_vcpus_parse(optarg, options);
+    case 'j':
+        options->json = true;
+        return true;
+    }
+    return false;
+}
+
+static int check(const struct measure_options *options)
+{
+    if (!options->image && !options->firmware)
+        return command_usage("measure needs an image folder or --ovmf");
+    if (!options->image && !options->kernel && (options->initrd || options->cmdline))
+        return command_usage("--initrd and --cmdline are those of a --kernel");
+    return EXIT_OK;
+}
+
+int measure_options_parse(int argc, char **argv, struct measure_options *ret_options)
+{
+    struct measure_options options = {.vcpus = {2}, .n_vcpus = 1};
+
+    optind = 1;
+    for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+        if (c == 'h')
+            print_usage(stdout);
+        else if (!set_option(&options, c) && c != '?')
+            return command_usage("--vcpus or --guest-features is malformed");
+        if (c == 'h' || c == '?')
+            return EXIT_USAGE;
+    }
+    if (optind + 1 < argc)
+        return command_usage("measure takes one image folder");
+    options.image = optind < argc ? argv[optind] : NULL;
+    int code = check(&options);
+    if (code == EXIT_OK)
+        *ret_options = options;
+    return code;
+}

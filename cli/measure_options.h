@@ -1,0 +1,27 @@
+/* The command line of `coffer measure`. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MEASURE_VCPUS_MAX 512
+
+struct measure_options {
+    const char *image; /* folder of a guest image, or its image.json; NULL: none */
+    /* Instead of what the image says; NULL: as it says. */
+    const char *firmware;
+    const char *kernel;
+    const char *initrd;
+    const char *cmdline;
+    const char *cpu_model;
+    uint64_t guest_features; /* 0: as the image says, else 1 */
+    uint16_t vcpus[MEASURE_VCPUS_MAX];
+    uint32_t n_vcpus; /* at least 1 */
+    bool json;
+};
+
+/* EXIT_OK, or EXIT_USAGE after saying why on stderr. Texts are those of argv. */
+int measure_options_parse(int argc, char **argv, struct measure_options *ret_options);
+
+/* "1,2,4-8", each from 1 to 512, at most 512 in all; false: not such a list. */
+bool measure_vcpus_parse(const char *text, struct measure_options *ret_options);
