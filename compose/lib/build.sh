@@ -15,7 +15,7 @@ in_build_container() { # [--volume FOLDER --] command...
 
 # What the cluster and the guest image run; tests are compiled where they are run.
 PROGRAMS=(coffer coffer-api-gateway coffer-scheduler coffer-host-agent coffer-guest-agent
-    coffer-attester coffer-e2e-tap)
+    coffer-attester coffer-e2e-tap coffer-e2e-liar)
 
 compile_binaries() {
     [[ -f $ROOT/build/trixie/build.ninja ]] || in_build_container cmake -S /src -B /build --preset cluster
