@@ -1,9 +1,8 @@
 /* One run of verify_snp(): what its steps share. */
 #pragma once
 
+#include "shared/attestation/chain.h"
 #include "shared/attestation/report.h"
-#include "shared/attestation/roots.h"
-#include "shared/attestation/vek.h"
 #include "shared/attestation/verifier.h"
 
 struct appraisal {
@@ -11,21 +10,31 @@ struct appraisal {
     struct verify_result *result;
     const uint8_t *bytes; /* the received report; NULL when it is not one */
     struct report report;
-    X509 *leaf; /* VCEK or VLEK; owned, like the next two */
-    X509 *ask;
-    X509 *ark;
-    struct vek vek;          /* what the leaf says */
-    const char *vek_problem; /* why it says nothing, or NULL */
+    const struct chain *chain;
+    enum snp_product product; /* of the certificate, else of the report; says the TCB's layout */
 };
 
-/* Adds a step with the reason that belongs to its id. Takes texts as they are. */
-void appraise_step(struct appraisal *appraisal, const char *id, enum verdict verdict,
-                   const char *expected, const char *actual);
+/* The step holds. */
+void appraise_pass(struct appraisal *a, const char *id, const char *expected, const char *actual);
 
-void appraise_chain(struct appraisal *appraisal, const void *certificates, size_t size);
-void appraise_validity(struct appraisal *appraisal);
-void appraise_extensions(struct appraisal *appraisal);
-void appraise_signature(struct appraisal *appraisal);
+/* It does not: code of the catalogue; actual NULL: the code's meaning. */
+void appraise_problem(struct appraisal *a, const char *code, const char *expected,
+                      const char *actual);
 
-/* From CPUID, else from the certificate. */
-enum snp_product appraise_product(const struct appraisal *appraisal);
+const char *appraise_hex(const struct appraisal *a, const void *data, size_t size);
+bool appraise_is_zero(const uint8_t *data, size_t size);
+bool appraise_is_listed(const void *list, size_t n, const uint8_t *value, size_t size);
+
+/* Each adds the steps that it is named for. Those below need a report. */
+void appraise_chain(struct appraisal *a);
+void appraise_validity(struct appraisal *a);
+void appraise_revocation(struct appraisal *a);
+void appraise_signing_key(struct appraisal *a);
+void appraise_extensions(struct appraisal *a);
+void appraise_signature(struct appraisal *a);
+
+void appraise_levels(struct appraisal *a); /* tcb, provisional, tcb_minimum, firmware */
+void appraise_values(struct appraisal *a); /* report_data, measurement, host_data */
+void appraise_guest(struct appraisal *a);  /* debug ... vmpl */
+void appraise_chip(struct appraisal *a);
+void appraise_launch(struct appraisal *a); /* id_block, mitigations */

@@ -12,53 +12,81 @@
 DEFINE_CLEANUP(ECDSA_SIG *, ECDSA_SIG_free)
 DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free)
 
-static const char *chip_problem(const struct appraisal *a)
+static X509 *vek_of(const struct appraisal *a)
 {
-    static const uint8_t zero[64];
-    const uint8_t *chip_id = a->report.chip_id;
-
-    if (a->vek.kind == VEK_VLEK)
-        return NULL; /* names no chip */
-    if (report_chip_key_is_masked(&a->report) || memcmp(chip_id, zero, 64) == 0)
-        return "the report hides its chip";
-    if (memcmp(a->vek.hwid, chip_id, a->vek.hwid_size) != 0 ||
-        memcmp(chip_id + a->vek.hwid_size, zero, 64 - a->vek.hwid_size) != 0)
-        return "the certificate is of another chip";
-    return NULL;
+    return a->chain->certificates[CHAIN_VEK];
 }
 
-static const char *extensions_problem(struct appraisal *a)
+static bool csp_is_listed(const struct verify_policy *policy, const char *csp_id)
 {
-    bool vlek = report_signing_key(&a->report) == REPORT_SIGNING_KEY_VLEK;
+    for (size_t i = 0; i < policy->n_csp_ids; i++)
+        if (strcmp(policy->csp_ids[i], csp_id) == 0)
+            return true;
+    return false;
+}
 
-    if ((a->vek.kind == VEK_VLEK) != vlek)
-        return "report and certificate name different kinds of key";
-    if (vlek && !a->policy->accept_vlek)
-        return "signed by a VLEK, which names no chip";
-    if (report_has_cpuid(&a->report) && report_product(&a->report) != a->vek.product)
-        return "the certificate is of another product";
-    struct snp_tcb reported = snp_tcb_decode(a->vek.product, a->report.reported_tcb);
-    if (!snp_tcb_equal(&reported, &a->vek.tcb)) {
-        char text[2][SNP_TCB_TEXT_SIZE];
+void appraise_signing_key(struct appraisal *a)
+{
+    const struct verify_policy *policy = a->policy;
+    const struct vek *vek = &a->chain->vek;
+    const char *expected = policy->accept_vlek ? "VCEK, or VLEK of an accepted cloud" : "VCEK";
 
-        snp_tcb_format(a->vek.product, &a->vek.tcb, text[0]);
-        snp_tcb_format(a->vek.product, &reported, text[1]);
-        return arena_printf(a->result->arena, "certificate: %s; report: %s", text[0], text[1]);
+    if (!vek_of(a) || !a->bytes || a->chain->vek_problem) {
+        appraise_problem(a, "signing_key_no_certificate", expected, NULL);
+        return;
     }
-    return chip_problem(a);
+    bool vlek = report_signing_key(&a->report) == REPORT_SIGNING_KEY_VLEK;
+    if ((vek->kind == VEK_VLEK) != vlek)
+        appraise_problem(a, "signing_key_kind", expected, NULL);
+    else if (!vlek)
+        appraise_pass(a, "signing_key", expected, "VCEK");
+    else if (!policy->accept_vlek)
+        appraise_problem(a, "signing_key_vlek", expected, NULL);
+    else if (policy->any_csp_id || csp_is_listed(policy, vek->csp_id))
+        appraise_pass(a, "signing_key", expected, vek->csp_id);
+    else
+        appraise_problem(a,
+                         policy->n_csp_ids ? "signing_key_csp_id" : "signing_key_csp_id_not_given",
+                         expected, vek->csp_id);
+}
+
+/* A hidden chip is judged by step "chip". */
+static bool chip_differs(const struct appraisal *a)
+{
+    const struct vek *vek = &a->chain->vek;
+    const uint8_t *chip_id = a->report.chip_id;
+
+    if (vek->kind == VEK_VLEK || appraise_is_zero(chip_id, 64))
+        return false;
+    return memcmp(vek->hwid, chip_id, vek->hwid_size) != 0 ||
+           !appraise_is_zero(chip_id + vek->hwid_size, 64 - vek->hwid_size);
 }
 
 void appraise_extensions(struct appraisal *a)
 {
-    static const char expected[] = "certificate and report agree on product, TCB and chip";
+    static const char expected[] = "certificate and report agree on TCB and chip";
+    const struct vek *vek = &a->chain->vek;
+    char text[2][SNP_TCB_TEXT_SIZE];
 
-    if (!a->leaf || !a->bytes) {
-        appraise_step(a, "extensions", VERDICT_UNKNOWN, expected, "certificate or report missing");
+    if (!vek_of(a) || !a->bytes) {
+        appraise_problem(a, "extensions_no_certificate", expected, NULL);
         return;
     }
-    const char *problem = a->vek_problem ? a->vek_problem : extensions_problem(a);
-    appraise_step(a, "extensions", problem ? VERDICT_FAIL : VERDICT_PASS, expected,
-                  problem ? problem : "");
+    if (a->chain->vek_problem) {
+        appraise_problem(a, "extensions_malformed", expected, a->chain->vek_problem);
+        return;
+    }
+    struct snp_tcb reported = snp_tcb_decode(vek->product, a->report.reported_tcb);
+    snp_tcb_format(vek->product, &vek->tcb, text[0]);
+    snp_tcb_format(vek->product, &reported, text[1]);
+    if (!snp_tcb_equal(&reported, &vek->tcb))
+        appraise_problem(
+            a, "extensions_tcb", expected,
+            arena_printf(a->result->arena, "certificate: %s; report: %s", text[0], text[1]));
+    else if (chip_differs(a))
+        appraise_problem(a, "extensions_chip", expected, NULL);
+    else
+        appraise_pass(a, "extensions", expected, text[0]);
 }
 
 /* R and S are little endian; OpenSSL wants DER. NULL: not a signature. */
@@ -78,10 +106,11 @@ static uint8_t *signature_der(const struct report *report, int *ret_size)
     return *ret_size > 0 ? der : NULL;
 }
 
+/* Over the received bytes: what was parsed is never written again. */
 static bool signature_verifies(const struct appraisal *a)
 {
     _cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    EVP_PKEY *key = X509_get0_pubkey(a->leaf);
+    EVP_PKEY *key = X509_get0_pubkey(vek_of(a));
     int size = 0;
     uint8_t *der = signature_der(&a->report, &size);
 
@@ -97,10 +126,10 @@ void appraise_signature(struct appraisal *a)
 {
     static const char expected[] = "ECDSA P-384 signature by the certified key";
 
-    if (!a->leaf || !a->bytes)
-        appraise_step(a, "signature", VERDICT_UNKNOWN, expected, "certificate or report missing");
+    if (!vek_of(a) || !a->bytes)
+        appraise_problem(a, "signature_no_certificate", expected, NULL);
     else if (signature_verifies(a))
-        appraise_step(a, "signature", VERDICT_PASS, expected, "");
+        appraise_pass(a, "signature", expected, "");
     else
-        appraise_step(a, "signature", VERDICT_FAIL, expected, "does not verify");
+        appraise_problem(a, "signature_wrong", expected, NULL);
 }

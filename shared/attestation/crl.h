@@ -28,6 +28,8 @@ int64_t crl_next_update_ms(const struct crl *crl);
  * lower number than one seen before is a roll-back. */
 int64_t crl_number(const struct crl *crl);
 
+bool crl_is_issued_by(const struct crl *crl, X509 *ark); /* by name only */
+
 /* Issuer is the ARK's subject, signed by its key with RSASSA-PSS, SHA-384 and a salt of 48, no
  * critical extension that is not understood: NULL. Else what is wrong, as a static text. */
 const char *crl_problem(const struct crl *crl, X509 *ark);

@@ -110,22 +110,24 @@ struct error *report_parse(const void *data, size_t size, struct report *ret_rep
     return NULL;
 }
 
-const char *report_format_problem(const struct report *report)
+const char *report_format_problem(const struct report *report, bool accept_reserved)
 {
+    bool known = report_version_is_known(report->version) && !accept_reserved;
+
     if (report->signature_algo != 1)
-        return "signature algorithm is not ECDSA P-384 with SHA-384";
-    if (report->reserved_set)
-        return "a reserved byte is set";
+        return "format_algorithm";
+    if (report->reserved_set && !accept_reserved)
+        return "format_reserved";
     if (report->tail_set)
-        return "a byte behind the signature is set";
+        return "format_tail";
     if (any_set(report->signature_r + 48, 24) || any_set(report->signature_s + 48, 24))
-        return "signature scalar is longer than 48 bytes";
+        return "format_scalar";
     if (!(report->policy & REPORT_POLICY_RESERVED_1))
-        return "policy bit 17 is not set";
-    if (report_version_is_known(report->version) && (report->key_info & ~KEY_INFO_KNOWN))
-        return "a reserved bit of the key information is set";
+        return "format_policy_bit";
+    if (known && (report->key_info & ~KEY_INFO_KNOWN))
+        return "format_key_info";
     if (report_signing_key(report) > REPORT_SIGNING_KEY_VLEK)
-        return "signed by neither VCEK nor VLEK";
+        return "format_signing_key";
     return NULL;
 }
 

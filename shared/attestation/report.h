@@ -70,6 +70,10 @@ static inline bool report_has_cpuid(const struct report *report)
 {
     return report->version >= 3;
 }
+static inline bool report_author_key_is_enabled(const struct report *report)
+{
+    return report->key_info & 1;
+}
 static inline bool report_chip_key_is_masked(const struct report *report)
 {
     return report->key_info & 2;
@@ -79,8 +83,8 @@ static inline uint32_t report_signing_key(const struct report *report)
     return report->key_info >> 2 & 7;
 }
 
-/* What breaks the format rules, in words, or NULL. */
-const char *report_format_problem(const struct report *report);
+/* The code (verify_codes) of the format rule that is broken, or NULL. */
+const char *report_format_problem(const struct report *report, bool accept_reserved);
 
 /* From CPUID; version 2 has none: then UNKNOWN. */
 enum snp_product report_product(const struct report *report);

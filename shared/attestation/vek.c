@@ -14,8 +14,6 @@ DEFINE_CLEANUP(ASN1_IA5STRING *, ASN1_IA5STRING_free)
 DEFINE_CLEANUP(RSA_PSS_PARAMS *, RSA_PSS_PARAMS_free)
 DEFINE_CLEANUP(X509_ALGOR *, X509_ALGOR_free)
 
-#define NAME_MAX_SIZE 64
-
 /* The extension's value; NULL when it is not there. Two of them are an error. */
 static struct error *find_extension(X509 *certificate, const char *oid,
                                     const ASN1_OCTET_STRING **ret_value)
@@ -95,7 +93,7 @@ static struct error *get_tcb(X509 *certificate, enum snp_product product, struct
     return NULL;
 }
 
-static struct error *get_ia5(X509 *certificate, const char *oid, char ret_text[NAME_MAX_SIZE])
+static struct error *get_ia5(X509 *certificate, const char *oid, char ret_text[VEK_TEXT_SIZE])
 {
     const ASN1_OCTET_STRING *value;
 
@@ -107,7 +105,7 @@ static struct error *get_ia5(X509 *certificate, const char *oid, char ret_text[N
     const uint8_t *at = ASN1_STRING_get0_data(value), *end = at + ASN1_STRING_length(value);
     _cleanup_(ASN1_IA5STRING_freep) ASN1_IA5STRING *text = d2i_ASN1_IA5STRING(NULL, &at, end - at);
     int size = text ? ASN1_STRING_length(text) : -1;
-    if (size <= 0 || size >= NAME_MAX_SIZE || at != end ||
+    if (size <= 0 || size >= VEK_TEXT_SIZE || at != end ||
         memchr(ASN1_STRING_get0_data(text), '\0', (size_t)size)) {
         ERR_clear_error();
         return error_new(ERROR_INVALID_ARGUMENT, "extension %s is not a text", oid);
@@ -127,11 +125,9 @@ static struct error *get_hwid(X509 *certificate, struct vek *vek)
     if (err)
         return err;
     if (vek->kind == VEK_VLEK) {
-        char csp[NAME_MAX_SIZE];
-
         if (value)
             return error_new(ERROR_INVALID_ARGUMENT, "a VLEK names no chip, this one does");
-        return get_ia5(certificate, VEK_OID_CSP_ID, csp);
+        return get_ia5(certificate, VEK_OID_CSP_ID, vek->csp_id);
     }
     if (!value)
         return error_new(ERROR_INVALID_ARGUMENT, "the chip id (HWID) is missing");
@@ -143,7 +139,7 @@ static struct error *get_hwid(X509 *certificate, struct vek *vek)
     return NULL;
 }
 
-static bool get_common_name(const X509_NAME *name, char ret_text[NAME_MAX_SIZE])
+static bool get_common_name(const X509_NAME *name, char ret_text[VEK_TEXT_SIZE])
 {
     int at = X509_NAME_get_index_by_NID((X509_NAME *)name, NID_commonName, -1);
 
@@ -151,7 +147,7 @@ static bool get_common_name(const X509_NAME *name, char ret_text[NAME_MAX_SIZE])
         return false;
     const ASN1_STRING *value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
     int size = ASN1_STRING_length(value);
-    if (size <= 0 || size >= NAME_MAX_SIZE || memchr(ASN1_STRING_get0_data(value), 0, (size_t)size))
+    if (size <= 0 || size >= VEK_TEXT_SIZE || memchr(ASN1_STRING_get0_data(value), 0, (size_t)size))
         return false;
     memcpy(ret_text, ASN1_STRING_get0_data(value), (size_t)size);
     ret_text[size] = '\0';
@@ -160,7 +156,7 @@ static bool get_common_name(const X509_NAME *name, char ret_text[NAME_MAX_SIZE])
 
 static struct error *get_identity(X509 *certificate, struct vek *vek)
 {
-    char subject[NAME_MAX_SIZE], issuer[NAME_MAX_SIZE], product[NAME_MAX_SIZE];
+    char subject[VEK_TEXT_SIZE], issuer[VEK_TEXT_SIZE], product[VEK_TEXT_SIZE];
 
     if (!get_common_name(X509_get_subject_name(certificate), subject) ||
         !get_common_name(X509_get_issuer_name(certificate), issuer))
@@ -239,14 +235,12 @@ static bool pss_is_amd(const RSA_PSS_PARAMS *pss)
     return ASN1_INTEGER_get_int64(&salt, pss->saltLength) == 1 && salt == 48 && trailer == 1;
 }
 
-bool vek_signature_algorithm_is_amd(const X509 *certificate)
+bool pss_algorithm_is_amd(const X509_ALGOR *algorithm)
 {
-    const X509_ALGOR *algorithm;
     const ASN1_OBJECT *object;
     const void *parameter;
     int type;
 
-    X509_get0_signature(NULL, &algorithm, certificate);
     X509_ALGOR_get0(&object, &type, &parameter, algorithm);
     if (OBJ_obj2nid(object) != NID_rsassaPss || type != V_ASN1_SEQUENCE)
         return false;
@@ -257,4 +251,12 @@ bool vek_signature_algorithm_is_amd(const X509 *certificate)
     bool ok = pss && pss_is_amd(pss);
     ERR_clear_error();
     return ok;
+}
+
+bool vek_signature_algorithm_is_amd(const X509 *certificate)
+{
+    const X509_ALGOR *algorithm;
+
+    X509_get0_signature(NULL, &algorithm, certificate);
+    return pss_algorithm_is_amd(algorithm);
 }

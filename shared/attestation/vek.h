@@ -16,6 +16,8 @@
 #define VEK_OID_HWID           "1.3.6.1.4.1.3704.1.4"
 #define VEK_OID_CSP_ID         "1.3.6.1.4.1.3704.1.5"
 
+#define VEK_TEXT_SIZE          64
+
 enum vek_kind { VEK_VCEK, VEK_VLEK };
 
 struct vek {
@@ -24,10 +26,12 @@ struct vek {
     struct snp_tcb tcb;
     uint8_t hwid[64]; /* VCEK: 64 bytes, Turin 8 */
     size_t hwid_size;
+    char csp_id[VEK_TEXT_SIZE]; /* VLEK: which cloud's; else "" */
 };
 
 /* INVALID_ARGUMENT says what is missing, doubled or wrong. */
 struct error *vek_parse(X509 *certificate, struct vek *ret_vek) _must_check_;
 
 /* RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes, exactly. */
+bool pss_algorithm_is_amd(const X509_ALGOR *algorithm);
 bool vek_signature_algorithm_is_amd(const X509 *certificate);

@@ -88,11 +88,11 @@ struct verify_cache *verify_cache_new(const struct trust_roots *roots);
 void verify_cache_free(struct verify_cache *cache);
 DEFINE_CLEANUP(struct verify_cache *, verify_cache_free)
 
-/* Appends these steps, always all and in this order: format, version, product, signing_key, chain,
- * validity, revocation, extensions, signature, tcb, provisional, tcb_minimum, firmware,
+/* Appends these steps, always all and in this order: format, version, product, chain, validity,
+ * revocation, signing_key, extensions, signature, tcb, provisional, tcb_minimum, firmware,
  * report_data, measurement, host_data, debug, migration, guest_policy, abi, platform_info, vmpl,
  * chip, id_block, mitigations. certificates: the GHCB table (may be empty). Fails (returns an
- * error) only for misuse. */
+ * error) only for misuse: no roots, no result, too much collateral. */
 struct error *verify_snp(const struct verify_policy *policy, const void *report, size_t report_size,
                          const void *certificates, size_t certificates_size,
                          struct verify_result *result) _must_check_;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "shared/attestation/verifier.h"
+#include "shared/attestation/verify_codes.h"
 
 static const char *const verdict_names[] = {
     [VERDICT_PASS] = "pass",
@@ -32,17 +33,36 @@ static char *printable(struct arena *arena, const char *text)
     return copy;
 }
 
-void verify_step_add(struct verify_result *result, const char *id, enum verdict verdict,
-                     const char *expected, const char *actual, const char *why)
+static void add(struct verify_result *result, const char *id, enum verdict verdict,
+                const char *code, const char *expected, const char *actual, const char *why)
 {
     assert(result->n_steps < VERIFY_STEPS_MAX);
     result->steps[result->n_steps++] = (struct verify_step){
         .id = arena_strdup(result->arena, id),
         .verdict = verdict,
+        .code = code,
         .expected = printable(result->arena, expected),
         .actual = printable(result->arena, actual),
         .why = arena_strdup(result->arena, why),
     };
+}
+
+void verify_step_add(struct verify_result *result, const char *id, enum verdict verdict,
+                     const char *expected, const char *actual, const char *why)
+{
+    const struct verify_code *code = verify_code_of_step(id, verdict);
+
+    assert(code || verdict == VERDICT_PASS);
+    add(result, id, verdict, code ? code->code : "", expected, actual, why);
+}
+
+void verify_problem_add(struct verify_result *result, const char *code, const char *expected,
+                        const char *actual, const char *why)
+{
+    const struct verify_code *row = verify_code_find(code);
+
+    assert(row);
+    add(result, row->step, row->verdict, row->code, expected, actual, why);
 }
 
 static const struct verify_step *first_with(const struct verify_result *result,
@@ -72,9 +92,9 @@ const struct verify_step *verify_result_first_problem(const struct verify_result
 
 static json_t *step_to_json(const struct verify_step *step)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", step->id, "verdict",
-                     verdict_names[step->verdict], "expected", step->expected, "actual",
-                     step->actual, "why", step->why);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "id", step->id, "verdict",
+                     verdict_names[step->verdict], "code", step->code, "expected", step->expected,
+                     "actual", step->actual, "why", step->why);
 }
 
 json_t *verify_result_to_json(const struct verify_result *result)

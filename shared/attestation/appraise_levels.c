@@ -1,0 +1,176 @@
+/* Firmware levels: in order, committed, and not below what is known to be open. */
+#include <string.h>
+
+#include "shared/attestation/appraisal.h"
+#include "shared/base/buffer.h"
+
+static struct snp_tcb decode(const struct appraisal *a, uint64_t raw)
+{
+    return snp_tcb_decode(a->product, raw);
+}
+
+static void appraise_order(struct appraisal *a)
+{
+    static const char expected[] = "reported <= committed <= current firmware level";
+    struct snp_tcb reported = decode(a, a->report.reported_tcb);
+    struct snp_tcb committed = decode(a, a->report.committed_tcb);
+    struct snp_tcb current = decode(a, a->report.current_tcb);
+    char text[SNP_TCB_TEXT_SIZE];
+
+    snp_tcb_format(a->product, &reported, text);
+    if (a->product == SNP_PRODUCT_UNKNOWN)
+        appraise_problem(a, "tcb_no_product", expected, NULL);
+    else if (!snp_tcb_at_most(&reported, &committed) || !snp_tcb_at_most(&committed, &current))
+        appraise_problem(a, "tcb_order", expected, NULL);
+    else
+        appraise_pass(a, "tcb", expected, text);
+}
+
+static bool firmware_equal(const struct report_firmware *x, const struct report_firmware *y)
+{
+    return x->major == y->major && x->minor == y->minor && x->build == y->build;
+}
+
+static void appraise_provisional(struct appraisal *a)
+{
+    const char *expected =
+        a->policy->accept_provisional_firmware ? "any, as asked for" : "committed = current";
+    struct snp_tcb committed = decode(a, a->report.committed_tcb);
+    struct snp_tcb current = decode(a, a->report.current_tcb);
+    bool provisional = !snp_tcb_equal(&committed, &current) ||
+                       !firmware_equal(&a->report.committed, &a->report.current);
+
+    if (a->product == SNP_PRODUCT_UNKNOWN)
+        appraise_problem(a, "provisional_no_product", expected, NULL);
+    else if (provisional && !a->policy->accept_provisional_firmware)
+        appraise_problem(a, "provisional_firmware", expected, NULL);
+    else
+        appraise_pass(a, "provisional", expected, provisional ? "provisional" : "committed");
+}
+
+static bool covers(const struct policy_minimum *minimum, const struct appraisal *a)
+{
+    const struct report *report = &a->report;
+
+    if (!report_has_cpuid(report)) /* the product is all that is known */
+        return snp_product_from_cpuid(minimum->family, minimum->first_model) == a->product;
+    return minimum->family == report->cpuid_family && minimum->first_model <= report->cpuid_model &&
+           report->cpuid_model <= minimum->last_model &&
+           minimum->first_stepping <= report->cpuid_stepping &&
+           report->cpuid_stepping <= minimum->last_stepping;
+}
+
+/* NULL: none, or without CPUID more than one. */
+static const struct policy_minimum *find_minimum(const struct appraisal *a)
+{
+    size_t n = a->policy->n_minimums;
+    const struct policy_minimum *minimums =
+        n > 0 ? a->policy->minimums : policy_default_minimums(&n);
+    const struct policy_minimum *found = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!covers(&minimums[i], a))
+            continue;
+        if (found && !report_has_cpuid(&a->report))
+            return NULL;
+        found = found ? found : &minimums[i];
+    }
+    return found;
+}
+
+/* "reported snp 8 < 23" for each component below its minimum. */
+static void compare(struct buffer *text, const char *level, const struct snp_tcb *minimum,
+                    const struct snp_tcb *actual)
+{
+    const struct {
+        const char *name;
+        uint8_t minimum, actual;
+    } parts[] = {
+        {"fmc", minimum->fmc, actual->fmc},
+        {"bootloader", minimum->bootloader, actual->bootloader},
+        {"tee", minimum->tee, actual->tee},
+        {"snp", minimum->snp, actual->snp},
+        {"microcode", minimum->microcode, actual->microcode},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(parts); i++)
+        if (parts[i].actual < parts[i].minimum)
+            buffer_printf(text, "%s%s %s %u < %u", text->size ? ", " : "", level, parts[i].name,
+                          parts[i].actual, parts[i].minimum);
+}
+
+static void appraise_against(struct appraisal *a, const struct policy_minimum *minimum)
+{
+    const struct {
+        const char *name;
+        uint64_t raw;
+    } levels[POLICY_LEVELS] = {
+        [POLICY_REPORTED] = {"reported", a->report.reported_tcb},
+        [POLICY_COMMITTED] = {"committed", a->report.committed_tcb},
+        [POLICY_CURRENT] = {"current", a->report.current_tcb},
+        [POLICY_LAUNCH] = {"launch", a->report.launch_tcb},
+    };
+    _cleanup_buffer_ struct buffer below = {};
+    char text[SNP_TCB_TEXT_SIZE];
+
+    snp_tcb_format(a->product, &minimum->levels[POLICY_REPORTED], text);
+    const char *expected = arena_printf(a->result->arena, "at least %s (%s)", text, minimum->basis);
+    for (size_t i = 0; i < POLICY_LEVELS; i++) {
+        struct snp_tcb actual = decode(a, levels[i].raw);
+
+        compare(&below, levels[i].name, &minimum->levels[i], &actual);
+    }
+    if (below.size > 0)
+        appraise_problem(a, "tcb_minimum_below", expected, buffer_text(&below));
+    else
+        appraise_pass(a, "tcb_minimum", expected, "reported, committed, current and launch");
+}
+
+static void appraise_minimum(struct appraisal *a)
+{
+    const struct policy_minimum *minimum = find_minimum(a);
+    const struct report *report = &a->report;
+
+    if (a->policy->any_tcb)
+        appraise_pass(a, "tcb_minimum", "any, as asked for", "");
+    else if (!minimum)
+        appraise_problem(a, "tcb_minimum_not_given", "a minimum for this processor",
+                         arena_printf(a->result->arena, "family 0x%x, model 0x%x, stepping %u",
+                                      report->cpuid_family, report->cpuid_model,
+                                      report->cpuid_stepping));
+    else
+        appraise_against(a, minimum);
+}
+
+static uint32_t firmware_number(unsigned int major, unsigned int minor, unsigned int build)
+{
+    return major << 16 | minor << 8 | build;
+}
+
+static void appraise_firmware(struct appraisal *a)
+{
+    const struct policy_firmware *minimum = &a->policy->firmware;
+    const struct report_firmware *now = &a->report.current, *kept = &a->report.committed;
+    uint32_t least = firmware_number(minimum->major, minimum->minor, minimum->build);
+    const char *expected = least == 0
+                               ? "any: no minimum is set"
+                               : arena_printf(a->result->arena, "at least %u.%u.%u", minimum->major,
+                                              minimum->minor, minimum->build);
+    const char *actual =
+        arena_printf(a->result->arena, "%u.%u.%u, committed %u.%u.%u", now->major, now->minor,
+                     now->build, kept->major, kept->minor, kept->build);
+
+    if (firmware_number(now->major, now->minor, now->build) < least ||
+        firmware_number(kept->major, kept->minor, kept->build) < least)
+        appraise_problem(a, "firmware_below", expected, actual);
+    else
+        appraise_pass(a, "firmware", expected, actual);
+}
+
+void appraise_levels(struct appraisal *a)
+{
+    appraise_order(a);
+    appraise_provisional(a);
+    appraise_minimum(a);
+    appraise_firmware(a);
+}
