@@ -6,11 +6,11 @@
 #include "services/guest-agent/caddy_words.h"
 #include "services/guest-agent/certificate.h"
 #include "services/guest-agent/compose_overlay.h"
-#include "services/guest-agent/memory.h"
 #include "services/guest-agent/model.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 #include "shared/base/log.h"
+#include "shared/base/memory.h"
 #include "shared/compose/lint.h"
 
 enum {

@@ -5,6 +5,7 @@
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 #include "shared/base/log.h"
+#include "shared/base/memory.h"
 
 #define FILES_MAX        (17 * 1024 * 1024)
 #define FETCH_TIMEOUT_MS 20000
@@ -201,6 +202,7 @@ static void *run_worker(void *data)
 {
     struct host_agent *agent = data;
     char *last = NULL; /* a failure that repeats is said once */
+    bool trimmed = false;
 
     while (!atomic_load(&agent->stopping)) {
         struct error *err = vm_work(agent->vms);
@@ -215,6 +217,9 @@ static void *run_worker(void *data)
         }
         if (failed) /* what fails at once must not be tried in a circle */
             usleep(RETRY_US);
+        if (!failed && !trimmed) /* libvirt's libraries run much once */
+            memory_trim();
+        trimmed |= !failed;
         vms_wait(agent->vms);
     }
     free(last);

@@ -1,4 +1,4 @@
-#include "services/guest-agent/memory.h"
+#include "shared/base/memory.h"
 
 #include <inttypes.h>
 #include <malloc.h>
