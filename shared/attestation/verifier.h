@@ -30,7 +30,7 @@ struct verify_step {
     const char *why; /* what it protects from, one sentence */
 };
 
-#define VERIFY_STEPS_MAX 48
+#define VERIFY_STEPS_MAX 64
 
 struct verify_result {
     struct arena *arena; /* owns all texts */
