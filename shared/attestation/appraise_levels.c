@@ -31,21 +31,27 @@ static bool firmware_equal(const struct report_firmware *x, const struct report_
     return x->major == y->major && x->minor == y->minor && x->build == y->build;
 }
 
+/* Committed above current is no order of levels at all: that is step "tcb". */
+static bool is_provisional(const struct appraisal *a)
+{
+    struct snp_tcb committed = decode(a, a->report.committed_tcb);
+    struct snp_tcb current = decode(a, a->report.current_tcb);
+
+    return (snp_tcb_at_most(&committed, &current) && !snp_tcb_equal(&committed, &current)) ||
+           !firmware_equal(&a->report.committed, &a->report.current);
+}
+
 static void appraise_provisional(struct appraisal *a)
 {
     const char *expected =
         a->policy->accept_provisional_firmware ? "any, as asked for" : "committed = current";
-    struct snp_tcb committed = decode(a, a->report.committed_tcb);
-    struct snp_tcb current = decode(a, a->report.current_tcb);
-    bool provisional = !snp_tcb_equal(&committed, &current) ||
-                       !firmware_equal(&a->report.committed, &a->report.current);
 
     if (a->product == SNP_PRODUCT_UNKNOWN)
         appraise_problem(a, "provisional_no_product", expected, NULL);
-    else if (provisional && !a->policy->accept_provisional_firmware)
+    else if (is_provisional(a) && !a->policy->accept_provisional_firmware)
         appraise_problem(a, "provisional_firmware", expected, NULL);
     else
-        appraise_pass(a, "provisional", expected, provisional ? "provisional" : "committed");
+        appraise_pass(a, "provisional", expected, is_provisional(a) ? "provisional" : "committed");
 }
 
 static bool covers(const struct policy_minimum *minimum, const struct appraisal *a)
