@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "shared/attestation/tee_backends.h"
 
@@ -61,6 +62,13 @@ void tee_free(struct tee *tee)
 {
     if (tee)
         tee->ops->free(tee);
+}
+
+void tee_pause(unsigned ms)
+{
+    const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+
+    nanosleep(&time, NULL);
 }
 
 struct error *tee_check_report_data(const uint8_t report[TEE_REPORT_SIZE],
