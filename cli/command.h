@@ -37,6 +37,8 @@ int manifest_main(int argc, char **argv);
 int fleet_init_main(int argc, char **argv);
 int image_seal_main(int argc, char **argv);
 int measure_main(int argc, char **argv);
+int policy_seal_main(int argc, char **argv);
+int report_show_main(int argc, char **argv);
 int bus_decode_main(int argc, char **argv);
 
 /* Prints "coffer: text" and frees err. EXIT_OK for NULL, EXIT_CANNOT_TELL when the other side was

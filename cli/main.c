@@ -18,10 +18,14 @@ static const struct command commands[] = {
     {NULL, "rm", "WORKLOAD [--yes]", "delete a workload", remove_main},
     {NULL, "manifest", "WORKLOAD | --compose FILE [options]", "print a manifest and its hash",
      manifest_main},
-    {NULL, "verify", "https://NAME [options]", "prove what runs behind a name", verify_main},
+    {NULL, "verify", "https://NAME|--report FILE [options]", "prove what runs behind a name",
+     verify_main},
     {"fleet", "init", "DIR [options]", "make the keys and files of a fleet", fleet_init_main},
     {"image", "seal", "DIR --key FILE", "measure and sign a guest image", image_seal_main},
     {NULL, "measure", "DIR|--ovmf FILE [options]", "print launch measurements", measure_main},
+    {"policy", "seal", "FILE --key FILE", "sign an appraisal policy", policy_seal_main},
+    {"report", "show", "FILE [--json]", "decode an attestation report, every bit explained",
+     report_show_main},
     {"bus", "decode", "--subject SUBJECT", "decode a bus message from stdin", bus_decode_main},
 };
 

@@ -12,7 +12,7 @@
 #include "shared/base/encode.h"
 #include "shared/seal/seal.h"
 
-static X509 *make_certificate(EVP_PKEY *key, const char *host)
+static X509 *make_certificate(EVP_PKEY *key, const char *host, long seconds_left)
 {
     X509 *certificate = X509_new();
     X509_NAME *name = X509_get_subject_name(certificate);
@@ -22,7 +22,7 @@ static X509 *make_certificate(EVP_PKEY *key, const char *host)
     X509_set_version(certificate, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
     X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), seconds_left);
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)host, -1, -1, 0);
     X509_set_issuer_name(certificate, name);
     X509_set_pubkey(certificate, key);
@@ -54,6 +54,13 @@ static json_t *pem_of(const struct certificate_view *view)
     BIO_free(bio);
     X509_free(certificate);
     return value;
+}
+
+static json_t *crl_of(const struct verify_server *server, const struct certificate_view *view)
+{
+    _cleanup_free_ char *text = base64_encode_new(view->data, view->size);
+
+    return server->no_crl ? json_null() : json_string(text);
 }
 
 /* The nonces of a batch; ours is the third when there is company. */
@@ -103,7 +110,7 @@ static json_t *make_binding(const struct verify_server *server, const uint8_t as
     return binding;
 }
 
-static char *make_body(struct verify_server *server, const uint8_t nonce[32])
+char *verify_server_body(struct verify_server *server, const uint8_t nonce[32])
 {
     uint8_t report_data[BINDING_SIZE];
     struct tee_evidence evidence;
@@ -114,12 +121,12 @@ static char *make_body(struct verify_server *server, const uint8_t nonce[32])
     expect_ok(processor_report(server->processor, &server->guest, report_data, &evidence));
     expect_ok(
         certificate_table_parse(evidence.certificates.data, evidence.certificates.size, &table));
-    json_auto_t *root =
-        json_pack("{s:{s:i}, s:s, s:s, s:s, s:o, s:{s:o, s:o, s:o}}", "environment", "cpu_count", 2,
-                  "cpu_model", server->cpu_model, "provider", "software", "manifest",
-                  server->shown_manifest ? server->shown_manifest : server->manifest, "binding",
-                  binding, "certificates", "vcek", pem_of(&table.vcek), "ask", pem_of(&table.ask),
-                  "ark", pem_of(&table.ark));
+    json_auto_t *root = json_pack(
+        "{s:{s:i}, s:s, s:s, s:s, s:o, s:{s:o, s:o, s:o}, s:{s:o}}", "environment", "cpu_count", 2,
+        "cpu_model", server->cpu_model, "provider", "software", "manifest",
+        server->shown_manifest ? server->shown_manifest : server->manifest, "binding", binding,
+        "certificates", "vcek", pem_of(&table.vcek), "ask", pem_of(&table.ask), "ark",
+        pem_of(&table.ark), "collateral", "crl", crl_of(server, &table.crl));
     set_hex(root, "raw_report", evidence.report, TEE_REPORT_SIZE);
     if (server->huge) {
         _cleanup_free_ char *filler = xcalloc(1, 2 * 1024 * 1024 + 1);
@@ -145,7 +152,7 @@ static void answer(struct verify_server *server, SSL *ssl)
         return;
     _cleanup_free_ char *hex = xstrndup(argument + 6, 64);
     expect_ok(hex_decode(hex, nonce, sizeof(nonce)));
-    _cleanup_free_ char *body = make_body(server, nonce);
+    _cleanup_free_ char *body = verify_server_body(server, nonce);
     _cleanup_free_ char *reply = xasprintf("HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n"
                                            "Connection: close\r\n\r\n%s",
                                            strlen(body), body);
@@ -173,7 +180,7 @@ static void *serve(void *data)
 static void make_tls(struct verify_server *server, const char *ca_path)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = make_certificate(key, server->name);
+    X509 *certificate = make_certificate(key, server->name, server->expired ? -60 : 3600);
     FILE *ca = fopen(ca_path, "w");
     uint8_t *der = NULL;
 

@@ -14,6 +14,8 @@ struct verify_server {
     bool other_key;             /* evidence for another TLS key */
     bool old_nonce;             /* evidence for a nonce of before */
     bool no_nonce;              /* the static form */
+    bool expired;               /* its certificate */
+    bool no_crl;                /* in the answer */
     bool batch;                 /* our nonce among others */
     const char *shown_manifest; /* instead of manifest */
     const char *raw;            /* a whole HTTP response instead */
@@ -32,4 +34,6 @@ struct verify_server {
 
 /* Writes its (self-signed) certificate to ca_path. */
 void verify_server_start(struct verify_server *server, const char *ca_path);
+/* What it answers to this nonce; caller frees. */
+char *verify_server_body(struct verify_server *server, const uint8_t nonce[32]);
 void verify_server_stop(struct verify_server *server);

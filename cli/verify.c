@@ -1,202 +1,131 @@
 #include "cli/verify.h"
 
 #include <curl/curl.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/evidence_file.h"
 #include "cli/verify_answer.h"
 #include "cli/verify_appraise.h"
 #include "cli/verify_fetch.h"
 #include "cli/verify_options.h"
-#include "cli/verify_print.h"
+#include "cli/verify_page.h"
+#include "cli/verify_reference.h"
 #include "shared/base/alloc.h"
-#include "shared/base/clock.h"
-#include "shared/base/encode.h"
-#include "shared/base/file.h"
-#include "shared/manifest/manifest.h"
 
-#define HEX_FILE_MAX 256
+#define MEASUREMENT_AT 0x90
+#define HOST_DATA_AT   0xc0
 
-/* What the options name, loaded. */
-struct reference {
-    struct arena *arena;
-    struct trust_roots *roots;
-    uint8_t nonce[32];
-    uint8_t manifest_sha256[32];
-    bool have_manifest;
-    struct image *image;
-    const char *image_problem;
-    enum verdict image_verdict;
+/* One run, from options to page. */
+struct run {
+    struct verify_options options;
+    struct verify_reference reference;
+    struct verify_result result;
+    struct verify_answer answer;
+    bool have_answer;
 };
 
-static void reference_done(struct reference *reference)
+static void run_done(struct run *run)
 {
-    trust_roots_free(reference->roots);
-    arena_free(reference->arena);
+    verify_answer_done(&run->answer);
+    verify_reference_done(&run->reference);
+    verify_result_done(&run->result);
+    verify_options_done(&run->options);
 }
 
-static bool is_hex_32(const char *text, uint8_t ret_data[32])
+static void add_tls(struct run *run, enum verdict verdict, const char *actual)
 {
-    struct error *err = hex_decode(text, ret_data, 32);
-    bool ok = !err;
-
-    error_free(err);
-    return ok;
+    verify_step_add(
+        &run->result, "tls", verdict,
+        arena_printf(run->result.arena, "a certificate valid for %s", run->options.host), actual,
+        "anyone could pretend to be the name");
 }
 
-/* 64 hex digits, as they are or in a file. */
-static struct error *load_hex(const char *text, uint8_t ret_data[32])
+static void add_evidence(struct run *run, enum verdict verdict, const char *actual)
 {
-    _cleanup_free_ char *content = NULL;
-
-    if (is_hex_32(text, ret_data))
-        return NULL;
-    struct error *err = file_read_text(text, HEX_FILE_MAX, &content);
-    return err ? err : error_wrap(hex_decode(content, ret_data, 32), "'%s'", text);
-}
-
-static struct error *load_nonce(const struct verify_options *options, struct reference *reference)
-{
-    if (strcmp(options->nonce, "auto") != 0)
-        return hex_decode(options->nonce, reference->nonce, 32);
-    return RAND_bytes(reference->nonce, 32) == 1 ? NULL : error_openssl("nonce");
-}
-
-static struct error *load_manifest(const struct verify_options *options,
-                                   struct reference *reference)
-{
-    _cleanup_buffer_ struct buffer text = {};
-
-    if (!options->manifest)
-        return NULL;
-    reference->have_manifest = true;
-    if (is_hex_32(options->manifest, reference->manifest_sha256))
-        return NULL;
-    struct error *err = file_read(options->manifest, MANIFEST_MAX, &text);
-    if (!err)
-        manifest_hash(text.data, text.size, reference->manifest_sha256);
-    return error_wrap(err, "--manifest");
-}
-
-static struct error *load_roots(const struct verify_options *options, struct reference *reference)
-{
-    if (!options->trust_root)
-        return trust_roots_amd(&reference->roots);
-    return error_wrap(trust_roots_load(options->trust_root, &reference->roots), "--trust-root");
-}
-
-/* NOT_FOUND: nobody said whose signature counts. */
-static struct error *load_release_key(const struct verify_options *options,
-                                      uint8_t ret_public[SIGN_KEY_SIZE])
-{
-    if (options->release_key)
-        return error_wrap(load_hex(options->release_key, ret_public), "--release-key");
-    if (!options->trust_root)
-        return error_new(ERROR_NOT_FOUND, "no release key is given (--release-key)");
-    _cleanup_free_ char *path = xasprintf("%s/release.pub", options->trust_root);
-    return error_wrap(load_hex(path, ret_public), "no release key is given (--release-key)");
-}
-
-/* A description that is not the publisher's is a finding, not a failure of the command. */
-static struct error *load_image(const struct verify_options *options, struct reference *reference)
-{
-    _cleanup_buffer_ struct buffer text = {};
-    uint8_t public[SIGN_KEY_SIZE];
-
-    if (!options->image)
-        return NULL;
-    struct error *err = file_read(options->image, IMAGE_JSON_MAX, &text);
-    if (err)
-        return error_wrap(err, "--image");
-    err = load_release_key(options, public);
-    reference->image_verdict = err ? VERDICT_UNKNOWN : VERDICT_FAIL;
-    if (err && error_get_code(err) != ERROR_NOT_FOUND)
-        return err;
-    if (!err)
-        err = image_parse(text.data, text.size, public, reference->arena, &reference->image);
-    if (err)
-        reference->image_problem = arena_strdup(reference->arena, error_text(err));
-    error_free(err);
-    return NULL;
-}
-
-static struct error *load_reference(const struct verify_options *options,
-                                    struct reference *reference)
-{
-    struct error *err = load_nonce(options, reference);
-
-    if (!err)
-        err = load_manifest(options, reference);
-    if (!err)
-        err = load_roots(options, reference);
-    if (!err)
-        err = load_image(options, reference);
-    return err;
-}
-
-static void add_tls(struct verify_result *result, const struct verify_options *options,
-                    enum verdict verdict, const char *actual)
-{
-    verify_step_add(result, "tls", verdict,
-                    arena_printf(result->arena, "a certificate valid for %s", options->host),
-                    actual, "anyone could pretend to be the name");
+    verify_step_add(&run->result, "evidence", verdict, "an attester's answer", actual,
+                    "without evidence there is nothing to verify");
 }
 
 /* false: no answer to appraise; the step says why. */
-static bool fetch(const struct verify_options *options, const struct reference *reference,
-                  struct verify_fetched *fetched, struct verify_result *result)
+static bool judge_connection(struct run *run, const struct verify_fetched *fetched)
 {
-    struct error *err = verify_fetch(options, reference->nonce, fetched);
-
-    if (err) {
-        bool bad = error_get_code(err) == ERROR_PERMISSION_DENIED;
-        add_tls(result, options, bad ? VERDICT_FAIL : VERDICT_UNKNOWN, error_text(err));
-        error_free(err);
-        return false;
-    }
     if (fetched->status >= 300 && fetched->status < 400) {
-        add_tls(result, options, VERDICT_FAIL,
-                arena_printf(result->arena, "redirect to '%s', which is not followed",
+        add_tls(run, VERDICT_FAIL,
+                arena_printf(run->result.arena, "redirect to '%s', which is not followed",
                              fetched->redirect ? fetched->redirect : ""));
         return false;
     }
-    add_tls(result, options, VERDICT_PASS, "");
+    add_tls(run, VERDICT_PASS, "");
     if (fetched->status == 200)
         return true;
-    verify_step_add(result, "evidence", VERDICT_UNKNOWN, "evidence at /nilcc/api/v2/report",
-                    arena_printf(result->arena, "HTTP status %ld", fetched->status),
-                    "without evidence there is nothing to verify");
+    add_evidence(run, VERDICT_UNKNOWN,
+                 arena_printf(run->result.arena, "HTTP status %ld", fetched->status));
     return false;
 }
 
-static struct error *appraise(const struct reference *reference,
-                              const struct verify_options *options,
-                              const struct verify_fetched *fetched, struct verify_answer *answer,
-                              bool *ret_parsed, struct verify_result *result)
+static void parse_answer(struct run *run, const struct buffer *body)
 {
-    const struct verify_expected expected = {
-        .roots = reference->roots,
-        .nonce = reference->nonce,
-        .spki_sha256 = fetched->spki_sha256,
-        .manifest_sha256 = reference->have_manifest ? reference->manifest_sha256 : NULL,
-        .any_manifest = options->any_manifest,
-        .image = reference->image,
-        .image_problem = reference->image_problem,
-        .image_verdict = reference->image_verdict,
-        .at_ms = clock_wall_ms(clock_system()),
+    struct error *err =
+        verify_answer_parse(body->data, body->size, run->reference.arena, &run->answer);
+
+    run->have_answer = !err;
+    if (err)
+        add_evidence(run, VERDICT_FAIL, error_text(err));
+    error_free(err);
+}
+
+static void take_answer_of_server(struct run *run)
+{
+    _cleanup_(verify_fetched_done) struct verify_fetched fetched = {};
+    struct error *err = verify_fetch(&run->options, run->reference.nonce, &fetched);
+
+    if (err) {
+        bool bad = error_get_code(err) == ERROR_PERMISSION_DENIED;
+        add_tls(run, bad ? VERDICT_FAIL : VERDICT_UNKNOWN, error_text(err));
+        error_free(err);
+        return;
+    }
+    if (!judge_connection(run, &fetched))
+        return;
+    run->reference.spki_sha256 = arena_memdup(run->reference.arena, fetched.spki_sha256, 32);
+    parse_answer(run, &fetched.body);
+}
+
+static struct error *take_answer_of_file(struct run *run)
+{
+    _cleanup_buffer_ struct buffer bytes = {};
+    bool is_answer = false;
+
+    struct error *err = evidence_file_read(run->options.report, &bytes, &is_answer);
+    if (err)
+        return error_wrap(err, "--report");
+    if (is_answer) {
+        parse_answer(run, &bytes);
+        return NULL;
+    }
+    verify_answer_from_report(bytes.data, &run->answer);
+    run->have_answer = true;
+    return NULL;
+}
+
+static int print_page(struct run *run)
+{
+    struct verify_page page = {
+        .result = &run->result,
+        .policy = run->reference.policy.name ? run->reference.policy.name : "strict",
+        .gives_up = run->reference.policy.gives_up,
+        .at_ms = run->reference.policy.at_ms,
     };
 
-    struct error *err =
-        verify_answer_parse(fetched->body.data, fetched->body.size, reference->arena, answer);
-    *ret_parsed = !err;
-    if (!err)
-        return verify_appraise(&expected, answer, result);
-    verify_step_add(result, "evidence", VERDICT_FAIL, "an attester's answer", error_text(err),
-                    "without evidence there is nothing to verify");
-    error_free(err);
-    return NULL;
+    if (run->have_answer) {
+        verify_page_add_hex(&page, "measurement", "measurement",
+                            run->answer.report + MEASUREMENT_AT, 48);
+        verify_page_add_hex(&page, "manifest_sha256", "manifest hash",
+                            run->answer.report + HOST_DATA_AT, 32);
+    }
+    return verify_page_print(&page, run->options.json);
 }
 
 static int fail(struct error *err, int code)
@@ -206,36 +135,32 @@ static int fail(struct error *err, int code)
     return code;
 }
 
-static int run(const struct verify_options *options)
+static int verify(struct run *run)
 {
-    _cleanup_(reference_done) struct reference reference = {.arena = arena_new()};
-    _cleanup_(verify_fetched_done) struct verify_fetched fetched = {};
-    _cleanup_(verify_answer_done) struct verify_answer answer = {};
-    _cleanup_(verify_result_done) struct verify_result result;
-    bool parsed = false;
+    struct error *err = verify_reference_load(&run->options, &run->reference);
 
-    verify_result_init(&result);
-    struct error *err = load_reference(options, &reference);
+    if (!err && run->options.report)
+        err = take_answer_of_file(run);
     if (err) /* a file that is not there, or not what it should be */
         return fail(err, EXIT_USAGE);
-    if (fetch(options, &reference, &fetched, &result)) {
-        err = appraise(&reference, options, &fetched, &answer, &parsed, &result);
-        if (err)
-            return fail(err, EXIT_CANNOT_TELL);
-    }
-    return verify_print(&result, parsed ? &answer : NULL, options->json);
+    if (!run->options.report)
+        take_answer_of_server(run);
+    if (run->have_answer)
+        err = verify_appraise(&run->reference, &run->reference.extra.collateral, &run->answer,
+                              &run->result);
+    return err ? fail(err, EXIT_CANNOT_TELL) : print_page(run);
 }
 
 int verify_main(int argc, char **argv)
 {
-    struct verify_options options = {};
-    int code = verify_options_parse(argc, argv, &options);
+    _cleanup_(run_done) struct run run = {};
+    int code = verify_options_parse(argc, argv, &run.options);
 
     if (code != EXIT_OK)
         return code;
+    verify_result_init(&run.result);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    code = run(&options);
+    code = verify(&run);
     curl_global_cleanup();
-    verify_options_done(&options);
     return code;
 }

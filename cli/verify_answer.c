@@ -11,6 +11,7 @@
 
 #define VCPUS_MAX       512
 #define NONCE_COUNT_MAX (1 << 20)
+#define CRL_MAX         CERTIFICATE_SIZE_MAX /* what a certificate table has room for */
 
 DEFINE_CLEANUP(BIO *, BIO_free)
 DEFINE_CLEANUP(X509 *, X509_free)
@@ -65,6 +66,26 @@ static struct error *get_certificate(const json_t *object, const char *name, str
     return NULL;
 }
 
+/* The bytes of a revocation list; the verifier says what they are worth. */
+static struct error *get_crl(const json_t *root, struct arena *arena,
+                             struct certificate_view *ret_view)
+{
+    const json_t *value = json_object_get(json_object_get(root, "collateral"), "crl");
+    _cleanup_free_ uint8_t *der = NULL;
+    size_t size = 0;
+
+    if (!value || json_is_null(value))
+        return NULL;
+    const char *text = json_string_value(value);
+    struct error *err = text ? base64_decode_new(text, CRL_MAX, &der, &size) : wrong("crl");
+    if (err || size == 0) {
+        error_free(err);
+        return wrong("crl");
+    }
+    *ret_view = (struct certificate_view){arena_memdup(arena, der, size), size};
+    return NULL;
+}
+
 static struct error *get_certificates(const json_t *root, struct arena *arena,
                                       struct verify_answer *answer)
 {
@@ -78,6 +99,8 @@ static struct error *get_certificates(const json_t *root, struct arena *arena,
         err = get_certificate(object, "ask", arena, &table.ask);
     if (!err)
         err = get_certificate(object, "ark", arena, &table.ark);
+    if (!err)
+        err = get_crl(root, arena, &table.crl);
     if (!err)
         certificate_table_write(&table, &answer->certificates);
     return err;
@@ -119,6 +142,7 @@ static struct error *get_binding(const json_t *root, struct verify_answer *answe
         err = get_path(binding, answer);
     if (!err)
         err = get_hex(binding, "spki_sha256", answer->spki_sha256, 32);
+    answer->has_spki = !err;
     return err;
 }
 
@@ -154,10 +178,16 @@ struct error *verify_answer_parse(const void *json, size_t size, struct arena *a
     answer.manifest = get_text(root, "manifest", MANIFEST_MAX, arena);
     answer.cpu_model = get_text(root, "cpu_model", 64, arena);
     answer.provider = get_text(root, "provider", 64, arena);
-    answer.has_crl = json_is_string(json_object_get(json_object_get(root, "collateral"), "crl"));
     *ret_answer = answer;
     answer.certificates = (struct buffer){};
     return NULL;
+}
+
+void verify_answer_from_report(const uint8_t report[TEE_REPORT_SIZE],
+                               struct verify_answer *ret_answer)
+{
+    *ret_answer = (struct verify_answer){.bare = true};
+    memcpy(ret_answer->report, report, TEE_REPORT_SIZE);
 }
 
 void verify_answer_done(struct verify_answer *answer)

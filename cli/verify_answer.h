@@ -14,11 +14,11 @@
 
 struct verify_answer {
     uint8_t report[TEE_REPORT_SIZE];
-    struct buffer certificates; /* as a certificate table */
-    bool has_crl;
-    const char *manifest; /* text, or NULL */
+    struct buffer certificates; /* as a certificate table, with its revocation list */
+    bool bare;                  /* nothing but a report: the rest is empty */
+    const char *manifest;       /* text, or NULL */
     const char *cpu_model;
-    uint32_t vcpus;
+    uint32_t vcpus;       /* 0: not said */
     const char *provider; /* who says it made the report */
 
     bool fresh; /* answers a nonce; else the static form */
@@ -27,10 +27,14 @@ struct verify_answer {
     uint8_t path[VERIFY_PATH_MAX][32];
     size_t n_path;
     bool has_devices;
+    bool has_spki;
     uint8_t spki_sha256[32]; /* as claimed: to explain, never to decide */
 };
 
 /* Texts live in the arena. INVALID_ARGUMENT says which part is wrong. */
 struct error *verify_answer_parse(const void *json, size_t size, struct arena *arena,
                                   struct verify_answer *ret_answer) _must_check_;
+/* An answer that is only these bytes. */
+void verify_answer_from_report(const uint8_t report[TEE_REPORT_SIZE],
+                               struct verify_answer *ret_answer);
 void verify_answer_done(struct verify_answer *answer);

@@ -9,16 +9,17 @@
 #include "shared/manifest/manifest.h"
 #include "shared/seal/seal.h"
 
-#define MEASUREMENTS_MAX 64
-#define REPORT_DATA_AT   0x50
+#define REPORT_DATA_AT 0x50
+#define HOST_DATA_AT   0xc0
 
 struct check {
-    const struct verify_expected *expected;
+    const struct verify_reference *reference;
     const struct verify_answer *answer;
     struct verify_result *result;
-    uint8_t manifest_sha256[32]; /* of the text in the answer */
-    bool have_manifest;
+    uint8_t manifest_sha256[32];       /* of the text in the answer, else the expected one */
+    bool have_manifest;                /* the answer carries one */
     uint8_t report_data[BINDING_SIZE]; /* what the report must say */
+    bool have_report_data;
 };
 
 static const char *hex(struct check *c, const void *data, size_t size)
@@ -34,7 +35,8 @@ static void add(struct check *c, const char *id, enum verdict verdict, const cha
     verify_step_add(c->result, id, verdict, expected, actual, why);
 }
 
-/* report_data for this key, from our nonce; false: the Merkle path is malformed. */
+/* report_data for this key, from our nonce; false: there is no nonce, or the Merkle path is
+ * malformed. */
 static bool compute(const struct check *c, const uint8_t spki_sha256[32],
                     uint8_t ret_report_data[BINDING_SIZE])
 {
@@ -45,8 +47,10 @@ static bool compute(const struct check *c, const uint8_t spki_sha256[32],
         binding_tls_static(spki_sha256, ret_report_data);
         return true;
     }
+    if (!c->reference->nonce)
+        return false;
     struct error *err = merkle_root_from_path(
-        c->expected->nonce, (size_t)answer->nonce_index, (size_t)answer->nonce_count,
+        c->reference->nonce, (size_t)answer->nonce_index, (size_t)answer->nonce_count,
         (const uint8_t(*)[32])answer->path, answer->n_path, root);
     if (err) {
         error_free(err);
@@ -69,16 +73,27 @@ static bool report_says(const struct check *c, const uint8_t report_data[BINDING
 static void check_key(struct check *c, bool bound)
 {
     static const char why[] = "somebody in between could answer with the evidence of another";
-    const uint8_t *ours = c->expected->spki_sha256;
-    const char *actual = hex(c, ours, 32);
+    const uint8_t *peer = c->reference->spki_sha256;
+    bool told = c->answer->has_spki && c->answer->fresh;
 
-    if (!bound)
-        actual = memcmp(c->answer->spki_sha256, ours, 32) != 0 && c->answer->fresh
-                     ? arena_printf(c->result->arena, "the evidence is for %s",
-                                    hex(c, c->answer->spki_sha256, 32))
-                     : "the report is not bound to it";
-    add(c, "key", bound ? VERDICT_PASS : VERDICT_FAIL,
-        arena_printf(c->result->arena, "this connection's key %s", hex(c, ours, 32)), actual, why);
+    if (!peer) {
+        add(c, "key", VERDICT_UNKNOWN, "whose TLS key it is for is not given (--peer)",
+            told ? hex(c, c->answer->spki_sha256, 32) : "", why);
+        return;
+    }
+    const char *expected =
+        arena_printf(c->result->arena, "this connection's key %s", hex(c, peer, 32));
+    if (bound)
+        add(c, "key", VERDICT_PASS, expected, hex(c, peer, 32), why);
+    else if (c->answer->fresh && !c->reference->nonce)
+        add(c, "key", VERDICT_UNKNOWN, expected, "cannot be told without the nonce", why);
+    else if (told && memcmp(c->answer->spki_sha256, peer, 32) != 0)
+        add(c, "key", VERDICT_FAIL, expected,
+            arena_printf(c->result->arena, "the evidence is for %s",
+                         hex(c, c->answer->spki_sha256, 32)),
+            why);
+    else
+        add(c, "key", VERDICT_FAIL, expected, "the report is not bound to it", why);
 }
 
 /* A report for another key may still answer our nonce: say which of the two is wrong. */
@@ -86,8 +101,17 @@ static void check_freshness(struct check *c, bool bound)
 {
     static const char why[] = "old evidence could be shown again";
     uint8_t other[BINDING_SIZE];
-    const char *nonce = hex(c, c->expected->nonce, 32);
 
+    if (!c->answer->fresh && c->reference->accept_static) {
+        add(c, "freshness", VERDICT_PASS, "any age, as this policy allows",
+            "the evidence answers no nonce", why);
+        return;
+    }
+    if (!c->reference->nonce) {
+        add(c, "freshness", VERDICT_UNKNOWN, "what it must answer is not given (--nonce)", "", why);
+        return;
+    }
+    const char *nonce = hex(c, c->reference->nonce, 32);
     if (!c->answer->fresh) {
         add(c, "freshness", VERDICT_FAIL, nonce, "the evidence answers no nonce", why);
         return;
@@ -100,11 +124,22 @@ static void check_freshness(struct check *c, bool bound)
         why);
 }
 
+/* A bare report does not say what its report_data commits to: the caller may. */
 static void check_binding(struct check *c)
 {
-    bool bound =
-        compute(c, c->expected->spki_sha256, c->report_data) && report_says(c, c->report_data);
+    const struct verify_reference *reference = c->reference;
 
+    if (reference->report_data) {
+        memcpy(c->report_data, reference->report_data, BINDING_SIZE);
+        c->have_report_data = true;
+    }
+    if (c->answer->bare)
+        return;
+    const uint8_t *claimed = c->answer->has_spki ? c->answer->spki_sha256 : NULL;
+    const uint8_t *spki = reference->spki_sha256 ? reference->spki_sha256 : claimed;
+    if (!c->have_report_data)
+        c->have_report_data = spki && compute(c, spki, c->report_data);
+    bool bound = reference->spki_sha256 && c->have_report_data && report_says(c, c->report_data);
     check_key(c, bound);
     check_freshness(c, bound);
     if (c->answer->has_devices)
@@ -113,50 +148,68 @@ static void check_binding(struct check *c)
 }
 
 struct measurements {
-    uint8_t digests[MEASUREMENTS_MAX][LAUNCH_DIGEST_SIZE];
+    const uint8_t (*digests)[LAUNCH_DIGEST_SIZE];
     size_t n;
 };
 
-/* vCPUs and model are claims: a wrong one leads to a measurement that is not the report's. */
-static void check_image(struct check *c, struct measurements *ret_allowed)
+/* vCPUs and model are claims: a wrong one leads to a measurement that is not the report's. A bare
+ * report claims nothing: each of the image's measurements will do. */
+static struct measurements image_measurements(struct check *c)
+{
+    const struct image *image = c->reference->image;
+    uint8_t(*digests)[LAUNCH_DIGEST_SIZE] =
+        arena_alloc(c->result->arena, (image->n_measurements + 1) * LAUNCH_DIGEST_SIZE);
+    struct measurements found = {.digests = (const uint8_t(*)[LAUNCH_DIGEST_SIZE])digests};
+
+    if (!c->answer->bare) {
+        found.n = image_measurements_for(image, c->answer->vcpus,
+                                         c->answer->cpu_model ? c->answer->cpu_model : "", digests,
+                                         image->n_measurements);
+        return found;
+    }
+    for (size_t i = 0; i < image->n_measurements; i++)
+        memcpy(digests[found.n++], image->measurements[i].digest, LAUNCH_DIGEST_SIZE);
+    return found;
+}
+
+static struct measurements check_image(struct check *c)
 {
     static const char why[] = "measurements are worth as much as who published them";
     static const char wanted[] = "image.json signed by the release key";
-    const struct verify_expected *expected = c->expected;
-    const struct verify_answer *answer = c->answer;
-    const char *model = answer->cpu_model ? answer->cpu_model : "";
+    const struct verify_reference *reference = c->reference;
 
-    ret_allowed->n = 0;
-    if (!expected->image && expected->image_problem)
-        add(c, "image", expected->image_verdict, wanted, expected->image_problem, why);
-    if (!expected->image)
-        return;
-    ret_allowed->n = image_measurements_for(expected->image, answer->vcpus, model,
-                                            ret_allowed->digests, MEASUREMENTS_MAX);
-    if (ret_allowed->n > 0)
-        add(c, "image", VERDICT_PASS, wanted,
-            arena_printf(c->result->arena, "version %s", expected->image->version), why);
+    if (reference->image_problem)
+        add(c, "image", reference->image_verdict, wanted, reference->image_problem, why);
+    if (!reference->image)
+        return (struct measurements){reference->measurements, reference->n_measurements};
+    struct measurements allowed = image_measurements(c);
+    const char *version = reference->image->version;
+    if (allowed.n > 0)
+        add(c, "image", VERDICT_PASS, wanted, arena_printf(c->result->arena, "version %s", version),
+            why);
     else
         add(c, "image", VERDICT_FAIL, "a measurement for this guest's vCPUs and CPU model",
-            arena_printf(c->result->arena, "version %s has none for %u of '%s'",
-                         expected->image->version, answer->vcpus, model),
+            arena_printf(c->result->arena, "version %s has none for %u of '%s'", version,
+                         c->answer->vcpus, c->answer->cpu_model ? c->answer->cpu_model : ""),
             why);
+    return allowed;
 }
 
-static struct error *check_report(struct check *c, const struct measurements *allowed)
+static struct error *check_report(struct check *c, const struct measurements *allowed,
+                                  const struct verify_collateral *collateral)
 {
-    const struct verify_expected *expected = c->expected;
-    const struct verify_policy policy = {
-        .roots = expected->roots,
-        .report_data = c->report_data,
-        .host_data = c->have_manifest ? c->manifest_sha256 : expected->manifest_sha256,
-        .measurements = (const uint8_t(*)[LAUNCH_DIGEST_SIZE])allowed->digests,
-        .n_measurements = allowed->n,
-        .any_chip_id = true,
-        .crl = POLICY_CRL_SOFT,
-        .at_ms = expected->at_ms,
-    };
+    const struct verify_reference *reference = c->reference;
+    struct verify_policy policy = reference->policy;
 
+    policy.collateral = collateral;
+    policy.report_data = c->have_report_data ? c->report_data : NULL;
+    policy.any_host_data = !c->have_manifest && reference->any_manifest;
+    policy.host_data = c->have_manifest ? c->manifest_sha256 : reference->manifest_sha256;
+    if (allowed->n > 0) {
+        policy.any_measurement = false;
+        policy.measurements = allowed->digests;
+        policy.n_measurements = allowed->n;
+    }
     return verify_snp(&policy, c->answer->report, TEE_REPORT_SIZE, c->answer->certificates.data,
                       c->answer->certificates.size, c->result);
 }
@@ -164,19 +217,20 @@ static struct error *check_report(struct check *c, const struct measurements *al
 static void check_manifest(struct check *c)
 {
     static const char why[] = "another project could run there";
-    const struct verify_expected *expected = c->expected;
+    const struct verify_reference *reference = c->reference;
     const uint8_t *actual =
-        c->have_manifest ? c->manifest_sha256 : c->answer->report + 0xc0; /* HOST_DATA */
+        c->have_manifest ? c->manifest_sha256 : c->answer->report + HOST_DATA_AT;
     const char *text = hex(c, actual, 32);
 
-    if (expected->any_manifest)
+    if (reference->any_manifest)
         add(c, "manifest", VERDICT_PASS, "any, as asked for", text, why);
-    else if (!expected->manifest_sha256)
+    else if (!reference->manifest_sha256)
         add(c, "manifest", VERDICT_UNKNOWN, "not given (--manifest or --any-manifest)", text, why);
     else
         add(c, "manifest",
-            CRYPTO_memcmp(expected->manifest_sha256, actual, 32) == 0 ? VERDICT_PASS : VERDICT_FAIL,
-            hex(c, expected->manifest_sha256, 32), text, why);
+            CRYPTO_memcmp(reference->manifest_sha256, actual, 32) == 0 ? VERDICT_PASS
+                                                                       : VERDICT_FAIL,
+            hex(c, reference->manifest_sha256, 32), text, why);
 }
 
 /* Informative: an unpinned image is allowed, and said. */
@@ -185,14 +239,18 @@ static void check_pinning(struct check *c)
     static const char why[] = "an image without a digest is what its registry says that day";
     static const char expected[] = "every image by its digest";
     _cleanup_buffer_ struct buffer list = {};
+    const char *text = c->have_manifest ? c->answer->manifest : c->reference->manifest;
     struct manifest *manifest = NULL;
 
-    if (!c->have_manifest) {
-        add(c, "pinning", VERDICT_UNKNOWN, expected, "the answer carries no manifest", why);
+    if (!text && c->reference->any_manifest) {
+        add(c, "pinning", VERDICT_PASS, "any, as asked for", "there is no manifest to see", why);
         return;
     }
-    struct error *err = manifest_parse(c->answer->manifest, strlen(c->answer->manifest),
-                                       c->result->arena, &manifest);
+    if (!text) {
+        add(c, "pinning", VERDICT_UNKNOWN, expected, "there is no manifest to see", why);
+        return;
+    }
+    struct error *err = manifest_parse(text, strlen(text), c->result->arena, &manifest);
     if (err) {
         add(c, "pinning", VERDICT_UNKNOWN, expected, error_text(err), why);
         error_free(err);
@@ -206,20 +264,20 @@ static void check_pinning(struct check *c)
     add(c, "pinning", VERDICT_PASS, expected, list.size ? buffer_text(&list) : "all pinned", why);
 }
 
-struct error *verify_appraise(const struct verify_expected *expected,
+struct error *verify_appraise(const struct verify_reference *reference,
+                              const struct verify_collateral *collateral,
                               const struct verify_answer *answer, struct verify_result *result)
 {
-    struct check c = {.expected = expected, .answer = answer, .result = result};
-    struct measurements allowed;
+    struct check c = {.reference = reference, .answer = answer, .result = result};
 
     c.have_manifest = answer->manifest != NULL;
     if (c.have_manifest)
         sha256(answer->manifest, strlen(answer->manifest), c.manifest_sha256);
-    else if (expected->manifest_sha256)
-        memcpy(c.manifest_sha256, expected->manifest_sha256, 32);
+    else if (reference->manifest_sha256)
+        memcpy(c.manifest_sha256, reference->manifest_sha256, 32);
     check_binding(&c);
-    check_image(&c, &allowed);
-    struct error *err = check_report(&c, &allowed);
+    struct measurements allowed = check_image(&c);
+    struct error *err = check_report(&c, &allowed, collateral);
     if (err)
         return err;
     check_manifest(&c);

@@ -2,22 +2,10 @@
 #pragma once
 
 #include "cli/verify_answer.h"
-#include "shared/attestation/image.h"
-#include "shared/attestation/verifier.h"
+#include "cli/verify_reference.h"
 
-struct verify_expected {
-    const struct trust_roots *roots;
-    const uint8_t *nonce;           /* 32: what we asked with */
-    const uint8_t *spki_sha256;     /* 32: of the connection's peer */
-    const uint8_t *manifest_sha256; /* 32, or NULL: no expectation */
-    bool any_manifest;
-    const struct image *image;  /* NULL: none is given */
-    const char *image_problem;  /* why image is NULL although a file was given, or NULL */
-    enum verdict image_verdict; /* what image_problem means */
-    int64_t at_ms;
-};
-
-/* Adds all steps behind "tls". */
-struct error *verify_appraise(const struct verify_expected *expected,
+/* Adds all steps behind "tls". collateral: beside what the answer carries, or NULL. */
+struct error *verify_appraise(const struct verify_reference *reference,
+                              const struct verify_collateral *collateral,
                               const struct verify_answer *answer,
                               struct verify_result *result) _must_check_;

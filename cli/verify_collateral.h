@@ -1,0 +1,22 @@
+/*
+ * What is at hand beside the evidence: a folder of certificates and revocation lists, and what
+ * AMD's key service (or the cache of its answers) has for this chip. All of it is untrusted.
+ */
+#pragma once
+
+#include "cli/verify_options.h"
+#include "shared/attestation/verifier.h"
+#include "shared/base/arena.h"
+#include "shared/base/error.h"
+
+struct verify_extra {
+    struct certificate_view certificates[VERIFY_COLLATERAL_MAX];
+    struct certificate_view crls[VERIFY_COLLATERAL_MAX];
+    struct verify_collateral collateral; /* of these */
+    const char *note;                    /* what could not be had, or NULL */
+};
+
+/* Every file in dir that ends in .der, .crt, .cer, .pem or .crl; bytes live in arena. NOT_FOUND, or
+ * INVALID_ARGUMENT for a file that is neither a certificate nor a CRL; RESOURCE_EXHAUSTED. */
+struct error *verify_extra_load(const char *dir, struct arena *arena,
+                                struct verify_extra *extra) _must_check_;
