@@ -66,11 +66,36 @@ void binding_tls_static(const uint8_t spki_sha256[32], uint8_t ret_report_data[B
     memcpy(ret_report_data + 1, spki_sha256, 32);
 }
 
-void binding_devices(const struct binding_bytes *devices, size_t n, uint8_t ret_hash[32])
+const uint8_t *binding_devices(const struct binding_bytes *devices, size_t n, uint8_t room[32])
 {
     _cleanup_buffer_ struct buffer input = {};
 
+    if (n == 0)
+        return NULL;
     for (size_t i = 0; i < n; i++)
         add_optional(&input, devices[i].data, devices[i].size);
-    sha256(input.size ? (const void *)input.data : "", input.size, ret_hash);
+    sha256(input.data, input.size, room);
+    return room;
+}
+
+void binding_gpu_nonce(const uint8_t root[32], const uint8_t key_hash[32], uint32_t index,
+                       uint8_t ret_nonce[32])
+{
+    const uint8_t number[4] = {(uint8_t)(index >> 24), (uint8_t)(index >> 16),
+                               (uint8_t)(index >> 8), (uint8_t)index};
+    const struct binding_bytes fields[] = {{root, 32}, {key_hash, 32}, {number, sizeof(number)}};
+    uint8_t digest[BINDING_SIZE];
+
+    binding_compute("coffer/gpu/v1", fields, ELEMENTSOF(fields), digest);
+    memcpy(ret_nonce, digest, 32);
+}
+
+void binding_guest_keys(const uint8_t box_public[32], const uint8_t sign_public[32],
+                        uint8_t ret_hash[32])
+{
+    uint8_t keys[64];
+
+    memcpy(keys, box_public, 32);
+    memcpy(keys + 32, sign_public, 32);
+    sha256(keys, sizeof(keys), ret_hash);
 }

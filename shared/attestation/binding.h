@@ -41,8 +41,17 @@ void binding_tls(const struct binding_tls *in, uint8_t ret_report_data[BINDING_S
 /* The existing system's form without a nonce: byte 0 is 0, 1..32 SPKI hash, zeros. */
 void binding_tls_static(const uint8_t spki_sha256[32], uint8_t ret_report_data[BINDING_SIZE]);
 
-/* SHA-256 over lp(evidence) of each device in index order. */
-void binding_devices(const struct binding_bytes *devices, size_t n, uint8_t ret_hash[32]);
+/* SHA-256 over lp(evidence) of each device in index order, in room, which is returned; without
+ * devices NULL: an empty field. */
+const uint8_t *binding_devices(const struct binding_bytes *devices, size_t n, uint8_t room[32]);
+
+/* "coffer/gpu/v1": what GPU index is asked with. root: the nonce root, or the boot nonce; key_hash:
+ * the SPKI hash, or binding_guest_keys(). 32 bytes each. */
+void binding_gpu_nonce(const uint8_t root[32], const uint8_t key_hash[32], uint32_t index,
+                       uint8_t ret_nonce[32]);
+/* SHA-256 over both public keys of a guest, 32 bytes each: X25519, then Ed25519. */
+void binding_guest_keys(const uint8_t box_public[32], const uint8_t sign_public[32],
+                        uint8_t ret_hash[32]);
 
 /* Merkle tree hash of nonces (RFC 9162 section 2.1.1, SHA-256); leaves are 32-byte nonces. */
 void merkle_root(const uint8_t (*nonces)[32], size_t n, uint8_t ret_root[32]);

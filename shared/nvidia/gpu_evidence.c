@@ -63,11 +63,5 @@ void gpu_evidence_write(const struct gpu_evidence *evidence, struct buffer *ret_
 void gpu_nonce(const uint8_t root[32], const uint8_t key_hash[32], uint32_t index,
                uint8_t ret_nonce[SPDM_NONCE_SIZE])
 {
-    const uint8_t number[4] = {(uint8_t)(index >> 24), (uint8_t)(index >> 16),
-                               (uint8_t)(index >> 8), (uint8_t)index};
-    const struct binding_bytes fields[] = {{root, 32}, {key_hash, 32}, {number, sizeof(number)}};
-    uint8_t digest[BINDING_SIZE];
-
-    binding_compute("coffer/gpu/v1", fields, ELEMENTSOF(fields), digest);
-    memcpy(ret_nonce, digest, SPDM_NONCE_SIZE);
+    binding_gpu_nonce(root, key_hash, index, ret_nonce);
 }
