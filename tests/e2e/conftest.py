@@ -16,6 +16,8 @@ import uuid
 
 import pytest
 
+import evidence
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEV = ROOT / "build" / "dev"
 REGISTRY = "registry.coffer.test:5000"
@@ -66,6 +68,7 @@ class Cluster:
     def __init__(self):
         self.key = (DEV / "cli" / ".config" / "coffer" / "api-key").read_text().strip()
         self.registry_password = (DEV / "secrets" / "registry" / "password").read_text().strip()
+        self.alive = []  # workloads made and not deleted
 
     # -- as a user -----------------------------------------------------------------------------
 
@@ -98,7 +101,9 @@ class Cluster:
         return body
 
     def create(self, compose=HELLO, **changes):
-        return self.call("POST", "/api/v1/workloads/create", self.create_body(compose, **changes))
+        made = self.call("POST", "/api/v1/workloads/create", self.create_body(compose, **changes))
+        self.alive.append(made["workloadId"])
+        return made
 
     def get(self, workload):
         return self.call("GET", f"/api/v1/workloads/{workload}")
@@ -143,6 +148,8 @@ class Cluster:
             return str(problem)
 
     def delete(self, workload):
+        if workload in self.alive:
+            self.alive.remove(workload)
         try:
             self.post("delete", workload)
         except ApiError as problem:
@@ -219,12 +226,13 @@ class Cluster:
         events = []
         for line in done.stdout.decode().splitlines():
             name, body = line.split("\t")
-            decoded = subprocess.run(
-                ["docker", "exec", "-i", self.container("scheduler"), "/opt/coffer/bin/coffer",
-                 "bus", "decode", "--subject", name],
-                input=bytes.fromhex(body), capture_output=True, check=True).stdout
-            events.append(json.loads(decoded))
+            events.append(self.decode(name, bytes.fromhex(body)))
         return events
+
+    def decode(self, subject, body):
+        """As the NATS CLI's translator does; where the program runs does not matter."""
+        return json.loads(self.run_in("api-gateway", "/opt/coffer/bin/coffer", "bus", "decode",
+                                      "--subject", subject, text=False, stdin=body).stdout)
 
     def tap_publish(self, creds, url, subject, body):
         done = self._tap(creds, url, "publish", subject, stdin=body)
@@ -279,6 +287,15 @@ class Cluster:
         done = subprocess.run(["docker", "logs", self.container(service)], capture_output=True,
                               text=True, check=True)
         return done.stdout + done.stderr
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failing test shows what the machines say, before its workloads are deleted."""
+    report = (yield).get_result()
+    cluster = item.funcargs.get("cluster")
+    if report.failed and cluster:
+        report.sections += evidence.gather(cluster)
 
 
 @pytest.fixture(scope="session")
