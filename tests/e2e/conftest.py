@@ -69,6 +69,7 @@ class Cluster:
         self.key = (DEV / "cli" / ".config" / "coffer" / "api-key").read_text().strip()
         self.registry_password = (DEV / "secrets" / "registry" / "password").read_text().strip()
         self.alive = []  # workloads made and not deleted
+        self.shown = set()  # texts that evidence.py has shown
 
     # -- as a user -----------------------------------------------------------------------------
 
@@ -295,7 +296,10 @@ def pytest_runtest_makereport(item):
     report = (yield).get_result()
     cluster = item.funcargs.get("cluster")
     if report.failed and cluster:
-        report.sections += evidence.gather(cluster)
+        try:
+            report.sections += evidence.gather(cluster)
+        except (OSError, AssertionError, subprocess.SubprocessError) as problem:
+            report.sections.append(("no logs of the machines", str(problem)))
 
 
 @pytest.fixture(scope="session")
@@ -322,10 +326,9 @@ CANARY = "canary-" + uuid.uuid4().hex
 
 
 @pytest.fixture(scope="session")
-def hello(cluster):
+def hello(cluster, request):
     """One running workload that tests only look at; its secret value is CANARY."""
     made = cluster.create(HELLO_WITH_PROBE, name="hello", envVars={"GREETING": CANARY})
-    try:
-        yield cluster.wait_status(made["workloadId"], ["running"])
-    finally:
-        cluster.delete(made["workloadId"])
+    # not a finally: when it does not come up, the report still finds its VM
+    request.addfinalizer(lambda: cluster.delete(made["workloadId"]))
+    return cluster.wait_status(made["workloadId"], ["running"])
