@@ -59,6 +59,13 @@ function(coffer_pkg name)
     endif()
 endfunction()
 
+# coffer_needs(TARGET FOLDER): builds the folder too when the list of folders did not name it.
+function(coffer_needs target folder)
+    if(NOT TARGET ${target})
+        add_subdirectory(${CMAKE_SOURCE_DIR}/${folder} ${CMAKE_BINARY_DIR}/${folder})
+    endif()
+endfunction()
+
 # coffer_library(NAME SOURCES file... LIBS target...): a static library whose headers are
 # included by their path from the top, as in "shared/base/error.h".
 function(coffer_library name)

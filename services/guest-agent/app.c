@@ -61,6 +61,9 @@ static struct error *write_ours(const struct app *app, const struct guest_config
 
     if (!err)
         err = file_write_atomic(app->manifest, config->manifest_json, config->manifest_size, 0644);
+    if (!err && app->collateral)
+        err = file_write_atomic(app->collateral, config->collateral.data, config->collateral.size,
+                                0644);
     if (!err && app->acme_ca)
         err = file_write_atomic(app->acme_ca, ca, strlen(ca), 0644);
     return err;
@@ -88,8 +91,9 @@ static void take_environment(struct app *app, const struct guest_config *config,
     scrub_add(&app->scrub, release->acme_eab_mac_key);
 }
 
-static struct app *app_new(const char *run_dir, bool has_acme_ca)
+static struct app *app_new(const char *run_dir, const struct guest_config *config)
 {
+    bool has_acme_ca = config->manifest->acme_ca[0] != '\0';
     struct app *app = xnew(struct app);
 
     app->root = xasprintf("%s/app", run_dir);
@@ -97,6 +101,7 @@ static struct app *app_new(const char *run_dir, bool has_acme_ca)
     app->compose = xasprintf("%s/compose.yaml", app->root);
     app->overlay = xasprintf("%s/coffer.json", app->root);
     app->manifest = xasprintf("%s/manifest.json", app->root);
+    app->collateral = config->collateral.size ? xasprintf("%s/collateral", app->root) : NULL;
     app->caddy_config = xasprintf("%s/caddy.json", app->root);
     app->acme_ca = has_acme_ca ? xasprintf("%s/acme-ca.pem", app->root) : NULL;
     return app;
@@ -105,7 +110,7 @@ static struct app *app_new(const char *run_dir, bool has_acme_ca)
 struct error *app_create(const char *run_dir, const struct guest_config *config,
                          const struct release *release, struct app **ret_app)
 {
-    _cleanup_(app_freep) struct app *app = app_new(run_dir, config->manifest->acme_ca[0] != '\0');
+    _cleanup_(app_freep) struct app *app = app_new(run_dir, config);
 
     struct error *err = dir_make(app->files, 0755);
     if (!err && chmod(app->files, 0755) < 0)
@@ -164,6 +169,7 @@ void app_free(struct app *app)
     free(app->compose);
     free(app->overlay);
     free(app->manifest);
+    free(app->collateral);
     free(app->caddy_config);
     free(app->acme_ca);
     free(app);

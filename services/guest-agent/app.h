@@ -14,6 +14,7 @@ struct app {
     char *compose;
     char *overlay; /* written by app_write_overlay() */
     char *manifest;
+    char *collateral; /* NULL: the config disk has none */
     char *caddy_config;
     char *acme_ca;      /* NULL: public roots */
     char **environment; /* NULL-terminated "NAME=value"; wiped by app_forget_secrets() */

@@ -5,6 +5,7 @@
 #include "shared/base/alloc.h"
 #include "shared/base/log.h"
 #include "shared/bus/subject.h"
+#include "shared/collateral/merge.h"
 
 enum { CHALLENGE_TIMEOUT_MS = 4000, ATTEST_TIMEOUT_MS = 15 * 1000, CONNECT_WAIT_MS = 10 * 1000 };
 
@@ -155,12 +156,15 @@ static struct error *ask_release(struct boot *boot, const struct tee_evidence *m
     Coffer__V1__AttestRequest request = COFFER__V1__ATTEST_REQUEST__INIT;
     Coffer__V1__Evidence evidence = COFFER__V1__EVIDENCE__INIT;
     struct identity *identity = boot->ports.identity;
+    _cleanup_buffer_ struct buffer certificates = {0};
     Coffer__V1__AttestReply *reply;
+
+    collateral_merge(made->report, &made->certificates, &boot->config->collateral, &certificates);
 
     evidence.tee = (char *)made->tee;
     evidence.provider = (char *)made->provider;
     evidence.report = (ProtobufCBinaryData){TEE_REPORT_SIZE, (uint8_t *)made->report};
-    evidence.certificates = (ProtobufCBinaryData){made->certificates.size, made->certificates.data};
+    evidence.certificates = (ProtobufCBinaryData){certificates.size, certificates.data};
     request.boot_number = boot->boot_number;
     request.nonce = (ProtobufCBinaryData){sizeof(boot->nonce), boot->nonce};
     request.box_public = (ProtobufCBinaryData){SEAL_KEY_SIZE, identity->box.public};

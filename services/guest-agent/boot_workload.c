@@ -230,6 +230,8 @@ static struct error *write_overlay(struct boot *boot)
         .caddy_config = boot->app->caddy_config,
         .acme_ca = boot->app->acme_ca,
         .manifest = boot->app->manifest,
+        .collateral = boot->app->collateral,
+        .collateral_at_ms = boot->config->collateral_at_ms,
         .tee = boot->ports.tee->ops->name,
         .tee_device = boot->ports.tee_device,
         .vcpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN),

@@ -4,9 +4,10 @@
 
 #include "shared/base/alloc.h"
 
-#define CONTAINER_MANIFEST "/run/coffer/manifest.json"
-#define CONTAINER_DEVICE   "/dev/coffer-tee"
-#define CONTAINER_TSM      "/run/coffer/tsm"
+#define CONTAINER_MANIFEST   "/run/coffer/manifest.json"
+#define CONTAINER_COLLATERAL "/run/coffer/collateral"
+#define CONTAINER_DEVICE     "/dev/coffer-tee"
+#define CONTAINER_TSM        "/run/coffer/tsm"
 
 /* Compose interpolates '$' in every value; ours are meant as they stand. */
 static json_t *text(const char *value)
@@ -93,6 +94,19 @@ static json_t *attester_environment(const struct overlay *overlay, const char *t
                      "ATTESTER_VCPUS", text(vcpus), "ATTESTER_CPU_MODEL", text(overlay->cpu_model));
 }
 
+static void add_collateral(const struct overlay *overlay, json_t *service)
+{
+    _cleanup_free_ char *at = xasprintf("%lld", (long long)overlay->collateral_at_ms);
+    json_t *environment = json_object_get(service, "environment");
+
+    if (!overlay->collateral)
+        return;
+    json_array_append_new(json_object_get(service, "volumes"),
+                          bind_of(overlay->collateral, CONTAINER_COLLATERAL, true));
+    json_object_set_new(environment, "ATTESTER_COLLATERAL", json_string(CONTAINER_COLLATERAL));
+    json_object_set_new(environment, "ATTESTER_COLLATERAL_AT_MS", json_string(at));
+}
+
 static json_t *attester_service(const struct overlay *overlay)
 {
     json_t *service = service_base("/usr/bin/coffer-attester", overlay->image_version, "64m");
@@ -112,6 +126,7 @@ static json_t *attester_service(const struct overlay *overlay)
     json_object_set_new(
         service, "environment",
         attester_environment(overlay, is_folder ? CONTAINER_TSM : CONTAINER_DEVICE));
+    add_collateral(overlay, service);
     return service;
 }
 

@@ -27,6 +27,8 @@ struct overlay {
     const char *caddy_config; /* path of Caddy's JSON */
     const char *acme_ca;      /* path of the ACME server's CA; NULL: public roots */
     const char *manifest;     /* path of the manifest's bytes */
+    const char *collateral;   /* path of the host's certificate table; NULL: none */
+    int64_t collateral_at_ms; /* when its CRL came from the vendor; 0: not known */
     const char *tee;          /* backend's name: "software", "sev-guest", "configfs-tsm" */
     const char *tee_device;   /* device node or configfs folder in this guest */
     unsigned vcpus;

@@ -18,6 +18,7 @@ enum {
     CREDENTIALS_MAX = 16 * 1024,
     FILES_TOTAL_MAX = 16 * 1024 * 1024,
 };
+#define TIME_MAX_MS 253402300799000 /* the end of the year 9999 */
 
 static const char magic[8] = {'C', 'O', 'F', 'F', 'E', 'R', 'C', 'D'};
 
@@ -150,6 +151,11 @@ static struct error *take_hints(const Coffer__V1__ConfigHints *hints, struct gue
     config->leaf_url = hints->leaf_url;
     config->leaf_credentials = hints->leaf_credentials;
     config->generation = hints->generation;
+    if (hints->collateral.len > TEE_CERTIFICATES_MAX || hints->collateral_at_ms < 0 ||
+        hints->collateral_at_ms > TIME_MAX_MS)
+        return error_new(ERROR_INVALID_ARGUMENT, "collateral on the config disk is not in bounds");
+    config->collateral = (struct buffer){hints->collateral.data, hints->collateral.len, 0};
+    config->collateral_at_ms = hints->collateral_at_ms;
     return NULL;
 }
 

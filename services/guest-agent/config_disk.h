@@ -42,6 +42,8 @@ struct guest_config {
     const char *leaf_url;
     const char *leaf_credentials;
     uint64_t generation;
+    struct buffer collateral; /* certificate table of the host's chip; not its own memory */
+    int64_t collateral_at_ms; /* when its CRL came from the vendor; 0: not known */
 };
 
 /* The block device whose serial is CONFIG_DISK_SERIAL, below sys ("/sys"). Caller frees. */

@@ -132,6 +132,16 @@ static void make_bundle(const struct world *world, const Coffer__V1__AttestReque
     support_bundle(&expectation, authority, NULL, ret_sealed, ret_signature);
 }
 
+/* What the config disk has goes along: this TEE gives no certificates. */
+static void expect_collateral(const ProtobufCBinaryData *certificates)
+{
+    _cleanup_buffer_ struct buffer expected = {0};
+
+    support_collateral(&expected);
+    assert_int_equal(certificates->len, expected.size);
+    assert_memory_equal(certificates->data, expected.data, expected.size);
+}
+
 static struct error *on_attest(void *state, struct bus_call *call)
 {
     struct world *world = state;
@@ -141,6 +151,7 @@ static struct error *on_attest(void *state, struct bus_call *call)
     uint8_t signature[64];
 
     world->attests++;
+    expect_collateral(&request->evidence->certificates);
     if (world->stale) {
         world->stale--;
         return error_new(ERROR_FAILED_PRECONDITION, "the nonce is too old");
@@ -393,7 +404,7 @@ static void test_the_project_gets_exactly_what_was_released(void **state)
     struct world *world = *state;
     _cleanup_buffer_ struct buffer compose = {0};
     _cleanup_buffer_ struct buffer secret = {0};
-    _cleanup_buffer_ struct buffer all = {0};
+    _cleanup_buffer_ struct buffer collateral = {0}, expected = {0};
 
     assert_true(run(world));
     assert_non_null(strstr(world->engine.environment, "TOKEN=canary-value\n"));
@@ -404,6 +415,11 @@ static void test_the_project_gets_exactly_what_was_released(void **state)
     _cleanup_free_ char *secret_path = xasprintf("%s/app/files/keys/private", world->dir);
     support_check(file_read(secret_path, 4096, &secret));
     assert_string_equal(buffer_text(&secret), support_secret_file);
+    _cleanup_free_ char *collateral_path = xasprintf("%s/app/collateral", world->dir);
+    support_collateral(&expected);
+    support_check(file_read(collateral_path, 4096, &collateral));
+    assert_int_equal(collateral.size, expected.size);
+    assert_memory_equal(collateral.data, expected.data, expected.size);
     /* An environment value is in no file. */
     _cleanup_free_ char *grep = xasprintf("grep -rq canary-value '%s'", world->dir);
     assert_int_not_equal(system(grep), 0);

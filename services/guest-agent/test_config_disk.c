@@ -54,6 +54,11 @@ static void test_a_good_disk_passes(void **state)
     support_check(config_check_host_data(config, &tee.base, &code));
     assert_string_equal(config->workload_id, SUPPORT_WORKLOAD);
     assert_int_equal(config->generation, 3);
+    _cleanup_buffer_ struct buffer collateral = {0};
+    support_collateral(&collateral);
+    assert_int_equal(config->collateral.size, collateral.size);
+    assert_memory_equal(config->collateral.data, collateral.data, collateral.size);
+    assert_int_equal(config->collateral_at_ms, SUPPORT_COLLATERAL_AT_MS);
     assert_string_equal(config->manifest->public_service, "web");
     assert_int_equal(config->n_files, 1);
 }
@@ -146,6 +151,23 @@ static void no_hints(Coffer__V1__ConfigDisk *disk)
     disk->hints = NULL;
 }
 
+static void collateral_too_large(Coffer__V1__ConfigDisk *disk)
+{
+    static uint8_t large[TEE_CERTIFICATES_MAX + 1];
+
+    disk->hints->collateral = (ProtobufCBinaryData){sizeof(large), large};
+}
+
+static void collateral_of_no_time(Coffer__V1__ConfigDisk *disk)
+{
+    disk->hints->collateral_at_ms = INT64_MAX;
+}
+
+static void collateral_before_time(Coffer__V1__ConfigDisk *disk)
+{
+    disk->hints->collateral_at_ms = -1;
+}
+
 static void path_up(Coffer__V1__ConfigDisk *disk)
 {
     disk->files[0]->path = "../../etc/passwd";
@@ -169,8 +191,16 @@ static void path_newline(Coffer__V1__ConfigDisk *disk)
 static void test_a_malformed_message_is_refused(void **state)
 {
     static void (*const rows[])(Coffer__V1__ConfigDisk *) = {
-        bad_workload_id, bad_host_id,    no_hints,     path_up,
-        path_absolute,   path_inside_up, path_newline,
+        bad_workload_id,
+        bad_host_id,
+        no_hints,
+        path_up,
+        path_absolute,
+        path_inside_up,
+        path_newline,
+        collateral_too_large,
+        collateral_of_no_time,
+        collateral_before_time,
     };
     struct fixture *fixture = *state;
 

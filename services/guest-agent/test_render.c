@@ -184,6 +184,29 @@ static void test_only_the_attester_has_the_device(void **state)
     json_decref(json);
 }
 
+static void test_the_attester_gets_the_hosts_collateral(void **state)
+{
+    struct overlay overlay = good_overlay;
+    json_t *json = render(&overlay);
+
+    (void)state;
+    assert_null(at(json, "services.coffer-attester.environment.ATTESTER_COLLATERAL"));
+    assert_int_equal(json_array_size(at(json, "services.coffer-attester.volumes")), 3);
+    json_decref(json);
+    overlay.collateral = "/run/coffer/app/collateral";
+    overlay.collateral_at_ms = 1795412423000;
+    json = render(&overlay);
+    assert_string_equal(text_at(json, "services.coffer-attester.volumes.3.source"),
+                        "/run/coffer/app/collateral");
+    assert_true(json_is_true(at(json, "services.coffer-attester.volumes.3.read_only")));
+    assert_string_equal(text_at(json, "services.coffer-attester.environment.ATTESTER_COLLATERAL"),
+                        text_at(json, "services.coffer-attester.volumes.3.target"));
+    assert_string_equal(
+        text_at(json, "services.coffer-attester.environment.ATTESTER_COLLATERAL_AT_MS"),
+        "1795412423000");
+    json_decref(json);
+}
+
 static void test_ours_are_confined(void **state)
 {
     static const char *const ours[] = {"coffer-proxy", "coffer-attester"};
@@ -284,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_caddy_without_binding_or_ca_has_neither),
         cmocka_unit_test(test_caddy_refuses_what_cannot_stand_there),
         cmocka_unit_test(test_only_the_attester_has_the_device),
+        cmocka_unit_test(test_the_attester_gets_the_hosts_collateral),
         cmocka_unit_test(test_ours_are_confined),
         cmocka_unit_test(test_hostile_values_stay_values),
         cmocka_unit_test(test_names_from_outside),

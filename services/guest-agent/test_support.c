@@ -1,5 +1,7 @@
 #include "services/guest-agent/test_support.h"
 
+#include "shared/attestation/certificates.h"
+
 const char support_file[] = "listen = 8080\n";
 const char support_secret_file[] = "a private key\n";
 const uint8_t support_salt[32] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -88,6 +90,14 @@ static ProtobufCBinaryData bytes_of(const void *data, size_t size)
     return (ProtobufCBinaryData){size, (uint8_t *)data};
 }
 
+void support_collateral(struct buffer *ret_table)
+{
+    const struct certificate_table table = {
+        .ask = {(const uint8_t *)SUPPORT_ASK, strlen(SUPPORT_ASK)}};
+
+    certificate_table_write(&table, ret_table);
+}
+
 void support_disk(const struct support_workload *workload,
                   void (*change)(Coffer__V1__ConfigDisk *disk), struct buffer *ret_disk)
 {
@@ -95,7 +105,9 @@ void support_disk(const struct support_workload *workload,
     Coffer__V1__ConfigHints hints = COFFER__V1__CONFIG_HINTS__INIT;
     Coffer__V1__File file = COFFER__V1__FILE__INIT;
     Coffer__V1__File *files[1] = {&file};
+    _cleanup_buffer_ struct buffer collateral = {0};
 
+    support_collateral(&collateral);
     disk.manifest = bytes_of(workload->manifest_json.data, workload->manifest_json.size);
     disk.compose = bytes_of(SUPPORT_COMPOSE, strlen(SUPPORT_COMPOSE));
     disk.files = files;
@@ -108,6 +120,8 @@ void support_disk(const struct support_workload *workload,
     hints.leaf_url = "memory:";
     hints.leaf_credentials = "";
     hints.generation = 3;
+    hints.collateral = bytes_of(collateral.data, collateral.size);
+    hints.collateral_at_ms = SUPPORT_COLLATERAL_AT_MS;
     if (change)
         change(&disk);
     size_t size = coffer__v1__config_disk__get_packed_size(&disk);

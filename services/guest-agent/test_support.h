@@ -51,6 +51,11 @@ void support_workload_init(struct support_workload *workload, const struct suppo
 void support_workload_write(struct support_workload *workload); /* manifest -> bytes, hash */
 void support_workload_done(struct support_workload *workload);
 
+/* The certificate table on the disk: an ASK of these bytes. The TEE gives none. */
+#define SUPPORT_ASK              "ask of the host"
+#define SUPPORT_COLLATERAL_AT_MS 1795412423000
+void support_collateral(struct buffer *ret_table);
+
 /* The disk of that workload, framed and packed. change may spoil the message first. */
 void support_disk(const struct support_workload *workload,
                   void (*change)(Coffer__V1__ConfigDisk *disk), struct buffer *ret_disk);

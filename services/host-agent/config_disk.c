@@ -71,6 +71,8 @@ struct error *config_disk_build(const struct config_disk *content, struct buffer
     hints.leaf_url = (char *)content->leaf_url;
     hints.leaf_credentials = (char *)content->leaf_credentials;
     hints.generation = content->generation;
+    hints.collateral = bytes(content->collateral, content->collateral_size);
+    hints.collateral_at_ms = content->collateral_at_ms;
     disk.hints = &hints;
     struct error *err = unpack_files(content, arena, &disk);
     return err ? err : frame(&disk, ret_disk);

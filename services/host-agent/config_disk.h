@@ -27,6 +27,9 @@ struct config_disk {
     const char *leaf_url;
     const char *leaf_credentials; /* narrowed to this workload and boot */
     uint64_t generation;
+    const void *collateral; /* certificate table of the host's chip; size 0: none */
+    size_t collateral_size;
+    int64_t collateral_at_ms; /* Unix time of its CRL's coming; 0: not known */
 };
 
 /* The whole disk, padded to a multiple of 4 KiB, added to *ret_disk. INVALID_ARGUMENT: files that

@@ -23,7 +23,10 @@ static struct config_disk sample(void)
                                 .host_id = "h1",
                                 .leaf_url = "nats://192.168.7.1:4222",
                                 .leaf_credentials = "CREDS",
-                                .generation = 9};
+                                .generation = 9,
+                                .collateral = "TABLE",
+                                .collateral_size = 5,
+                                .collateral_at_ms = 1795412423000};
 }
 
 static Coffer__V1__ConfigDisk *parse(const struct buffer *disk)
@@ -74,6 +77,9 @@ static void test_round_trip(_unused_ void **state)
     assert_string_equal(message->hints->leaf_url, "nats://192.168.7.1:4222");
     assert_string_equal(message->hints->leaf_credentials, "CREDS");
     assert_int_equal(message->hints->generation, 9);
+    assert_int_equal(message->hints->collateral.len, 5);
+    assert_memory_equal(message->hints->collateral.data, "TABLE", 5);
+    assert_int_equal(message->hints->collateral_at_ms, 1795412423000);
     coffer__v1__config_disk__free_unpacked(message, NULL);
 }
 
