@@ -9,6 +9,7 @@
 #include "cli/verify_answer.h"
 #include "cli/verify_appraise.h"
 #include "cli/verify_fetch.h"
+#include "cli/verify_key_service.h"
 #include "cli/verify_options.h"
 #include "cli/verify_page.h"
 #include "cli/verify_reference.h"
@@ -125,6 +126,8 @@ static int print_page(struct run *run)
         verify_page_add_hex(&page, "manifest_sha256", "manifest hash",
                             run->answer.report + HOST_DATA_AT, 32);
     }
+    if (run->reference.extra.note)
+        verify_page_add(&page, "collateral", "key service", run->reference.extra.note);
     return verify_page_print(&page, run->options.json);
 }
 
@@ -145,6 +148,8 @@ static int verify(struct run *run)
         return fail(err, EXIT_USAGE);
     if (!run->options.report)
         take_answer_of_server(run);
+    if (run->have_answer && !run->options.trust_root)
+        verify_key_service_ask(&run->reference, &run->answer, run->options.offline);
     if (run->have_answer)
         err = verify_appraise(&run->reference, &run->reference.extra.collateral, &run->answer,
                               &run->result);

@@ -1,7 +1,5 @@
-/*
- * What is at hand beside the evidence: a folder of certificates and revocation lists, and what
- * AMD's key service (or the cache of its answers) has for this chip. All of it is untrusted.
- */
+/* What is at hand beside the evidence: certificates and revocation lists from a folder, and from
+ * the key service (verify_key_service.h). All of it is untrusted. */
 #pragma once
 
 #include "cli/verify_options.h"
