@@ -4,62 +4,44 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "shared/attestation/policy.h"
+#include "shared/attestation/policy_read.h"
 #include "shared/attestation/report_bits.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/encode.h"
 
-#define TEXT_MAX   256
-#define NO_ANY     SIZE_MAX
-#define HOUR_MS    (3600 * INT64_C(1000))
-#define GRACE_MAX  (24 * 366) /* hours */
-#define VMPL_MAX   3
-#define TCB_LEVEL  offsetof(struct policy_minimum, levels)
-#define POLICY(m)  offsetof(struct verify_policy, m)
-#define MINIMUM(m) offsetof(struct policy_minimum, m)
-
-struct context {
-    struct arena *arena;
-    const char *where; /* for messages: the member that is being read */
-};
-
-struct field {
-    const char *name;
-    struct error *(*read)(const struct context *, const struct field *, const json_t *, void *);
-    size_t offset;
-    size_t n_offset;      /* lists: the number of entries */
-    size_t any_offset;    /* "any"; NO_ANY: not allowed */
-    uint64_t size;        /* digests: bytes; numbers: largest */
-    const char *words[2]; /* false, true */
-};
+#define TEXT_MAX  256
+#define NO_ANY    SIZE_MAX
+#define HOUR_MS   (3600 * INT64_C(1000))
+#define GRACE_MAX (24 * 366) /* hours */
+#define VMPL_MAX  3
+#define POLICY(m) offsetof(struct verify_policy, m)
 
 static void *at(void *target, size_t offset)
 {
     return (uint8_t *)target + offset;
 }
 
-static struct error *bad(const struct context *c, const char *what)
+struct error *policy_bad(const struct policy_context *c, const char *what)
 {
     return error_new(ERROR_INVALID_ARGUMENT, "'%s' is not %s", c->where, what);
 }
 
-static bool is_word(const json_t *value, const char *word)
+bool policy_is_word(const json_t *value, const char *word)
 {
     return json_is_string(value) && strcmp(json_string_value(value), word) == 0;
 }
 
-/* Every member has a row; what has none is refused, not ignored. */
-static struct error *read_object(const struct context *c, const json_t *object,
-                                 const struct field *fields, size_t n_fields, void *target)
+struct error *policy_read_object(const struct policy_context *c, const json_t *object,
+                                 const struct policy_field *fields, size_t n_fields, void *target)
 {
     const char *name;
     json_t *value;
 
     if (!json_is_object(object))
-        return bad(c, "an object");
+        return policy_bad(c, "an object");
     json_object_foreach((json_t *)object, name, value)
     {
-        const struct context inner = {c->arena, name};
+        const struct policy_context inner = {c->arena, name};
         size_t i = 0;
 
         while (i < n_fields && strcmp(fields[i].name, name) != 0)
@@ -74,29 +56,29 @@ static struct error *read_object(const struct context *c, const json_t *object,
     return NULL;
 }
 
-static struct error *read_schema(const struct context *c, const struct field *field,
+static struct error *read_schema(const struct policy_context *c, const struct policy_field *field,
                                  const json_t *value, void *target)
 {
     (void)field;
     (void)target;
-    return is_word(value, POLICY_SCHEMA) ? NULL : bad(c, "'" POLICY_SCHEMA "'");
+    return policy_is_word(value, POLICY_SCHEMA) ? NULL : policy_bad(c, "'" POLICY_SCHEMA "'");
 }
 
-static struct error *read_text(const struct context *c, const struct field *field,
+struct error *policy_read_text(const struct policy_context *c, const struct policy_field *field,
                                const json_t *value, void *target)
 {
     if (!json_is_string(value) || json_string_length(value) == 0 ||
         json_string_length(value) > TEXT_MAX)
-        return bad(c, "a text");
+        return policy_bad(c, "a text");
     *(const char **)at(target, field->offset) = arena_strdup(c->arena, json_string_value(value));
     return NULL;
 }
 
-static struct error *read_word(const struct context *c, const struct field *field,
+static struct error *read_word(const struct policy_context *c, const struct policy_field *field,
                                const json_t *value, void *target)
 {
     for (int i = 0; i < 2; i++) {
-        if (!is_word(value, field->words[i]))
+        if (!policy_is_word(value, field->words[i]))
             continue;
         *(bool *)at(target, field->offset) = i;
         return NULL;
@@ -105,7 +87,7 @@ static struct error *read_word(const struct context *c, const struct field *fiel
                      field->words[0], field->words[1]);
 }
 
-static struct error *get_number(const struct context *c, const json_t *value, uint64_t max,
+struct error *policy_get_number(const struct policy_context *c, const json_t *value, uint64_t max,
                                 uint64_t *ret_number)
 {
     if (!json_is_integer(value) || json_integer_value(value) < 0 ||
@@ -116,50 +98,50 @@ static struct error *get_number(const struct context *c, const json_t *value, ui
     return NULL;
 }
 
-static struct error *read_u8(const struct context *c, const struct field *field,
+struct error *policy_read_u8(const struct policy_context *c, const struct policy_field *field,
                              const json_t *value, void *target)
 {
     uint64_t number = 0;
 
-    struct error *err = get_number(c, value, UINT8_MAX, &number);
+    struct error *err = policy_get_number(c, value, UINT8_MAX, &number);
     *(uint8_t *)at(target, field->offset) = (uint8_t)number;
     return err;
 }
 
-static struct error *read_u32(const struct context *c, const struct field *field,
+static struct error *read_u32(const struct policy_context *c, const struct policy_field *field,
                               const json_t *value, void *target)
 {
     uint64_t number = 0;
 
-    struct error *err = get_number(c, value, field->size, &number);
+    struct error *err = policy_get_number(c, value, field->size, &number);
     *(uint32_t *)at(target, field->offset) = (uint32_t)number;
     return err;
 }
 
-static struct error *read_u64(const struct context *c, const struct field *field,
+static struct error *read_u64(const struct policy_context *c, const struct policy_field *field,
                               const json_t *value, void *target)
 {
-    return get_number(c, value, INT64_MAX, at(target, field->offset));
+    return policy_get_number(c, value, INT64_MAX, at(target, field->offset));
 }
 
-static struct error *read_grace(const struct context *c, const struct field *field,
+static struct error *read_grace(const struct policy_context *c, const struct policy_field *field,
                                 const json_t *value, void *target)
 {
     uint64_t hours = 0;
 
-    struct error *err = get_number(c, value, GRACE_MAX, &hours);
+    struct error *err = policy_get_number(c, value, GRACE_MAX, &hours);
     *(int64_t *)at(target, field->offset) = (int64_t)hours * HOUR_MS;
     return err;
 }
 
 /* One digest that is not all zero: zero is what stands where there is none. */
-static struct error *get_digest(const struct context *c, const json_t *value, uint8_t *ret,
+static struct error *get_digest(const struct policy_context *c, const json_t *value, uint8_t *ret,
                                 size_t size)
 {
     uint8_t any = 0;
 
     if (!json_is_string(value))
-        return bad(c, "hex digits");
+        return policy_bad(c, "hex digits");
     struct error *err = hex_decode(json_string_value(value), ret, size);
     if (err)
         return error_wrap(err, "'%s'", c->where);
@@ -168,10 +150,10 @@ static struct error *get_digest(const struct context *c, const json_t *value, ui
     return any ? NULL : error_new(ERROR_INVALID_ARGUMENT, "'%s' is all zero", c->where);
 }
 
-static struct error *read_digest(const struct context *c, const struct field *field,
+static struct error *read_digest(const struct policy_context *c, const struct policy_field *field,
                                  const json_t *value, void *target)
 {
-    if (field->any_offset != NO_ANY && is_word(value, "any")) {
+    if (field->any_offset != NO_ANY && policy_is_word(value, "any")) {
         *(bool *)at(target, field->any_offset) = true;
         return NULL;
     }
@@ -181,22 +163,21 @@ static struct error *read_digest(const struct context *c, const struct field *fi
     return err;
 }
 
-/* An empty list would read as "nothing asked for" to one and "nothing accepted" to another. */
-static struct error *check_list(const struct context *c, const json_t *value)
+struct error *policy_check_list(const struct policy_context *c, const json_t *value)
 {
     size_t n = json_array_size(value);
 
-    return n > 0 && n <= POLICY_LIST_MAX ? NULL : bad(c, "a list of 1 to 1024");
+    return n > 0 && n <= POLICY_LIST_MAX ? NULL : policy_bad(c, "a list of 1 to 1024");
 }
 
-static struct error *read_digests(const struct context *c, const struct field *field,
+static struct error *read_digests(const struct policy_context *c, const struct policy_field *field,
                                   const json_t *value, void *target)
 {
-    if (field->any_offset != NO_ANY && is_word(value, "any")) {
+    if (field->any_offset != NO_ANY && policy_is_word(value, "any")) {
         *(bool *)at(target, field->any_offset) = true;
         return NULL;
     }
-    struct error *err = check_list(c, value);
+    struct error *err = policy_check_list(c, value);
     if (err)
         return err;
     size_t n = json_array_size(value);
@@ -208,18 +189,18 @@ static struct error *read_digests(const struct context *c, const struct field *f
     return err;
 }
 
-static struct error *read_versions(const struct context *c, const struct field *field,
+static struct error *read_versions(const struct policy_context *c, const struct policy_field *field,
                                    const json_t *value, void *target)
 {
     uint32_t mask = 0;
 
-    struct error *err = check_list(c, value);
+    struct error *err = policy_check_list(c, value);
     for (size_t i = 0; !err && i < json_array_size(value); i++) {
         uint64_t version = 0;
 
-        err = get_number(c, json_array_get(value, i), 5, &version);
+        err = policy_get_number(c, json_array_get(value, i), 5, &version);
         if (!err && version != 2 && version != 3 && version != 5)
-            return bad(c, "a list of 2, 3 and 5");
+            return policy_bad(c, "a list of 2, 3 and 5");
         mask |= 1u << version;
     }
     *(uint32_t *)at(target, field->offset) = mask;
@@ -227,48 +208,49 @@ static struct error *read_versions(const struct context *c, const struct field *
 }
 
 /* "refuse", "any", or the clouds by their CSP_ID. */
-static struct error *read_vlek(const struct context *c, const struct field *field,
+static struct error *read_vlek(const struct policy_context *c, const struct policy_field *field,
                                const json_t *value, void *target)
 {
     struct verify_policy *policy = target;
 
     (void)field;
-    policy->accept_vlek = !is_word(value, "refuse");
-    policy->any_csp_id = is_word(value, "any");
+    policy->accept_vlek = !policy_is_word(value, "refuse");
+    policy->any_csp_id = policy_is_word(value, "any");
     if (json_is_string(value))
-        return !policy->accept_vlek || policy->any_csp_id ? NULL : bad(c, "'refuse' or 'any'");
-    struct error *err = check_list(c, value);
+        return !policy->accept_vlek || policy->any_csp_id ? NULL
+                                                          : policy_bad(c, "'refuse' or 'any'");
+    struct error *err = policy_check_list(c, value);
     if (err)
         return err;
     policy->n_csp_ids = json_array_size(value);
     const char **ids = arena_alloc(c->arena, policy->n_csp_ids * sizeof(*ids));
-    const struct field row = {.offset = 0};
+    const struct policy_field row = {.offset = 0};
     for (size_t i = 0; !err && i < policy->n_csp_ids; i++)
-        err = read_text(c, &row, json_array_get(value, i), &ids[i]);
+        err = policy_read_text(c, &row, json_array_get(value, i), &ids[i]);
     policy->csp_ids = ids;
     return err;
 }
 
-static struct error *read_crl(const struct context *c, const struct field *field,
+static struct error *read_crl(const struct policy_context *c, const struct policy_field *field,
                               const json_t *value, void *target)
 {
-    bool soft = is_word(value, "soft");
+    bool soft = policy_is_word(value, "soft");
 
     (void)field;
-    if (!soft && !is_word(value, "required"))
-        return bad(c, "'required' or 'soft'");
+    if (!soft && !policy_is_word(value, "required"))
+        return policy_bad(c, "'required' or 'soft'");
     ((struct verify_policy *)target)->crl = soft ? POLICY_CRL_SOFT : POLICY_CRL_REQUIRED;
     return NULL;
 }
 
-static struct error *read_bits(const struct context *c, const struct report_bit *bits,
+static struct error *read_bits(const struct policy_context *c, const struct report_bit *bits,
                                size_t n_bits, const json_t *value, struct policy_bits *ret)
 {
     const char *name;
     json_t *word;
 
     if (!json_is_object(value))
-        return bad(c, "an object");
+        return policy_bad(c, "an object");
     json_object_foreach((json_t *)value, name, word)
     {
         size_t i = 0;
@@ -279,11 +261,11 @@ static struct error *read_bits(const struct context *c, const struct report_bit 
             return error_new(ERROR_INVALID_ARGUMENT, "'%.64s' is not a bit of '%s'", name,
                              c->where);
         uint64_t bit = UINT64_C(1) << bits[i].number;
-        if (is_word(word, "allow"))
+        if (policy_is_word(word, "allow"))
             ret->allow |= bit;
-        else if (is_word(word, "forbid"))
+        else if (policy_is_word(word, "forbid"))
             ret->forbid |= bit;
-        else if (is_word(word, "require"))
+        else if (policy_is_word(word, "require"))
             ret->require |= bit;
         else
             return error_new(ERROR_INVALID_ARGUMENT,
@@ -292,8 +274,9 @@ static struct error *read_bits(const struct context *c, const struct report_bit 
     return NULL;
 }
 
-static struct error *read_guest_policy(const struct context *c, const struct field *field,
-                                       const json_t *value, void *target)
+static struct error *read_guest_policy(const struct policy_context *c,
+                                       const struct policy_field *field, const json_t *value,
+                                       void *target)
 {
     size_t n;
     const struct report_bit *bits = report_policy_bits(&n);
@@ -301,8 +284,9 @@ static struct error *read_guest_policy(const struct context *c, const struct fie
     return read_bits(c, bits, n, value, at(target, field->offset));
 }
 
-static struct error *read_platform_info(const struct context *c, const struct field *field,
-                                        const json_t *value, void *target)
+static struct error *read_platform_info(const struct policy_context *c,
+                                        const struct policy_field *field, const json_t *value,
+                                        void *target)
 {
     size_t n;
     const struct report_bit *bits = report_platform_bits(&n);
@@ -311,7 +295,7 @@ static struct error *read_platform_info(const struct context *c, const struct fi
 }
 
 /* "1.55.21": numbers of one byte, and nothing else. */
-static struct error *get_dotted(const struct context *c, const json_t *value, int n,
+static struct error *get_dotted(const struct policy_context *c, const json_t *value, int n,
                                 uint8_t *const ret[])
 {
     const char *text = json_is_string(value) ? json_string_value(value) : "";
@@ -322,14 +306,14 @@ static struct error *get_dotted(const struct context *c, const json_t *value, in
 
         if (digits < 1 || digits > 3 || sscanf(text, "%3u", &number) != 1 || number > UINT8_MAX ||
             text[digits] != (i + 1 < n ? '.' : '\0'))
-            return bad(c, n == 2 ? "a version like '1.55'" : "a version like '1.55.21'");
+            return policy_bad(c, n == 2 ? "a version like '1.55'" : "a version like '1.55.21'");
         *ret[i] = (uint8_t)number;
         text += digits + 1;
     }
     return NULL;
 }
 
-static struct error *read_abi(const struct context *c, const struct field *field,
+static struct error *read_abi(const struct policy_context *c, const struct policy_field *field,
                               const json_t *value, void *target)
 {
     struct verify_policy *policy = target;
@@ -339,7 +323,7 @@ static struct error *read_abi(const struct context *c, const struct field *field
     return get_dotted(c, value, 2, parts);
 }
 
-static struct error *read_firmware(const struct context *c, const struct field *field,
+static struct error *read_firmware(const struct policy_context *c, const struct policy_field *field,
                                    const json_t *value, void *target)
 {
     struct policy_firmware *firmware = at(target, field->offset);
@@ -348,102 +332,17 @@ static struct error *read_firmware(const struct context *c, const struct field *
     return get_dotted(c, value, 3, parts);
 }
 
-/* [first, last], both included. */
-static struct error *read_range(const struct context *c, const struct field *field,
-                                const json_t *value, void *target)
+static struct error *read_mitigations(const struct policy_context *c,
+                                      const struct policy_field *field, const json_t *value,
+                                      void *target)
 {
-    uint64_t first = 0, last = 0;
-
-    if (json_array_size(value) != 2)
-        return bad(c, "a pair of first and last");
-    struct error *err = get_number(c, json_array_get(value, 0), UINT8_MAX, &first);
-    if (!err)
-        err = get_number(c, json_array_get(value, 1), UINT8_MAX, &last);
-    if (!err && first > last)
-        return bad(c, "a pair of first and last");
-    *(uint8_t *)at(target, field->offset) = (uint8_t)first;
-    *(uint8_t *)at(target, field->n_offset) = (uint8_t)last;
-    return err;
-}
-
-static struct error *read_level(const struct context *c, const struct field *field,
-                                const json_t *value, void *target)
-{
-#define COMPONENT(m)                                                                               \
-    {                                                                                              \
-        .name = #m, .read = read_u8, .offset = offsetof(struct snp_tcb, m)                         \
-    }
-    static const struct field components[] = {
-        COMPONENT(fmc), COMPONENT(bootloader), COMPONENT(tee), COMPONENT(snp), COMPONENT(microcode),
-    };
-
-    return read_object(c, value, components, ELEMENTSOF(components), at(target, field->offset));
-}
-
-static struct error *read_minimum(const struct context *c, const json_t *value,
-                                  struct policy_minimum *minimum)
-{
-#define LEVEL(text, i)                                                                             \
-    {                                                                                              \
-        .name = (text), .read = read_level, .offset = TCB_LEVEL + (i) * sizeof(struct snp_tcb)     \
-    }
-    static const struct field fields[] = {
-        {.name = "family", .read = read_u8, .offset = MINIMUM(family)},
-        {.name = "models",
-         .read = read_range,
-         .offset = MINIMUM(first_model),
-         .n_offset = MINIMUM(last_model)},
-        {.name = "steppings",
-         .read = read_range,
-         .offset = MINIMUM(first_stepping),
-         .n_offset = MINIMUM(last_stepping)},
-        {.name = "basis", .read = read_text, .offset = MINIMUM(basis)},
-        LEVEL("reported", POLICY_REPORTED),
-        LEVEL("committed", POLICY_COMMITTED),
-        LEVEL("current", POLICY_CURRENT),
-        LEVEL("launch", POLICY_LAUNCH),
-    };
-
-    minimum->basis = "";
-    minimum->last_stepping = UINT8_MAX;
-    if (!json_object_get(value, "family") || !json_object_get(value, "models") ||
-        !json_object_get(value, "reported"))
-        return bad(c, "complete: each entry has 'family', 'models' and 'reported'");
-    return read_object(c, value, fields, ELEMENTSOF(fields), minimum);
-}
-
-static struct error *read_minimums(const struct context *c, const struct field *field,
-                                   const json_t *value, void *target)
-{
-    struct verify_policy *policy = target;
-
-    (void)field;
-    if (is_word(value, "any")) {
-        policy->any_tcb = true;
-        return NULL;
-    }
-    struct error *err = check_list(c, value);
-    if (err)
-        return err;
-    policy->n_minimums = json_array_size(value);
-    struct policy_minimum *minimums =
-        arena_alloc(c->arena, policy->n_minimums * sizeof(struct policy_minimum));
-    for (size_t i = 0; !err && i < policy->n_minimums; i++)
-        err = read_minimum(c, json_array_get(value, i), &minimums[i]);
-    policy->minimums = minimums;
-    return err;
-}
-
-static struct error *read_mitigations(const struct context *c, const struct field *field,
-                                      const json_t *value, void *target)
-{
-    static const struct field fields[] = {
+    static const struct policy_field fields[] = {
         {.name = "launch", .read = read_u64, .offset = POLICY(launch_mitigations)},
         {.name = "current", .read = read_u64, .offset = POLICY(current_mitigations)},
     };
 
     (void)field;
-    return read_object(c, value, fields, ELEMENTSOF(fields), target);
+    return policy_read_object(c, value, fields, ELEMENTSOF(fields), target);
 }
 
 #define ACCEPT(text, m)                                                                            \
@@ -461,13 +360,13 @@ static struct error *read_mitigations(const struct context *c, const struct fiel
         .any_offset = (any), .size = (bytes)                                                       \
     }
 
-static const struct field fields[] = {
+static const struct policy_field fields[] = {
     {.name = "schema", .read = read_schema},
-    {.name = "name", .read = read_text, .offset = POLICY(name)},
+    {.name = "name", .read = policy_read_text, .offset = POLICY(name)},
     DIGEST("report_data", report_data, NO_ANY, 64),
     DIGEST("host_data", host_data, POLICY(any_host_data), 32),
     DIGESTS("measurements", measurements, POLICY(any_measurement), 48),
-    {.name = "image", .read = read_text, .offset = POLICY(image_version)},
+    {.name = "image", .read = policy_read_text, .offset = POLICY(image_version)},
     DIGESTS("chip_ids", chip_ids, POLICY(any_chip_id), 64),
     DIGESTS("denied_chip_ids", denied_chip_ids, NO_ANY, 64),
     {.name = "vmpl", .read = read_u32, .offset = POLICY(vmpl), .size = VMPL_MAX},
@@ -486,7 +385,7 @@ static const struct field fields[] = {
      .words = {"show", "refuse"}},
     ACCEPT("migration_agent", accept_migration_agent),
     {.name = "abi_minimum", .read = read_abi},
-    {.name = "minimum_tcb", .read = read_minimums},
+    {.name = "minimum_tcb", .read = policy_read_minimums},
     {.name = "minimum_firmware", .read = read_firmware, .offset = POLICY(firmware)},
     ACCEPT("provisional_firmware", accept_provisional_firmware),
     DIGESTS("id_keys", id_keys, NO_ANY, 48),
@@ -501,7 +400,7 @@ static const struct field fields[] = {
 struct error *policy_parse(const char *text, size_t size, struct arena *arena,
                            struct verify_policy *ret_policy)
 {
-    const struct context c = {arena, "policy"};
+    const struct policy_context c = {arena, "policy"};
     struct verify_policy policy = {};
     json_error_t where;
 
@@ -512,7 +411,7 @@ struct error *policy_parse(const char *text, size_t size, struct arena *arena,
         return error_new(ERROR_INVALID_ARGUMENT, "policy: line %d: %s", where.line, where.text);
     if (!json_object_get(root, "schema"))
         return error_new(ERROR_INVALID_ARGUMENT, "policy: 'schema' is missing");
-    struct error *err = read_object(&c, root, fields, ELEMENTSOF(fields), &policy);
+    struct error *err = policy_read_object(&c, root, fields, ELEMENTSOF(fields), &policy);
     if (!err && policy.guest_svn > 0 && policy.n_id_keys == 0)
         err = error_new(ERROR_INVALID_ARGUMENT,
                         "'guest_svn_minimum' means nothing without 'id_keys'");

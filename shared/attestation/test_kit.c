@@ -95,20 +95,6 @@ void kit_sign(const struct kit *kit, uint8_t report[TEE_REPORT_SIZE])
     assert_int_equal(BN_bn2lebinpad(ECDSA_SIG_get0_s(signature), s, 48), 48);
 }
 
-void kit_evidence(const struct kit *kit, struct tee_evidence *ret_evidence)
-{
-    struct processor_guest guest = test_guest();
-    uint8_t *report = ret_evidence->report;
-
-    guest.policy = 0x3001f;
-    expect_ok(processor_report(kit->fleet.processors[0], &guest, kit->report_data, ret_evidence));
-    report[0x004] = 7;    /* GUEST_SVN */
-    report[0x048] |= 0x1; /* AUTHOR_KEY_EN */
-    memset(report + 0x0e0, 0x1d, 48);
-    memset(report + 0x110, 0xa0, 48);
-    kit_sign(kit, report);
-}
-
 /* A little below what the software processor has; steppings: its only. */
 #define LOW                                                                                        \
     {                                                                                              \
@@ -217,6 +203,22 @@ void kit_replace(struct tee_evidence *evidence, const struct kit_table *other)
     evidence->certificates = bytes;
 }
 
+void kit_evidence(const struct kit *kit, struct tee_evidence *ret_evidence)
+{
+    static const struct certificate_view no_crl; /* tests bring their own */
+    struct processor_guest guest = test_guest();
+    uint8_t *report = ret_evidence->report;
+
+    guest.policy = 0x3001f;
+    expect_ok(processor_report(kit->fleet.processors[0], &guest, kit->report_data, ret_evidence));
+    report[0x004] = 7;    /* GUEST_SVN */
+    report[0x048] |= 0x1; /* AUTHOR_KEY_EN */
+    memset(report + 0x0e0, 0x1d, 48);
+    memset(report + 0x110, 0xa0, 48);
+    kit_sign(kit, report);
+    kit_replace(ret_evidence, &(struct kit_table){.crl = &no_crl});
+}
+
 void kit_der(X509 *certificate, struct buffer *ret_der)
 {
     uint8_t *der = NULL;
@@ -225,6 +227,30 @@ void kit_der(X509 *certificate, struct buffer *ret_der)
     assert_true(size > 0);
     buffer_add(ret_der, der, (size_t)size);
     OPENSSL_free(der);
+}
+
+void kit_sign_certificate(X509 *certificate, EVP_PKEY *key)
+{
+    _cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *how = NULL;
+
+    assert_int_equal(EVP_DigestSignInit(ctx, &how, EVP_sha384(), NULL, key), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(how, 48), 1);
+    assert_true(X509_sign_ctx(certificate, ctx) > 0);
+}
+
+void kit_make_vcek(const struct kit *kit, void (*change)(X509 *certificate), struct buffer *ret_der)
+{
+    _cleanup_(X509_freep) X509 *vcek = NULL;
+
+    expect_ok(dev_certificate_vcek(kit->vcek_key, processor_chip_id(kit->fleet.processors[0]),
+                                   kit->ask, kit->ask_key, &vcek));
+    if (change) {
+        change(vcek);
+        kit_sign_certificate(vcek, kit->ask_key);
+    }
+    kit_der(vcek, ret_der);
 }
 
 static X509_EXTENSION *unknown_extension(void)

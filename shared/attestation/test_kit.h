@@ -42,6 +42,10 @@ struct kit_table {
     const struct certificate_view *vcek, *vlek, *ask, *ark, *crl;
 };
 void kit_replace(struct tee_evidence *evidence, const struct kit_table *table);
+/* A VCEK for host 0's chip and key, changed, then signed by the fleet's ASK. */
+void kit_make_vcek(const struct kit *kit, void (*change)(X509 *certificate),
+                   struct buffer *ret_der);
+void kit_sign_certificate(X509 *certificate, EVP_PKEY *key);
 void kit_der(X509 *certificate, struct buffer *ret_der);
 
 struct kit_crl {

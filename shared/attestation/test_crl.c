@@ -1,0 +1,216 @@
+/* Revocation lists: what is understood, what they say of a chain, and what their absence means. */
+#include "shared/attestation/test_kit.h"
+
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#include "shared/attestation/crl.h"
+#include "shared/attestation/dev_certificate.h"
+#include "shared/attestation/roots.h"
+
+#define HOUR_MS INT64_C(3600000)
+#define DAY_MS  (24 * HOUR_MS)
+
+static struct kit kit;
+static EVP_PKEY *other_key;
+static X509 *other_ark; /* the same name, another key */
+
+static int set_up(void **state)
+{
+    (void)state;
+    kit_init(&kit);
+    other_key = EVP_RSA_gen(4096);
+    expect_ok(dev_certificate_issuer(other_key, NULL, NULL, &other_ark));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    EVP_PKEY_free(other_key);
+    X509_free(other_ark);
+    kit_done(&kit);
+    return 0;
+}
+
+/* With these lists beside good evidence, exactly this code. */
+static void expect(const struct verify_policy *base, const struct kit_crl *lists, size_t n,
+                   const char *code)
+{
+    struct buffer der[2] = {};
+    struct certificate_view views[2];
+    struct verify_policy policy = *base;
+    struct tee_evidence evidence;
+
+    for (size_t i = 0; i < n; i++) {
+        kit_make_crl(&kit, &lists[i], &der[i]);
+        views[i] = (struct certificate_view){der[i].data, der[i].size};
+    }
+    const struct verify_collateral collateral = {.crls = views, .n_crls = n};
+    policy.collateral = &collateral;
+    kit_evidence(&kit, &evidence);
+    kit_expect(&policy, &evidence, code);
+    tee_evidence_done(&evidence);
+    for (size_t i = 0; i < n; i++)
+        buffer_done(&der[i]);
+}
+
+static void lists_that_revoke_or_are_wrong_fail(void **state)
+{
+    (void)state;
+    const struct verify_policy policy = kit_policy(&kit);
+    const struct {
+        struct kit_crl list;
+        const char *code;
+    } cases[] = {
+        {{}, NULL},
+        {{.number = 7}, NULL},
+        {{.revoked = {3, 4}}, NULL},
+        {{.revoked = {2}}, "revocation_revoked"},      /* the ASK */
+        {{.revoked = {1}}, "revocation_revoked"},      /* the ARK */
+        {{.revoke_zero = true}, "revocation_revoked"}, /* the VCEK */
+        {{.revoked = {5, 2}, .removed_entry = true}, "revocation_revoked"},
+        {{.key = other_key}, "revocation_crl"},
+        {{.issuer = kit.ask, .key = kit.ask_key}, "revocation_no_crl"}, /* none of this root */
+        {{.pkcs1 = true}, "revocation_crl"},
+        {{.unknown_critical = true}, "revocation_crl"},
+        {{.revoked = {9}, .unknown_critical_entry = true}, "revocation_crl"},
+        {{.number = 2, .delta = true}, "revocation_crl"},
+        {{.point = "https://crl.example/a", .point_of_some = true}, "revocation_crl"},
+        {{.point = "https://crl.example/a"}, "revocation_no_crl"}, /* of another chain */
+        {{.from_ms = kit.now_ms + HOUR_MS}, "revocation_stale"},
+        {{.until_ms = kit.now_ms - HOUR_MS / 2}, "revocation_stale"},
+        {{.no_next_update = true}, "revocation_stale"},
+        {{.until_ms = kit.now_ms - DAY_MS, .from_ms = kit.now_ms - 2 * DAY_MS, .revoked = {2}},
+         "revocation_revoked"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        expect(&policy, &cases[i].list, 1, cases[i].code);
+    expect(&policy, NULL, 0, "revocation_no_crl");
+}
+
+static void soft_means_missing_or_old_but_never_revoked(void **state)
+{
+    (void)state;
+    struct verify_policy policy = kit_policy(&kit);
+    const struct kit_crl old = {.from_ms = kit.now_ms - 2 * DAY_MS,
+                                .until_ms = kit.now_ms - DAY_MS};
+    const struct kit_crl revoking = {.revoked = {2}}, forged = {.key = other_key};
+
+    policy.crl = POLICY_CRL_SOFT;
+    expect(&policy, NULL, 0, NULL);
+    expect(&policy, &old, 1, NULL);
+    expect(&policy, &revoking, 1, "revocation_revoked");
+    expect(&policy, &forged, 1, "revocation_crl");
+}
+
+static void grace_is_counted_from_the_next_update(void **state)
+{
+    (void)state;
+    struct verify_policy policy = kit_policy(&kit);
+    const struct kit_crl old = {.from_ms = kit.now_ms - 2 * DAY_MS,
+                                .until_ms = kit.now_ms - DAY_MS};
+
+    policy.crl_grace_ms = DAY_MS + HOUR_MS;
+    expect(&policy, &old, 1, NULL);
+    policy.crl_grace_ms = DAY_MS - HOUR_MS;
+    expect(&policy, &old, 1, "revocation_stale");
+}
+
+/* One list that is fine does not outweigh one that revokes, wherever it stands. */
+static void any_list_can_revoke(void **state)
+{
+    (void)state;
+    const struct verify_policy policy = kit_policy(&kit);
+    const struct kit_crl lists[] = {{.number = 9}, {.number = 8, .revoked = {2}}};
+    const struct kit_crl turned[] = {lists[1], lists[0]};
+
+    expect(&policy, lists, 2, "revocation_revoked");
+    expect(&policy, turned, 2, "revocation_revoked");
+}
+
+static void a_carried_list_counts_like_others(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer revoking = {};
+    struct verify_policy policy = kit_policy(&kit);
+    struct tee_evidence evidence;
+
+    kit_make_crl(&kit, &(struct kit_crl){.revoked = {2}}, &revoking);
+    const struct certificate_view bad = {revoking.data, revoking.size};
+    const struct certificate_view garbage = {revoking.data, revoking.size - 1};
+    policy.collateral = NULL;
+    kit_evidence(&kit, &evidence);
+    kit_replace(&evidence, &(struct kit_table){.crl = &kit.crls[0]});
+    kit_expect(&policy, &evidence, NULL);
+    kit_replace(&evidence, &(struct kit_table){.crl = &bad});
+    kit_expect(&policy, &evidence, "revocation_revoked");
+    kit_replace(&evidence, &(struct kit_table){.crl = &garbage});
+    kit_expect(&policy, &evidence, "revocation_crl");
+    tee_evidence_done(&evidence);
+}
+
+static void a_list_can_be_read(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer der = {};
+    _cleanup_(crl_freep) struct crl *crl = NULL;
+    const int64_t from = kit.now_ms / 1000 * 1000;
+    struct crl *none = NULL;
+
+    kit_make_crl(&kit, &(struct kit_crl){.number = 42, .from_ms = from, .until_ms = from + DAY_MS},
+                 &der);
+    expect_ok(crl_parse(der.data, der.size, &crl));
+    assert_int_equal(crl_number(crl), 42);
+    assert_int_equal(crl_this_update_ms(crl), from);
+    assert_int_equal(crl_next_update_ms(crl), from + DAY_MS);
+    assert_null(crl_problem(crl, kit.ark));
+    assert_non_null(crl_problem(crl, kit.ask));
+    assert_non_null(crl_problem(crl, other_ark));
+    buffer_add_u8(&der, 0);
+    expect_code(crl_parse(der.data, der.size, &none), ERROR_INVALID_ARGUMENT);
+    expect_code(crl_parse(der.data, der.size - 2, &none), ERROR_INVALID_ARGUMENT);
+    expect_code(crl_parse(der.data, 0, &none), ERROR_INVALID_ARGUMENT);
+}
+
+/* AMD's CRLs of VCEK and VLEK chains have one issuer: their distribution points tell them apart. */
+static void a_distribution_point_says_what_a_list_is_for(void **state)
+{
+    (void)state;
+    static const char uri[] = "https://kds.example/vcek/v1/Genoa/crl";
+    _cleanup_buffer_ struct buffer same = {}, other = {};
+    _cleanup_(crl_freep) struct crl *crl = NULL, *other_crl = NULL;
+    X509V3_CTX ctx;
+
+    X509V3_set_ctx(&ctx, kit.ark, kit.ask, NULL, NULL, 0);
+    X509_EXTENSION *points = X509V3_EXT_conf_nid(NULL, &ctx, NID_crl_distribution_points,
+                                                 "URI:https://kds.example/vcek/v1/Genoa/crl");
+    assert_non_null(points);
+    _cleanup_(X509_freep) X509 *ask = X509_dup(kit.ask);
+    assert_int_equal(X509_add_ext(ask, points, -1), 1);
+    X509_EXTENSION_free(points);
+    kit_make_crl(&kit, &(struct kit_crl){.point = uri}, &same);
+    kit_make_crl(&kit, &(struct kit_crl){.point = "https://kds.example/vlek/v1/Genoa/crl"}, &other);
+    expect_ok(crl_parse(same.data, same.size, &crl));
+    expect_ok(crl_parse(other.data, other.size, &other_crl));
+    assert_null(crl_problem(crl, kit.ark));
+    assert_true(crl_covers(crl, ask));
+    assert_false(crl_covers(other_crl, ask));
+    assert_false(crl_covers(crl, kit.ask));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_that_revoke_or_are_wrong_fail),
+        cmocka_unit_test(soft_means_missing_or_old_but_never_revoked),
+        cmocka_unit_test(grace_is_counted_from_the_next_update),
+        cmocka_unit_test(any_list_can_revoke),
+        cmocka_unit_test(a_carried_list_counts_like_others),
+        cmocka_unit_test(a_list_can_be_read),
+        cmocka_unit_test(a_distribution_point_says_what_a_list_is_for),
+    };
+
+    return cmocka_run_group_tests_name("revocation", tests, set_up, tear_down);
+}
