@@ -33,6 +33,10 @@ static const struct config_row config_rows[] = {
      "the guest's vCPUs, an input of the measurement"},
     {"ATTESTER_CPU_MODEL", CONFIG_STRING, offsetof(struct attester_config, cpu_model), "",
      "the guest's CPU model, an input of the measurement"},
+    {"ATTESTER_COLLATERAL", CONFIG_PATH, offsetof(struct attester_config, collateral), "",
+     "file with the host's certificate table, which completes the TEE's own"},
+    {"ATTESTER_COLLATERAL_AT_MS", CONFIG_UINT, offsetof(struct attester_config, collateral_at_ms),
+     "0", "Unix time in milliseconds when its CRL came from the vendor; 0: not known"},
     {},
 };
 
@@ -113,10 +117,12 @@ DEFINE_CLEANUP(void *, stop)
 static struct error *make_maker(const struct attester_config *config,
                                 struct evidence_maker **ret_maker)
 {
-    _cleanup_buffer_ struct buffer manifest = {};
+    _cleanup_buffer_ struct buffer manifest = {}, collateral = {};
     struct tee *tee = NULL;
 
     struct error *err = file_read(config->manifest, MANIFEST_MAX, &manifest);
+    if (!err && config->collateral[0])
+        err = file_read(config->collateral, TEE_CERTIFICATES_MAX, &collateral);
     if (err)
         return err;
     if (manifest.size == 0 || memchr(manifest.data, 0, manifest.size))
@@ -129,6 +135,8 @@ static struct error *make_maker(const struct attester_config *config,
         .image_version = config->image_version,
         .cpu_model = config->cpu_model,
         .vcpus = config->vcpus,
+        .collateral = &collateral,
+        .collateral_at_ms = (int64_t)config->collateral_at_ms,
     };
     *ret_maker = evidence_maker_new(tee, &facts);
     return NULL;

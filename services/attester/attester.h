@@ -17,6 +17,8 @@ struct attester_config {
     char *image_version;
     char *cpu_model;
     uint64_t vcpus;
+    char *collateral;
+    uint64_t collateral_at_ms;
 };
 
 extern const struct service attester_service;

@@ -9,7 +9,9 @@
 #include "shared/attestation/certificates.h"
 #include "shared/attestation/verifier.h"
 #include "shared/base/alloc.h"
+#include "shared/base/clock.h"
 #include "shared/base/encode.h"
+#include "shared/collateral/merge.h"
 #include "shared/seal/seal.h"
 
 #define TAG_FRESH  "coffer/report-data/v1"
@@ -26,6 +28,8 @@ struct evidence_maker {
     char *cpu_model;
     uint64_t vcpus;
     uint8_t manifest_sha256[32];
+    struct buffer collateral;
+    int64_t collateral_at_ms;
 };
 
 struct evidence_maker *evidence_maker_new(struct tee *tee, const struct evidence_facts *facts)
@@ -39,6 +43,9 @@ struct evidence_maker *evidence_maker_new(struct tee *tee, const struct evidence
     maker->cpu_model = xstrdup(facts->cpu_model);
     maker->vcpus = facts->vcpus;
     sha256(maker->manifest, strlen(maker->manifest), maker->manifest_sha256);
+    if (facts->collateral)
+        buffer_add(&maker->collateral, facts->collateral->data, facts->collateral->size);
+    maker->collateral_at_ms = facts->collateral_at_ms;
     return maker;
 }
 
@@ -51,6 +58,7 @@ void evidence_maker_free(struct evidence_maker *maker)
     free(maker->manifest);
     free(maker->image_version);
     free(maker->cpu_model);
+    buffer_done(&maker->collateral);
     free(maker);
 }
 
@@ -104,8 +112,7 @@ static json_t *crl_base64(const struct certificate_view *view)
     return json_string(text);
 }
 
-/* A host's damaged table is left out: the verifier then says that it cannot tell. */
-static void set_certificates(json_t *object, const struct buffer *bytes)
+static struct certificate_table read_table(const struct buffer *bytes)
 {
     struct certificate_table table = {};
     struct error *err = certificate_table_parse(bytes->data, bytes->size, &table);
@@ -113,11 +120,38 @@ static void set_certificates(json_t *object, const struct buffer *bytes)
     if (err)
         table = (struct certificate_table){};
     error_free(err);
+    return table;
+}
+
+/* When the CRL came from the vendor, by the host's word: its age, which grows, follows from it. */
+static json_t *crl_fetched_at(const struct evidence_maker *maker,
+                              const struct certificate_view *crl)
+{
+    const struct certificate_view host = read_table(&maker->collateral).crl;
+    char text[CLOCK_TEXT_SIZE];
+
+    if (!maker->collateral_at_ms || !host.data || host.size != crl->size ||
+        memcmp(host.data, crl->data, crl->size) != 0)
+        return json_null();
+    clock_format(maker->collateral_at_ms, text);
+    return json_string(text);
+}
+
+/* A host's damaged table is left out: the verifier then says that it cannot tell. */
+static void set_certificates(json_t *object, const struct evidence_maker *maker,
+                             const struct tee_evidence *tee)
+{
+    _cleanup_buffer_ struct buffer bytes = {};
+
+    collateral_merge(tee->report, &tee->certificates, &maker->collateral, &bytes);
+    const struct certificate_table table = read_table(&bytes);
     json_object_set_new(object, "certificates",
                         json_pack("{s:o, s:o, s:o, s:o}", "vcek", certificate_pem(&table.vcek),
                                   "vlek", certificate_pem(&table.vlek), "ask",
                                   certificate_pem(&table.ask), "ark", certificate_pem(&table.ark)));
-    json_object_set_new(object, "collateral", json_pack("{s:o}", "crl", crl_base64(&table.crl)));
+    json_object_set_new(object, "collateral",
+                        json_pack("{s:o, s:o}", "crl", crl_base64(&table.crl), "crl_fetched_at",
+                                  crl_fetched_at(maker, &table.crl)));
 }
 
 static struct error *make_common(const struct evidence_maker *maker, const struct tee_evidence *tee,
@@ -136,7 +170,7 @@ static struct error *make_common(const struct evidence_maker *maker, const struc
     if (!object)
         return error_new(ERROR_FAILED_PRECONDITION, "manifest or settings are not UTF-8");
     set_hex(object, "raw_report", tee->report, TEE_REPORT_SIZE);
-    set_certificates(object, &tee->certificates);
+    set_certificates(object, maker, tee);
     char *text = json_dumps(object, JSON_COMPACT);
     text[strlen(text) - 1] = '\0'; /* "binding" and the closing brace follow per answer */
     *ret_common = text;

@@ -15,6 +15,8 @@ struct evidence_facts {
     const char *image_version;
     const char *cpu_model;
     uint64_t vcpus;
+    const struct buffer *collateral; /* the host's certificate table, copied; NULL: none */
+    int64_t collateral_at_ms;        /* Unix time when its CRL came from the vendor; 0: not known */
 };
 
 /* Takes the tee. */

@@ -40,7 +40,7 @@ static int tear_down_all(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    const struct evidence_facts facts = {manifest, "0.1.0", "EPYC-v4", 2};
+    const struct evidence_facts facts = {manifest, "0.1.0", "EPYC-v4", 2, NULL, 0};
     uint8_t hash[32];
     char address[32];
 
@@ -180,6 +180,7 @@ static void report_without_nonce_has_the_existing_form(void **state)
     assert_non_null(strstr(text_of(certificates, "vcek"), "BEGIN CERTIFICATE"));
     assert_non_null(strstr(text_of(certificates, "ask"), "BEGIN CERTIFICATE"));
     assert_non_null(strstr(text_of(certificates, "ark"), "BEGIN CERTIFICATE"));
+    assert_true(strlen(text_of(json_object_get(answer, "collateral"), "crl")) > 0);
     assert_non_null(strstr(buffer_text(&first.headers), "Access-Control-Allow-Origin: *"));
 }
 
