@@ -44,7 +44,8 @@ struct attester {
     struct evidence_maker *maker;
     struct live_key *key;
     struct standing *standing;
-    struct batch *batch;
+    struct batch batch;
+    struct http_desks desks;
     struct http *http;
     pthread_t poller;
     bool polling;
@@ -91,6 +92,14 @@ static void *poll_key(void *data)
     return NULL;
 }
 
+static void close_desks(struct attester *attester)
+{
+    if (attester->desks.fresh)
+        desk_close(attester->desks.fresh);
+    if (attester->desks.standing)
+        desk_close(attester->desks.standing);
+}
+
 static void stop(void *state)
 {
     struct attester *attester = state;
@@ -103,8 +112,10 @@ static void stop(void *state)
     pthread_mutex_unlock(&attester->mutex);
     if (attester->polling)
         pthread_join(attester->poller, NULL);
+    close_desks(attester);
     http_free(attester->http);
-    batch_free(attester->batch);
+    desk_free(attester->desks.fresh);
+    desk_free(attester->desks.standing);
     standing_free(attester->standing);
     live_key_free(attester->key);
     evidence_maker_free(attester->maker);
@@ -148,7 +159,7 @@ static struct error *start(const void *config_data, _unused_ struct bus *bus, vo
     struct attester *attester = xnew(struct attester);
     _cleanup_(stopp) void *state = attester;
 
-    mallopt(M_ARENA_MAX, 2); /* many short threads, little memory */
+    mallopt(M_ARENA_MAX, 2); /* few threads, little memory */
     pthread_mutex_init(&attester->mutex, NULL);
     pthread_cond_init(&attester->wake, NULL);
     struct error *err = make_maker(config, &attester->maker);
@@ -157,8 +168,10 @@ static struct error *start(const void *config_data, _unused_ struct bus *bus, vo
     if (err)
         return err;
     attester->standing = standing_new(attester->maker, attester->key);
-    attester->batch = batch_new(attester->maker, attester->key);
-    err = http_start(config->listen, attester->batch, attester->standing, &attester->http);
+    attester->batch = (struct batch){attester->maker, attester->key};
+    attester->desks.fresh = desk_new(batch_serve, &attester->batch, NULL);
+    attester->desks.standing = desk_new(standing_serve, attester->standing, NULL);
+    err = http_start(config->listen, &attester->desks, &attester->http);
     if (err)
         return err;
     attester->polling = pthread_create(&attester->poller, NULL, poll_key, attester) == 0;

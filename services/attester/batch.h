@@ -4,24 +4,17 @@
  */
 #pragma once
 
-#include <stdint.h>
-
+#include "services/attester/desk.h"
 #include "services/attester/evidence.h"
 #include "services/attester/live_key.h"
 
-#define BATCH_NONCES_MAX 256 /* waiting at most; also the largest batch */
-
-struct batch;
-
-/* Starts the worker. Neither maker nor key is owned. */
-struct batch *batch_new(struct evidence_maker *maker, struct live_key *key);
-/* Waiting callers get UNAVAILABLE. No caller may come after. */
-void batch_free(struct batch *batch);
-DEFINE_CLEANUP(struct batch *, batch_free)
+struct batch {
+    struct evidence_maker *maker; /* not owned, like the key */
+    struct live_key *key;
+};
 
 /*
- * Blocks until evidence for this nonce is there, bound to the key that is live at its end.
- * RESOURCE_EXHAUSTED when too many wait; UNAVAILABLE when TEE or proxy do not answer.
+ * Of a desk whose context is a struct batch: evidence for each nonce, bound to the key that is live
+ * at its end. UNAVAILABLE when TEE or proxy do not answer.
  */
-struct error *batch_answer(struct batch *batch, const uint8_t nonce[32],
-                           struct buffer *ret_json) _must_check_;
+desk_serve batch_serve;

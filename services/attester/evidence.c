@@ -218,36 +218,34 @@ struct error *evidence_make(struct evidence_maker *maker, const uint8_t spki_sha
     return err;
 }
 
-static void set_nonce(json_t *binding, const struct evidence *evidence, const uint8_t nonce[32],
-                      size_t index, const uint8_t (*path)[32], size_t n_path)
+static void set_leaf(json_t *binding, const struct evidence *evidence,
+                     const struct evidence_leaf *leaf)
 {
     json_t *hashes = json_array();
 
-    for (size_t i = 0; i < n_path; i++) {
-        _cleanup_free_ char *text = hex_encode_new(path[i], 32);
+    for (size_t i = 0; i < leaf->n_path; i++) {
+        _cleanup_free_ char *text = hex_encode_new(leaf->path[i], 32);
         json_array_append_new(hashes, json_string(text));
     }
-    set_hex(binding, "nonce", nonce, 32);
-    json_object_set_new(binding, "nonce_index", json_integer((json_int_t)index));
+    set_hex(binding, "nonce", leaf->nonce, 32);
+    json_object_set_new(binding, "nonce_index", json_integer((json_int_t)leaf->index));
     json_object_set_new(binding, "nonce_count", json_integer((json_int_t)evidence->n_nonces));
     json_object_set_new(binding, "merkle_path", hashes);
     set_hex(binding, "nonce_root", evidence->nonce_root, 32);
 }
 
 void evidence_answer(const struct evidence_maker *maker, const struct evidence *evidence,
-                     const uint8_t *nonce, size_t index, const uint8_t (*path)[32], size_t n_path,
-                     struct buffer *ret_json)
+                     const struct evidence_leaf *leaf, struct buffer *ret_text)
 {
-    json_auto_t *binding = json_pack("{s:s, s:s, s:s, s:s}", "tag", nonce ? TAG_FRESH : TAG_STATIC,
+    json_auto_t *binding = json_pack("{s:s, s:s, s:s, s:s}", "tag", leaf ? TAG_FRESH : TAG_STATIC,
                                      "role", "tls-server", "tee", "sev-snp", "devices_hash", "");
 
-    if (nonce)
-        set_nonce(binding, evidence, nonce, index, path, n_path);
+    if (leaf)
+        set_leaf(binding, evidence, leaf);
     set_hex(binding, "spki_sha256", evidence->spki_sha256, 32);
     set_hex(binding, "manifest_sha256", maker->manifest_sha256, 32);
     _cleanup_free_ char *text = json_dumps(binding, JSON_COMPACT);
-    buffer_add_text(ret_json, evidence->common);
-    buffer_add_text(ret_json, ",\"binding\":");
-    buffer_add_text(ret_json, text);
-    buffer_add_text(ret_json, "}");
+    buffer_add_text(ret_text, ",\"binding\":");
+    buffer_add_text(ret_text, text);
+    buffer_add_text(ret_text, "}");
 }

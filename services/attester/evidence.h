@@ -47,7 +47,14 @@ struct error *evidence_make(struct evidence_maker *maker, const uint8_t spki_sha
                             const uint8_t *nonce_root, size_t n_nonces,
                             struct evidence **ret_evidence) _must_check_;
 
-/* The whole answer: for one nonce of the batch with its path, or the static form (nonce NULL). */
+/* Where a nonce stands in the tree of its batch. */
+struct evidence_leaf {
+    const uint8_t *nonce; /* 32 */
+    size_t index;
+    const uint8_t (*path)[32];
+    size_t n_path;
+};
+
+/* Adds what follows evidence->common in the answer for this leaf; NULL: in the static form. */
 void evidence_answer(const struct evidence_maker *maker, const struct evidence *evidence,
-                     const uint8_t *nonce, size_t index, const uint8_t (*path)[32], size_t n_path,
-                     struct buffer *ret_json);
+                     const struct evidence_leaf *leaf, struct buffer *ret_text);

@@ -4,17 +4,16 @@
 #include <jansson.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 
-#define CONNECTIONS_MAX                                                                            \
-    320 /* above BATCH_NONCES_MAX, so that a full queue is answered with 503                       \
-         */
-#define STACK_SIZE   (256 * 1024)
-#define TIMEOUT_S    30
-#define RETRY_AFTER  "2"
-#define MEMORY_LIMIT (16 * 1024) /* per connection: request line and headers */
+/* One batch in the making, a full queue, and room to answer some more with 503. */
+#define CONNECTIONS_MAX (2 * WAITLIST_MAX + 64)
+#define TIMEOUT_S       30 /* without a byte, while it is not us who are slow */
+#define RETRY_AFTER     "2"
+#define MEMORY_LIMIT    (16 * 1024) /* per connection: request line and headers */
 
 #ifndef COFFER_GIT_HASH
 #define COFFER_GIT_HASH ""
@@ -25,8 +24,14 @@
 
 struct http {
     struct MHD_Daemon *daemon;
-    struct batch *batch;
-    struct standing *standing;
+    struct http_desks desks;
+};
+
+/* One request. While its waiter waits, the connection is suspended and no thread is held. */
+struct request {
+    struct waiter waiter; /* first */
+    struct MHD_Connection *connection;
+    bool asked;
 };
 
 struct answer {
@@ -42,6 +47,7 @@ static const struct {
     {ERROR_INVALID_ARGUMENT, MHD_HTTP_BAD_REQUEST},
     {ERROR_RESOURCE_EXHAUSTED, MHD_HTTP_SERVICE_UNAVAILABLE},
     {ERROR_UNAVAILABLE, MHD_HTTP_SERVICE_UNAVAILABLE},
+    {ERROR_DEADLINE_EXCEEDED, MHD_HTTP_SERVICE_UNAVAILABLE},
 };
 
 static void set_problem(struct answer *answer, unsigned int status, const char *kind,
@@ -56,7 +62,7 @@ static void set_problem(struct answer *answer, unsigned int status, const char *
     buffer_add_text(&answer->body, dump);
 }
 
-static void set_error(struct answer *answer, struct error *err)
+static void set_error(struct answer *answer, const struct error *err)
 {
     unsigned int status = MHD_HTTP_INTERNAL_SERVER_ERROR;
 
@@ -65,17 +71,16 @@ static void set_error(struct answer *answer, struct error *err)
             status = statuses[i].status;
     set_problem(answer, status, error_code_name(error_get_code(err)),
                 status == MHD_HTTP_INTERNAL_SERVER_ERROR ? "internal error" : error_text(err));
-    error_free(err);
 }
 
-static void on_health(_unused_ struct http *http, _unused_ struct MHD_Connection *connection,
+static void on_health(_unused_ struct http *http, _unused_ struct request *request,
                       struct answer *answer)
 {
     answer->type = "text/plain";
     buffer_add_text(&answer->body, "OK");
 }
 
-static void on_about(_unused_ struct http *http, _unused_ struct MHD_Connection *connection,
+static void on_about(_unused_ struct http *http, _unused_ struct request *request,
                      struct answer *answer)
 {
     json_auto_t *json = json_pack("{s:s, s:s, s:s}", "version", COFFER_VERSION, "git_hash",
@@ -85,37 +90,40 @@ static void on_about(_unused_ struct http *http, _unused_ struct MHD_Connection 
     buffer_add_text(&answer->body, dump);
 }
 
-static void on_report(struct http *http, struct MHD_Connection *connection, struct answer *answer)
+static void on_done(struct waiter *waiter)
 {
-    const char *text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "nonce");
-    uint8_t nonce[32];
-    struct error *err;
+    MHD_resume_connection(((struct request *)waiter)->connection);
+}
 
-    if (!text) {
-        err = standing_answer(http->standing, &answer->body);
-    } else {
-        err = hex_decode(text, nonce, sizeof(nonce));
-        if (err) {
-            error_free(err);
-            err = error_new(ERROR_INVALID_ARGUMENT, "nonce is not 64 hex digits");
-        } else {
-            err = batch_answer(http->batch, nonce, &answer->body);
-        }
+/* The desk may answer at once, so the connection must sleep before. */
+static void on_report(struct http *http, struct request *request, struct answer *answer)
+{
+    const char *text =
+        MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "nonce");
+    struct error *err = text ? hex_decode(text, request->waiter.nonce, 32) : NULL;
+
+    if (err) {
+        error_free(err);
+        set_problem(answer, MHD_HTTP_BAD_REQUEST, error_code_name(ERROR_INVALID_ARGUMENT),
+                    "nonce is not 64 hex digits");
+        return;
     }
-    if (err)
-        set_error(answer, err);
+    request->asked = true;
+    request->waiter.done = on_done;
+    MHD_suspend_connection(request->connection);
+    desk_ask(text ? http->desks.fresh : http->desks.standing, &request->waiter);
 }
 
 static const struct route {
     const char *path;
-    void (*run)(struct http *http, struct MHD_Connection *connection, struct answer *answer);
+    void (*run)(struct http *http, struct request *request, struct answer *answer);
 } routes[] = {
     {"/health", on_health},
     {"/api/v1/about", on_about},
     {"/api/v2/report", on_report},
 };
 
-static void dispatch(struct http *http, struct MHD_Connection *connection, const char *path,
+static void dispatch(struct http *http, struct request *request, const char *path,
                      const char *method, struct answer *answer)
 {
     bool reads =
@@ -127,7 +135,7 @@ static void dispatch(struct http *http, struct MHD_Connection *connection, const
         if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0)
             answer->status = MHD_HTTP_NO_CONTENT;
         else if (reads)
-            routes[i].run(http, connection, answer);
+            routes[i].run(http, request, answer);
         else
             set_problem(answer, MHD_HTTP_METHOD_NOT_ALLOWED, "UNIMPLEMENTED", "only GET");
         return;
@@ -135,24 +143,63 @@ static void dispatch(struct http *http, struct MHD_Connection *connection, const
     set_problem(answer, MHD_HTTP_NOT_FOUND, "NOT_FOUND", "no such path");
 }
 
-/* Any origin may read: there is nothing here that is not public. */
-static enum MHD_Result respond(struct MHD_Connection *connection, struct answer *answer)
+/* Takes the response, which may be NULL. Any origin may read: nothing here is not public. */
+static enum MHD_Result respond(struct MHD_Connection *connection, unsigned int status,
+                               const char *type, struct MHD_Response *response)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        answer->body.size, answer->body.data, MHD_RESPMEM_MUST_COPY);
-
     if (!response)
         return MHD_NO;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "Access-Control-Allow-Origin", "*");
     MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, OPTIONS");
     MHD_add_response_header(response, "Access-Control-Allow-Headers", "content-type");
-    if (answer->status == MHD_HTTP_SERVICE_UNAVAILABLE)
+    if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER);
-    enum MHD_Result result = MHD_queue_response(connection, answer->status, response);
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
+}
+
+static enum MHD_Result respond_answer(struct MHD_Connection *connection, struct answer *answer)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        answer->body.size, answer->body.data, MHD_RESPMEM_MUST_COPY);
+
+    buffer_done(&answer->body);
+    return respond(connection, answer->status, answer->type, response);
+}
+
+static void free_reply(void *data)
+{
+    reply_done(data);
+    free(data);
+}
+
+/* What the answers of a batch have in common stays one copy, however slow their readers are. */
+static enum MHD_Result respond_reply(struct request *request)
+{
+    struct reply *reply = xnew(struct reply);
+
+    *reply = request->waiter.reply;
+    request->waiter.reply = (struct reply){};
+    const struct MHD_IoVec parts[] = {
+        {reply->evidence->common, strlen(reply->evidence->common)},
+        {reply->binding.data, reply->binding.size},
+    };
+    struct MHD_Response *response =
+        MHD_create_response_from_iovec(parts, ELEMENTSOF(parts), free_reply, reply);
+    if (!response)
+        free_reply(reply);
+    return respond(request->connection, MHD_HTTP_OK, "application/json", response);
+}
+
+static struct request *request_new(struct MHD_Connection *connection)
+{
+    struct request *request = xnew(struct request);
+
+    request->connection = connection;
+    return request;
 }
 
 static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url,
@@ -160,19 +207,36 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
                                   _unused_ const char *upload, size_t *upload_size, void **con_data)
 {
     struct answer answer = {.status = MHD_HTTP_OK, .type = "application/json"};
+    struct request *request = *con_data;
 
-    if (!*con_data) { /* answering in the first call would close the connection */
-        *con_data = data;
+    if (!request) { /* answering in the first call would close the connection */
+        *con_data = request_new(connection);
         return MHD_YES;
     }
     if (*upload_size > 0) { /* bodies are not for us */
         *upload_size = 0;
         return MHD_YES;
     }
-    dispatch(data, connection, url, method, &answer);
-    enum MHD_Result result = respond(connection, &answer);
-    buffer_done(&answer.body);
-    return result;
+    if (!request->asked) {
+        dispatch(data, request, url, method, &answer);
+        return request->asked ? MHD_YES : respond_answer(connection, &answer);
+    }
+    if (!request->waiter.reply.err)
+        return respond_reply(request);
+    set_error(&answer, request->waiter.reply.err);
+    return respond_answer(connection, &answer);
+}
+
+static void on_completed(_unused_ void *data, _unused_ struct MHD_Connection *connection,
+                         void **con_data, _unused_ enum MHD_RequestTerminationCode code)
+{
+    struct request *request = *con_data;
+
+    if (!request)
+        return;
+    reply_done(&request->waiter.reply);
+    free(request);
+    *con_data = NULL;
 }
 
 static struct error *parse_listen(const char *listen, struct sockaddr_in *ret_address)
@@ -190,23 +254,34 @@ static struct error *parse_listen(const char *listen, struct sockaddr_in *ret_ad
     return NULL;
 }
 
-struct error *http_start(const char *listen, struct batch *batch, struct standing *standing,
-                         struct http **ret_http)
+/* A descriptor for each connection, where the limit is ours to raise. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+struct error *http_start(const char *listen, const struct http_desks *desks, struct http **ret_http)
 {
     struct sockaddr_in address;
 
     struct error *err = parse_listen(listen, &address);
     if (err)
         return err;
+    raise_limit();
     struct http *http = xnew(struct http);
-    http->batch = batch;
-    http->standing = standing;
+    http->desks = *desks;
     http->daemon = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, 0, NULL,
-        NULL, on_request, http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-        MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_LIMIT, MHD_OPTION_THREAD_STACK_SIZE,
-        (size_t)STACK_SIZE, MHD_OPTION_END);
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        on_request, http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned int)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)TIMEOUT_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_LIMIT, MHD_OPTION_LISTEN_BACKLOG_SIZE,
+        (unsigned int)CONNECTIONS_MAX, MHD_OPTION_END);
     if (!http->daemon) {
         free(http);
         return error_errno(errno, "listen on '%s'", listen);

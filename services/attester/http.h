@@ -1,15 +1,21 @@
 /* The routes as they are inside of the container; Caddy puts them under /nilcc. */
 #pragma once
 
-#include "services/attester/batch.h"
-#include "services/attester/standing.h"
+#include "services/attester/desk.h"
 
 struct http;
 
-/* listen: address:port. Neither batch nor standing is owned; free http before them. */
-struct error *http_start(const char *listen, struct batch *batch, struct standing *standing,
+/* Who answers GET /api/v2/report: with a nonce, and without. */
+struct http_desks {
+    struct desk *fresh;
+    struct desk *standing;
+};
+
+/* listen: address:port. The desks are not owned. */
+struct error *http_start(const char *listen, const struct http_desks *desks,
                          struct http **ret_http) _must_check_;
-void http_free(struct http *http); /* waits for the requests in hand */
+/* Close the desks before, and free them after: nobody may be left to wait there. */
+void http_free(struct http *http);
 DEFINE_CLEANUP(struct http *, http_free)
 
 uint16_t http_port(const struct http *http); /* the bound one, when listen said port 0 */

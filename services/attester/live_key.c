@@ -5,12 +5,10 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include "shared/base/alloc.h"
-#include "shared/base/clock.h"
 #include "shared/seal/seal.h"
 
 #define TIMEOUT_MS 5000
@@ -24,10 +22,6 @@ struct live_key {
     char *port;
     char *domain;
     SSL_CTX *tls;
-    pthread_mutex_t mutex; /* of the rest */
-    bool known;
-    int64_t asked_ms;
-    uint8_t spki_sha256[32];
 };
 
 struct error *live_key_open(const char *address, const char *domain, struct live_key **ret_key)
@@ -46,7 +40,6 @@ struct error *live_key_open(const char *address, const char *domain, struct live
     key->port = xstrdup(colon + 1);
     key->domain = xstrdup(domain);
     key->tls = tls;
-    pthread_mutex_init(&key->mutex, NULL);
     *ret_key = key;
     return NULL;
 }
@@ -56,7 +49,6 @@ void live_key_free(struct live_key *key)
     if (!key)
         return;
     SSL_CTX_free(key->tls);
-    pthread_mutex_destroy(&key->mutex);
     free(key->host);
     free(key->port);
     free(key->domain);
@@ -139,22 +131,10 @@ static struct error *ask_proxy(const struct live_key *key, uint8_t ret_spki_sha2
     return hash_key(certificate, ret_spki_sha256);
 }
 
-struct error *live_key_get(struct live_key *key, int64_t max_age_ms, uint8_t ret_spki_sha256[32])
+struct error *live_key_get(struct live_key *key, uint8_t ret_spki_sha256[32])
 {
-    struct error *err = NULL;
+    struct error *err = ask_proxy(key, ret_spki_sha256);
 
-    int64_t called_ms = clock_monotonic_ms(clock_system());
-    pthread_mutex_lock(&key->mutex);
-    /* an answer that was asked for after this call began is as good as a new one */
-    if (!key->known || key->asked_ms < called_ms - max_age_ms) {
-        int64_t asked_ms = clock_monotonic_ms(clock_system());
-        err = ask_proxy(key, key->spki_sha256);
-        key->known = !err;
-        key->asked_ms = asked_ms;
-    }
-    if (!err)
-        memcpy(ret_spki_sha256, key->spki_sha256, 32);
-    pthread_mutex_unlock(&key->mutex);
     ERR_clear_error();
     return error_wrap(err, "live key");
 }

@@ -14,9 +14,7 @@ void live_key_free(struct live_key *key);
 DEFINE_CLEANUP(struct live_key *, live_key_free)
 
 /*
- * SHA-256 of the served certificate's SubjectPublicKeyInfo, asked for at most max_age_ms ago (0:
- * now). Any certificate counts: what it is worth is for the verifier to say. UNAVAILABLE while
- * the proxy has none. Thread-safe; callers queue.
+ * SHA-256 of the served certificate's SubjectPublicKeyInfo, asked for now. Any certificate counts:
+ * what it is worth is for the verifier to say. UNAVAILABLE while the proxy has none. Thread-safe.
  */
-struct error *live_key_get(struct live_key *key, int64_t max_age_ms,
-                           uint8_t ret_spki_sha256[32]) _must_check_;
+struct error *live_key_get(struct live_key *key, uint8_t ret_spki_sha256[32]) _must_check_;

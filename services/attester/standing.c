@@ -5,8 +5,6 @@
 
 #include "shared/base/alloc.h"
 
-#define KEY_AGE_MS 1000 /* a key asked for this long ago counts as live */
-
 struct standing {
     struct evidence_maker *maker;
     struct live_key *key;
@@ -47,7 +45,7 @@ static struct error *renew(struct standing *standing, const uint8_t spki_sha256[
     evidence_unref(TAKE_PTR(standing->evidence));
     struct error *err = evidence_make(standing->maker, spki_sha256, NULL, 0, &evidence);
     if (!err)
-        err = live_key_get(standing->key, 0, after);
+        err = live_key_get(standing->key, after);
     if (!err && !fits(evidence, after))
         err = error_new(ERROR_UNAVAILABLE, "the TLS key has just changed");
     if (err)
@@ -62,7 +60,7 @@ static struct error *get(struct standing *standing, bool *ret_new, struct eviden
     uint8_t spki_sha256[32];
 
     pthread_mutex_lock(&standing->mutex);
-    struct error *err = live_key_get(standing->key, KEY_AGE_MS, spki_sha256);
+    struct error *err = live_key_get(standing->key, spki_sha256);
     bool have = !err && fits(standing->evidence, spki_sha256);
     if (!err && !have)
         err = renew(standing, spki_sha256);
@@ -81,13 +79,20 @@ struct error *standing_refresh(struct standing *standing, bool *ret_new)
     return get(standing, ret_new, &evidence);
 }
 
-struct error *standing_answer(struct standing *standing, struct buffer *ret_json)
+void standing_serve(void *context, _unused_ const uint8_t (*nonces)[32], size_t n,
+                    struct reply *replies)
 {
+    struct standing *standing = context;
     _cleanup_(evidence_unrefp) struct evidence *evidence = NULL;
     bool is_new;
 
-    struct error *err = get(standing, &is_new, &evidence);
-    if (!err)
-        evidence_answer(standing->maker, evidence, NULL, 0, NULL, 0, ret_json);
-    return err;
+    _cleanup_(error_freep) struct error *err = get(standing, &is_new, &evidence);
+    for (size_t i = 0; i < n; i++) {
+        if (err) {
+            replies[i].err = error_new(error_get_code(err), "%s", error_text(err));
+            continue;
+        }
+        replies[i].evidence = evidence_ref(evidence);
+        evidence_answer(standing->maker, evidence, NULL, &replies[i].binding);
+    }
 }

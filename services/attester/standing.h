@@ -1,6 +1,7 @@
 /* The report without a nonce: the existing system's form, kept until the TLS key changes. */
 #pragma once
 
+#include "services/attester/desk.h"
 #include "services/attester/evidence.h"
 #include "services/attester/live_key.h"
 
@@ -14,5 +15,6 @@ DEFINE_CLEANUP(struct standing *, standing_free)
 /* Makes the report when there is none for the live key; true in *ret_new when it did. */
 struct error *standing_refresh(struct standing *standing, bool *ret_new) _must_check_;
 
-/* The answer for the key that is live now; never one for an older key. */
-struct error *standing_answer(struct standing *standing, struct buffer *ret_json) _must_check_;
+/* Of a desk whose context is a struct standing: the answer for the key that is live when it is
+ * made; never one for an older key. */
+desk_serve standing_serve;

@@ -3,7 +3,9 @@
 
 #include <curl/curl.h>
 #include <jansson.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include "services/attester/batch.h"
 #include "services/attester/http.h"
@@ -20,7 +22,8 @@ static struct test_tee *tee;
 static struct evidence_maker *maker;
 static struct live_key *key;
 static struct standing *standing;
-static struct batch *batch;
+static struct batch batch;
+static struct http_desks desks;
 static struct http *http;
 
 static int set_up_all(void **state)
@@ -51,16 +54,21 @@ static int set_up(void **state)
     maker = evidence_maker_new(&tee->base, &facts);
     expect_ok(live_key_open(address, "localhost", &key));
     standing = standing_new(maker, key);
-    batch = batch_new(maker, key);
-    expect_ok(http_start("127.0.0.1:0", batch, standing, &http));
+    batch = (struct batch){maker, key};
+    desks = (struct http_desks){desk_new(batch_serve, &batch, NULL),
+                                desk_new(standing_serve, standing, NULL)};
+    expect_ok(http_start("127.0.0.1:0", &desks, &http));
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    desk_close(desks.fresh);
+    desk_close(desks.standing);
     http_free(http);
-    batch_free(batch);
+    desk_free(desks.fresh);
+    desk_free(desks.standing);
     standing_free(standing);
     live_key_free(key);
     evidence_maker_free(maker);
@@ -74,19 +82,19 @@ static size_t collect(char *data, size_t size, size_t n, void *to)
     return size * n;
 }
 
-struct reply {
+struct http_reply {
     long status;
     struct buffer body;
     struct buffer headers;
 };
 
-static void reply_done(struct reply *reply)
+static void http_reply_done(struct http_reply *reply)
 {
     buffer_done(&reply->body);
     buffer_done(&reply->headers);
 }
 
-static void request(const char *method, const char *path, struct reply *reply)
+static void request(const char *method, const char *path, struct http_reply *reply)
 {
     _cleanup_free_ char *url = xasprintf("http://127.0.0.1:%u%s", http_port(http), path);
     CURL *curl = curl_easy_init();
@@ -155,7 +163,7 @@ static void check_binding(const json_t *answer, const uint8_t nonce[32])
 static void report_without_nonce_has_the_existing_form(void **state)
 {
     (void)state;
-    _cleanup_(reply_done) struct reply first = {}, second = {};
+    _cleanup_(http_reply_done) struct http_reply first = {}, second = {};
     uint8_t spki[32], report_data[BINDING_SIZE];
 
     request("GET", "/api/v2/report", &first);
@@ -191,10 +199,8 @@ static void new_key_gives_a_new_report(void **state)
 
     for (unsigned i = 0; i < 3; i++) {
         _cleanup_buffer_ struct buffer body = {};
-        uint8_t now[32];
 
-        expect_ok(live_key_get(key, 0, now)); /* the key's age is not what this is about */
-        expect_ok(standing_answer(standing, &body));
+        expect_ok(test_ask(desks.standing, NULL, &body));
         json_auto_t *answer = parse(&body);
         test_proxy_get_key(&proxy, spki);
         binding_tls_static(spki, report_data);
@@ -218,23 +224,21 @@ static void key_that_changes_meanwhile_is_noticed(void **state)
 
     tee->meanwhile = change_key;
     tee->meanwhile_data = &proxy;
-    expect_ok(batch_answer(batch, nonce, &body));
+    expect_ok(test_ask(desks.fresh, nonce, &body));
     assert_int_equal(tee->finished, 2);
     json_auto_t *answer = parse(&body);
     check_binding(answer, nonce);
 
-    uint8_t now[32];
-    expect_ok(live_key_get(key, 0, now));
     tee->meanwhile = change_key;
-    expect_code(standing_answer(standing, &other), ERROR_UNAVAILABLE);
+    expect_code(test_ask(desks.standing, NULL, &other), ERROR_UNAVAILABLE);
     assert_int_equal(other.size, 0);
-    expect_ok(standing_answer(standing, &other));
+    expect_ok(test_ask(desks.standing, NULL, &other));
 }
 
 static void report_with_nonce_is_bound_to_it(void **state)
 {
     (void)state;
-    _cleanup_(reply_done) struct reply reply = {};
+    _cleanup_(http_reply_done) struct http_reply reply = {};
     uint8_t nonce[32];
 
     memset(nonce, 0xab, sizeof(nonce));
@@ -249,99 +253,140 @@ static void report_with_nonce_is_bound_to_it(void **state)
         json_integer_value(json_object_get(json_object_get(answer, "binding"), "nonce_count")), 1);
 }
 
-struct caller {
-    pthread_t thread;
-    uint8_t nonce[32];
-    struct buffer body;
-    struct error *err;
-};
-
-static void *call(void *data)
-{
-    struct caller *caller = data;
-
-    struct error *err = batch_answer(batch, caller->nonce, &caller->body);
-    __atomic_store_n(&caller->err, err, __ATOMIC_RELEASE); /* read while others still run */
-    return NULL;
-}
-
-static void start_callers(struct caller *callers, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        callers[i].nonce[0] = (uint8_t)i;
-        callers[i].nonce[1] = (uint8_t)(i >> 8);
-        assert_int_equal(pthread_create(&callers[i].thread, NULL, call, &callers[i]), 0);
-    }
-}
-
 /* 40 callers while the processor is busy: one more report serves them all. */
 static void waiting_nonces_share_a_report(void **state)
 {
     (void)state;
-    struct caller first[1] = {}, callers[40] = {};
+    struct test_caller callers[41] = {};
 
     test_tee_hold(tee, true);
-    start_callers(first, 1);
+    test_callers_start(desks.fresh, callers, 1);
     test_tee_wait_asked(tee, 1);
-    start_callers(callers, 40);
-    usleep(200000); /* not asserted on: fewer may share, the check below allows it */
+    test_callers_start(desks.fresh, callers + 1, 40);
     test_tee_hold(tee, false);
-    pthread_join(first[0].thread, NULL);
-    expect_ok(first[0].err);
-    buffer_done(&first[0].body);
-    for (size_t i = 0; i < 40; i++) {
-        pthread_join(callers[i].thread, NULL);
-        expect_ok(callers[i].err);
-        json_auto_t *answer = parse(&callers[i].body);
-        check_binding(answer, callers[i].nonce);
-        buffer_done(&callers[i].body);
+    for (size_t i = 0; i < 41; i++) {
+        _cleanup_buffer_ struct buffer body = {};
+
+        expect_ok(test_caller_wait(&callers[i], &body));
+        json_auto_t *answer = parse(&body);
+        check_binding(answer, callers[i].waiter.nonce);
     }
-    assert_true(tee->finished < 20);
+    assert_int_equal(tee->finished, 2);
 }
 
-static size_t count_refused(struct caller *callers, size_t n)
+/* The certificate is renewed in the middle of a batch: none of its callers gets the old binding. */
+static void batch_of_a_key_that_changed_is_made_again(void **state)
 {
-    size_t refused = 0;
+    (void)state;
+    struct test_caller callers[20] = {};
 
-    for (size_t i = 0; i < n; i++)
-        refused += __atomic_load_n(&callers[i].err, __ATOMIC_ACQUIRE) != NULL;
-    return refused;
+    tee->meanwhile = change_key;
+    tee->meanwhile_data = &proxy;
+    test_callers_start(desks.fresh, callers, 20);
+    for (size_t i = 0; i < 20; i++) {
+        _cleanup_buffer_ struct buffer body = {};
+
+        expect_ok(test_caller_wait(&callers[i], &body));
+        json_auto_t *answer = parse(&body);
+        check_binding(answer, callers[i].waiter.nonce);
+    }
+    assert_true(tee->finished >= 2);
 }
 
 static void full_queue_is_refused(void **state)
 {
     (void)state;
-    enum { N = BATCH_NONCES_MAX + 20 };
-    struct caller first[1] = {};
-    struct caller *callers = xnew_array(struct caller, N);
+    enum { N = 1 + WAITLIST_MAX + 20 };
+    struct test_caller *callers = xnew_array(struct test_caller, N);
     size_t refused = 0;
 
     test_tee_hold(tee, true);
-    start_callers(first, 1);
+    test_callers_start(desks.fresh, callers, 1);
     test_tee_wait_asked(tee, 1);
-    start_callers(callers, N);
-    while (refused < 20) { /* they return while the processor is held; a hang is the failure */
-        usleep(1000);
-        refused = count_refused(callers, N);
+    test_callers_start(desks.fresh, callers + 1, N - 1);
+    test_tee_hold(tee, false);
+    for (size_t i = 0; i < N; i++) {
+        _cleanup_buffer_ struct buffer body = {};
+        struct error *err = test_caller_wait(&callers[i], &body);
+
+        if (i > WAITLIST_MAX)
+            expect_code(err, ERROR_RESOURCE_EXHAUSTED);
+        else
+            expect_ok(err);
+        refused += i > WAITLIST_MAX;
     }
     assert_int_equal(refused, 20);
-    test_tee_hold(tee, false);
-    pthread_join(first[0].thread, NULL);
-    expect_ok(first[0].err);
-    buffer_done(&first[0].body);
-    for (size_t i = 0; i < N; i++) {
-        pthread_join(callers[i].thread, NULL);
-        if (callers[i].err)
-            expect_code(callers[i].err, ERROR_RESOURCE_EXHAUSTED);
-        buffer_done(&callers[i].body);
-    }
     free(callers);
+}
+
+/* A processor that hangs: 503 for those that wait, at the end of their time and not of its. */
+static void hanging_processor_is_unavailable(void **state)
+{
+    (void)state;
+    struct clock_fake clock;
+    struct test_caller callers[3] = {};
+    _cleanup_buffer_ struct buffer body = {};
+
+    clock_fake_init(&clock, 1000);
+    struct desk *desk = desk_new(batch_serve, &batch, &clock.base);
+    test_tee_hold(tee, true);
+    test_callers_start(desk, callers, 1);
+    clock_fake_advance(&clock, WAITLIST_WINDOW_MS);
+    desk_wake(desk);
+    test_tee_wait_asked(tee, 1);
+    test_callers_start(desk, callers + 1, 1); /* waits behind it */
+    clock_fake_advance(&clock, WAITLIST_ANSWER_MS);
+    test_callers_start(desk, callers + 2, 1); /* has time left, and wakes the desk */
+    expect_code(test_caller_wait(&callers[0], &body), ERROR_DEADLINE_EXCEEDED);
+    expect_code(test_caller_wait(&callers[1], &body), ERROR_DEADLINE_EXCEEDED);
+    desk_close(desk);
+    expect_code(test_caller_wait(&callers[2], &body), ERROR_UNAVAILABLE);
+    expect_code(test_ask(desk, callers[0].waiter.nonce, &body), ERROR_UNAVAILABLE);
+    assert_int_equal(body.size, 0);
+    test_tee_hold(tee, false);
+    desk_free(desk);
+}
+
+static int connect_raw(const char *text)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons(http_port(http)),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    return fd;
+}
+
+/* Clients that never finish asking, never read, or are gone: others do not notice. */
+static void slow_and_gone_clients_hold_nobody(void **state)
+{
+    (void)state;
+    static const char whole[] = "GET /api/v2/report HTTP/1.1\r\nHost: a\r\n\r\n";
+    _cleanup_(http_reply_done) struct http_reply reply = {};
+    int slow[40], silent[40];
+
+    for (size_t i = 0; i < 40; i++) {
+        slow[i] = connect_raw("GET /api/v2/rep");
+        silent[i] = connect_raw(whole);
+        close(connect_raw(whole));
+    }
+    request("GET",
+            "/api/v2/report?nonce="
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            &reply);
+    assert_int_equal(reply.status, 200);
+    for (size_t i = 0; i < 40; i++) {
+        close(slow[i]);
+        close(silent[i]);
+    }
 }
 
 static void broken_processor_is_unavailable_and_recovers(void **state)
 {
     (void)state;
-    _cleanup_(reply_done) struct reply reply = {}, other = {}, well = {};
+    _cleanup_(http_reply_done) struct http_reply reply = {}, other = {}, well = {};
 
     tee->broken = true;
     request("GET", "/api/v2/report", &reply);
@@ -364,7 +409,7 @@ static void proxy_without_certificate_is_unavailable(void **state)
     uint8_t spki[32];
 
     expect_ok(live_key_open("127.0.0.1:1", "localhost", &nobody));
-    expect_code(live_key_get(nobody, 0, spki), ERROR_UNAVAILABLE);
+    expect_code(live_key_get(nobody, spki), ERROR_UNAVAILABLE);
     live_key_free(nobody);
     expect_code(live_key_open("nonsense", "localhost", &nobody), ERROR_INVALID_ARGUMENT);
     expect_code(live_key_open(":443", "localhost", &nobody), ERROR_INVALID_ARGUMENT);
@@ -395,7 +440,7 @@ static void bad_requests_are_refused(void **state)
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-        _cleanup_(reply_done) struct reply reply = {};
+        _cleanup_(http_reply_done) struct http_reply reply = {};
 
         request(cases[i].method, cases[i].path, &reply);
         if (reply.status != cases[i].status)
@@ -414,7 +459,10 @@ int main(void)
         TEST(key_that_changes_meanwhile_is_noticed),
         TEST(report_with_nonce_is_bound_to_it),
         TEST(waiting_nonces_share_a_report),
+        TEST(batch_of_a_key_that_changed_is_made_again),
         TEST(full_queue_is_refused),
+        TEST(hanging_processor_is_unavailable),
+        TEST(slow_and_gone_clients_hold_nobody),
         TEST(broken_processor_is_unavailable_and_recovers),
         TEST(proxy_without_certificate_is_unavailable),
         TEST(bad_requests_are_refused),

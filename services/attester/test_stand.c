@@ -166,3 +166,51 @@ void test_tee_wait_asked(struct test_tee *tee, unsigned n)
         pthread_cond_wait(&tee->changed, &tee->mutex);
     pthread_mutex_unlock(&tee->mutex);
 }
+
+static void on_done(struct waiter *waiter)
+{
+    sem_post(&((struct test_caller *)waiter)->done);
+}
+
+static void start(struct desk *desk, struct test_caller *caller)
+{
+    sem_init(&caller->done, 0, 0);
+    caller->waiter.done = on_done;
+    desk_ask(desk, &caller->waiter);
+}
+
+void test_callers_start(struct desk *desk, struct test_caller *callers, size_t n)
+{
+    static uint32_t number;
+
+    for (size_t i = 0; i < n; i++, number++) {
+        memcpy(callers[i].waiter.nonce, &number, sizeof(number));
+        start(desk, &callers[i]);
+    }
+}
+
+struct error *test_caller_wait(struct test_caller *caller, struct buffer *ret_json)
+{
+    struct reply *reply = &caller->waiter.reply;
+
+    while (sem_wait(&caller->done) < 0)
+        ;
+    sem_destroy(&caller->done);
+    struct error *err = TAKE_PTR(reply->err);
+    if (!err) {
+        buffer_add_text(ret_json, reply->evidence->common);
+        buffer_add_text(ret_json, buffer_text(&reply->binding));
+    }
+    reply_done(reply);
+    return err;
+}
+
+struct error *test_ask(struct desk *desk, const uint8_t *nonce, struct buffer *ret_json)
+{
+    struct test_caller caller = {};
+
+    if (nonce)
+        memcpy(caller.waiter.nonce, nonce, 32);
+    start(desk, &caller);
+    return test_caller_wait(&caller, ret_json);
+}

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <pthread.h>
+#include <semaphore.h>
 
+#include "services/attester/desk.h"
 #include "shared/attestation/tee.h"
 #include "shared/attestation/test_fleet.h"
 
@@ -39,3 +41,16 @@ struct test_tee {
 struct test_tee *test_tee_new(struct processor *processor, const uint8_t host_data[32]);
 void test_tee_hold(struct test_tee *tee, bool held);
 void test_tee_wait_asked(struct test_tee *tee, unsigned n);
+
+/* A caller of a desk who can be waited for. */
+struct test_caller {
+    struct waiter waiter; /* first */
+    sem_t done;
+};
+/* Asks for n callers, with different nonces. */
+void test_callers_start(struct desk *desk, struct test_caller *callers, size_t n);
+/* Adds the whole answer to *ret_json. */
+struct error *test_caller_wait(struct test_caller *caller, struct buffer *ret_json) _must_check_;
+/* Both for one nonce, which may be NULL. */
+struct error *test_ask(struct desk *desk, const uint8_t *nonce,
+                       struct buffer *ret_json) _must_check_;
