@@ -115,6 +115,8 @@ struct gpu_finding gpu_check_topology(struct gpu_appraisal *a)
 {
     bool is_protected = false, has_switch = false;
 
+    if (a->n == 0)
+        return GPU_UNKNOWN("there is no device");
     for (size_t i = 0; i < a->n; i++) {
         if (a->devices[i].problem)
             return GPU_UNKNOWN("a device has no evidence");

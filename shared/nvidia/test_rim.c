@@ -1,0 +1,231 @@
+/* RIM files that must not be believed, and one that must. */
+#include "shared/nvidia/test_gpu.h"
+
+#include "shared/base/alloc.h"
+#include "shared/nvidia/rim.h"
+#include "shared/nvidia/test_mint.h"
+
+static struct mint mint;
+
+static int setup(void **state)
+{
+    (void)state;
+    mint_init(&mint);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    mint_done(&mint);
+    return 0;
+}
+
+static void good_rim_is_read(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer xml = {};
+    _cleanup_(rim_freep) struct rim *rim = NULL;
+    uint8_t value[48];
+
+    mint_driver_rim(&mint, &xml);
+    expect_ok(rim_open(xml.data, xml.size, mint.roots.rim, &rim));
+    assert_null(rim->problem);
+    assert_string_equal(rim->product, "GH100");
+    assert_string_equal(rim->version, "550.1");
+    assert_int_equal(rim->n_active, 6);
+    assert_false(rim->measurements[6].active);
+    assert_int_equal(rim->measurements[7].n, 2);
+    mint_value(7, value);
+    assert_memory_equal(rim->measurements[7].alternatives[1], value, sizeof(value));
+    assert_true(x509_path_in_date(&rim->signer, MINT_NOW_MS));
+}
+
+static void foreign_root_or_signer_is_a_problem(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer xml = {}, foreign = {};
+    struct rim *rim = NULL;
+    struct mint_party stranger = {};
+
+    mint_driver_rim(&mint, &xml);
+    expect_ok(rim_open(xml.data, xml.size, gpu_roots_nvidia.rim, &rim));
+    assert_string_equal(rim->problem, "the last certificate is not the pinned root");
+    assert_int_equal(rim->n_active, 0);
+    rim_free(rim);
+
+    mint_certificate(&(struct mint_certificate){.name = "Test RIM Signer"}, NULL, &stranger);
+    mint_rim(&mint, &(struct mint_rim){"GH100", "550.1", 7, 13, NULL, NULL, &stranger}, &foreign);
+    expect_ok(rim_open(foreign.data, foreign.size, mint.roots.rim, &rim));
+    assert_non_null(rim->problem);
+    rim_free(rim);
+    mint_party_done(&stranger);
+}
+
+#define RESOURCE_7                                                                                 \
+    "<Resource active=\"True\" alternatives=\"2\" index=\"7\" size=\"48\" type=\"Measurement\""
+
+struct change {
+    const char *from, *to;
+};
+
+/* Changed before the signature is made: the signer says so, and still it is refused. */
+static const struct change signed_changes[] = {
+    {"index=\"8\"", "index=\"7\""},  /* twice */
+    {"index=\"7\"", "index=\"64\""}, /* out of range */
+    {"index=\"7\"", "index=\"-7\""},
+    {"index=\"7\"", "index=\"007\""},
+    {"active=\"True\"", "active=\"true\""},
+    {RESOURCE_7, "<Resource active=\"True\" alternatives=\"0\" index=\"7\" size=\"48\" "
+                 "type=\"Measurement\""},
+    {RESOURCE_7, "<Resource active=\"True\" alternatives=\"3\" index=\"7\" size=\"48\" "
+                 "type=\"Measurement\""},
+    {RESOURCE_7, "<Resource active=\"True\" alternatives=\"17\" index=\"7\" size=\"48\" "
+                 "type=\"Measurement\""},
+    {RESOURCE_7, "<Resource active=\"True\" alternatives=\"2\" index=\"7\" size=\"32\" "
+                 "type=\"Measurement\""},
+    {RESOURCE_7, "<Resource active=\"True\" alternatives=\"2\" index=\"7\" type=\"Measurement\""},
+    {"4747474747474747\"", "474747474747474\""}, /* a short hash */
+    {"4747474747474747\"", "474747474747474g\""},
+    {" colloquialVersion=\"550.1\"", ""},
+    {" product=\"GH100\"", ""},
+    {"product=\"GH100\"", "product=\"GH100GH100GH100GH100GH100GH100GH100\""},
+    {"<Payload>", "<Payload></Payload>\n<Payload>"},
+    {"<Meta ", "<Meta></Meta>\n<Meta "},
+};
+
+static void signed_nonsense_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(signed_changes); i++) {
+        const struct change *c = &signed_changes[i];
+        _cleanup_buffer_ struct buffer xml = {};
+        struct rim *rim = NULL;
+
+        mint_rim(&mint, &(struct mint_rim){"GH100", "550.1", 7, 13, c->from, c->to, NULL}, &xml);
+        struct error *err = rim_open(xml.data, xml.size, mint.roots.rim, &rim);
+        if (!err)
+            fail_msg("accepted: '%s' for '%s'", c->to, c->from);
+        expect_error(err, ERROR_INVALID_ARGUMENT);
+    }
+}
+
+static void rim_without_active_measurements_is_refused(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer xml = {};
+    struct rim *rim = NULL;
+
+    mint_rim(&mint, &(struct mint_rim){"GH100", "550.1", 0, 0, NULL, NULL, NULL}, &xml);
+    expect_error(rim_open(xml.data, xml.size, mint.roots.rim, &rim), ERROR_INVALID_ARGUMENT);
+}
+
+/* Changed afterwards: of another form, or signed by nobody. */
+static const struct change forged_changes[] = {
+    /* a document type: entities, files, bombs */
+    {"<SoftwareIdentity ", "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]>"
+                           "<SoftwareIdentity "},
+    {"<SoftwareIdentity ", "<!DOCTYPE SoftwareIdentity><SoftwareIdentity "},
+    {"<Meta ", "<Meta x=\"&e;\" "},
+    /* the signature of another form */
+    {"URI=\"\"", "URI=\"#payload\""},
+    {"URI=\"\"", "URI=\"http://example.com/\""},
+    {" URI=\"\"", ""},
+    {"#enveloped-signature", "#base64"},
+    {"#ecdsa-sha384", "#hmac-sha384"},
+    {"#ecdsa-sha384", "#ecdsa-sha1"},
+    {"xmldsig-more#sha384", "xmldsig-more#md5"},
+    {"<ds:Transforms>", "<ds:Transforms><ds:Transform "
+                        "Algorithm=\"http://www.w3.org/TR/1999/REC-xslt-19991116\"/>"},
+    {"</ds:SignedInfo>", "<ds:Reference URI=\"\"/></ds:SignedInfo>"},
+    {"<ds:X509Data>", "<ds:KeyValue/><ds:X509Data>"},
+    {"</ds:KeyInfo>", "</ds:KeyInfo><ds:Object/>"},
+    {"<Payload>", "<Payload><ds:Signature xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"/>"},
+    {"<ds:Signature ", "<ds:Signature xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"/>"
+                       "<ds:Signature "},
+    /* signature wrapping: the signed tag inside of another one */
+    {"<SoftwareIdentity ", "<Wrapper><SoftwareIdentity "},
+    /* the signed content itself */
+    {"active=\"False\" alternatives=\"2\" index=\"14\"",
+     "active=\"True\" alternatives=\"2\" index=\"14\""},
+    {"4747474747474747\"", "4747474747474748\""},
+    {"colloquialVersion=\"550.1\"", "colloquialVersion=\"550.2\""},
+    {"</Payload>", "<Resource/></Payload>"},
+    {"<Payload>", "<Payload ><!-- --><x/>"},
+    /* digest and signature values */
+    {"<ds:DigestValue>", "<ds:DigestValue>A"},
+    {"<ds:SignatureValue>", "<ds:SignatureValue>A"},
+    {"<ds:X509Certificate>", "<ds:X509Certificate>!"},
+};
+
+static void forged_rims_are_refused(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer xml = {};
+
+    mint_driver_rim(&mint, &xml);
+    for (size_t i = 0; i < ELEMENTSOF(forged_changes); i++) {
+        const struct change *c = &forged_changes[i];
+        const char *text = buffer_text(&xml), *at = strstr(text, c->from);
+        struct rim *rim = NULL;
+
+        assert_non_null(at);
+        _cleanup_free_ char *forged =
+            xasprintf("%.*s%s%s", (int)(at - text), text, c->to, at + strlen(c->from));
+        struct error *err = rim_open(forged, strlen(forged), mint.roots.rim, &rim);
+        if (!err && !rim->problem)
+            fail_msg("accepted: '%s' for '%s'", c->to, c->from);
+        if (!err)
+            assert_int_equal(rim->n_active, 0);
+        error_free(err);
+        rim_free(rim);
+    }
+}
+
+/* The root element of a wrapped file is not the signed one. */
+static void wrapped_rim_is_refused(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer inner = {}, outer = {};
+    struct rim *rim = NULL;
+
+    mint_driver_rim(&mint, &inner);
+    buffer_add_text(&outer,
+                    "<SoftwareIdentity xmlns=\"http://standards.iso.org/iso/19770/-2/2015/"
+                    "schema.xsd\"><Meta colloquialVersion=\"550.1\" product=\"GH100\"/>"
+                    "<Payload><Resource type=\"Measurement\" active=\"True\" index=\"7\"/>");
+    buffer_add(&outer, inner.data, inner.size);
+    buffer_add_text(&outer, "</Payload></SoftwareIdentity>");
+    expect_error(rim_open(outer.data, outer.size, mint.roots.rim, &rim), ERROR_INVALID_ARGUMENT);
+}
+
+static void bytes_that_are_no_rim_are_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "", "<", "<a/>", "\xff\xfe<\0a\0/\0>\0", "{}", "<?xml version=\"1.0\"?>"};
+    struct rim *rim = NULL;
+
+    for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+        expect_error(rim_open(texts[i], strlen(texts[i]), mint.roots.rim, &rim),
+                     ERROR_INVALID_ARGUMENT);
+    _cleanup_free_ char *large = xcalloc(1, RIM_SIZE_MAX + 1);
+    memset(large, ' ', RIM_SIZE_MAX + 1);
+    expect_error(rim_open(large, RIM_SIZE_MAX + 1, mint.roots.rim, &rim), ERROR_INVALID_ARGUMENT);
+    expect_error(rim_open(NULL, 0, mint.roots.rim, &rim), ERROR_INVALID_ARGUMENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good_rim_is_read),
+        cmocka_unit_test(foreign_root_or_signer_is_a_problem),
+        cmocka_unit_test(signed_nonsense_is_refused),
+        cmocka_unit_test(rim_without_active_measurements_is_refused),
+        cmocka_unit_test(forged_rims_are_refused),
+        cmocka_unit_test(wrapped_rim_is_refused),
+        cmocka_unit_test(bytes_that_are_no_rim_are_refused),
+    };
+
+    return cmocka_run_group_tests_name("rim", tests, setup, teardown);
+}
