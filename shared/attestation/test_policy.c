@@ -1,0 +1,375 @@
+/* Policy files: what is read, what is refused, and that the schema tells the same story. */
+#include "shared/attestation/test_attest.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "shared/attestation/report_bits.h"
+#include "shared/attestation/verifier.h"
+#include "shared/base/alloc.h"
+#include "shared/base/buffer.h"
+#include "shared/base/file.h"
+
+#define SCHEMA_PATH "shared/attestation/policy.schema.json" /* tests run at the top */
+#define H32         "0101010101010101010101010101010101010101010101010101010101010101"
+#define H48         H32 "01010101010101010101010101010101"
+#define H64         H32 H32
+#define ZERO48                                                                                     \
+    "00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000" \
+    "0000"
+#define WITH(member) "{\"schema\":\"coffer.policy/v1\"," member "}"
+#define ENTRY        "{\"family\":25,\"models\":[1,2],\"reported\":{\"snp\":24}}"
+
+static struct error *parse(const char *text, struct arena *arena, struct verify_policy *ret)
+{
+    return policy_parse(text, strlen(text), arena, ret);
+}
+
+static void an_empty_policy_is_the_strict_default(void **state)
+{
+    (void)state;
+    static const struct verify_policy zero;
+    struct verify_policy policy;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+
+    memset(&policy, 0xaa, sizeof(policy));
+    expect_ok(parse("{\"schema\":\"coffer.policy/v1\"}", arena, &policy));
+    assert_memory_equal(&policy, &zero, sizeof(zero));
+}
+
+static const char full[] = WITH(
+    "\"name\":\"ours\",\"report_data\":\"" H64 "\",\"host_data\":\"" H32 "\","
+    "\"measurements\":[\"" H48 "\"],\"image\":\"1.2.3\",\"chip_ids\":[\"" H64 "\",\"" H64 "\"],"
+    "\"denied_chip_ids\":[\"" H64 "\"],\"vmpl\":2,\"report_versions\":[2,5],"
+    "\"unknown_versions\":\"accept\",\"reserved\":\"accept\",\"vlek\":[\"CN=cloud\"],"
+    "\"masked_chip\":\"accept\",\"crl\":\"soft\",\"crl_grace_hours\":2,"
+    "\"guest_policy\":{\"debug\":\"allow\",\"smt\":\"forbid\",\"single_socket\":\"require\"},"
+    "\"platform_info\":{\"alias_check_complete\":\"allow\",\"ecc_en\":\"require\"},"
+    "\"unknown_bits\":\"refuse\",\"migration_agent\":\"accept\",\"abi_minimum\":\"1.55\","
+    "\"minimum_tcb\":[{\"family\":25,\"models\":[1,2],\"steppings\":[3,4],\"basis\":\"SB\","
+    "\"reported\":{\"fmc\":1,\"bootloader\":2,\"tee\":3,\"snp\":4,\"microcode\":5},"
+    "\"committed\":{\"snp\":6},\"current\":{\"snp\":7},\"launch\":{\"snp\":8}}],"
+    "\"minimum_firmware\":\"1.55.21\",\"provisional_firmware\":\"accept\","
+    "\"id_keys\":[\"" H48 "\"],\"author_keys\":[\"" H48 "\"],\"guest_svn_minimum\":9,"
+    "\"mitigations\":{\"launch\":3,\"current\":4}");
+
+static void check_values(const struct verify_policy *policy)
+{
+    assert_string_equal(policy->name, "ours");
+    assert_int_equal(policy->report_data[63], 1);
+    assert_int_equal(policy->host_data[31], 1);
+    assert_int_equal(policy->n_measurements, 1);
+    assert_int_equal(policy->measurements[0][47], 1);
+    assert_string_equal(policy->image_version, "1.2.3");
+    assert_int_equal(policy->n_chip_ids, 2);
+    assert_int_equal(policy->chip_ids[1][63], 1);
+    assert_int_equal(policy->n_denied_chip_ids, 1);
+    assert_int_equal(policy->vmpl, 2);
+    assert_int_equal(policy->report_versions, 1 << 2 | 1 << 5);
+    assert_true(policy->accept_unknown_versions && policy->accept_reserved);
+    assert_true(policy->accept_vlek && !policy->any_csp_id);
+    assert_int_equal(policy->n_csp_ids, 1);
+    assert_string_equal(policy->csp_ids[0], "CN=cloud");
+    assert_false(policy->any_host_data || policy->any_measurement || policy->any_chip_id);
+}
+
+static void check_switches(const struct verify_policy *policy)
+{
+    assert_true(policy->accept_masked_chip && policy->refuse_unknown_bits);
+    assert_true(policy->accept_migration_agent && policy->accept_provisional_firmware);
+    assert_int_equal(policy->crl, POLICY_CRL_SOFT);
+    assert_int_equal(policy->crl_grace_ms, 7200000);
+    assert_int_equal(policy->guest_policy.allow, 1 << 19);
+    assert_int_equal(policy->guest_policy.forbid, 1 << 16);
+    assert_int_equal(policy->guest_policy.require, 1 << 20);
+    assert_int_equal(policy->platform_info.allow, 1 << 5);
+    assert_int_equal(policy->platform_info.require, 1 << 2);
+    assert_int_equal(policy->abi_major << 8 | policy->abi_minor, 1 << 8 | 55);
+    assert_int_equal(policy->firmware.major, 1);
+    assert_int_equal(policy->firmware.minor, 55);
+    assert_int_equal(policy->firmware.build, 21);
+    assert_int_equal(policy->n_id_keys, 1);
+    assert_int_equal(policy->n_author_keys, 1);
+    assert_int_equal(policy->guest_svn, 9);
+    assert_int_equal(policy->launch_mitigations, 3);
+    assert_int_equal(policy->current_mitigations, 4);
+}
+
+static void check_minimum(const struct policy_minimum *minimum)
+{
+    static const uint8_t levels[] = {1, 2, 3, 4, 5};
+
+    assert_int_equal(minimum->family, 25);
+    assert_int_equal(minimum->first_model, 1);
+    assert_int_equal(minimum->last_model, 2);
+    assert_int_equal(minimum->first_stepping, 3);
+    assert_int_equal(minimum->last_stepping, 4);
+    assert_string_equal(minimum->basis, "SB");
+    assert_memory_equal(&minimum->levels[POLICY_REPORTED], levels, sizeof(levels));
+    assert_int_equal(minimum->levels[POLICY_COMMITTED].snp, 6);
+    assert_int_equal(minimum->levels[POLICY_CURRENT].snp, 7);
+    assert_int_equal(minimum->levels[POLICY_LAUNCH].snp, 8);
+}
+
+static void every_member_is_read(void **state)
+{
+    (void)state;
+    struct verify_policy policy;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+
+    expect_ok(parse(full, arena, &policy));
+    check_values(&policy);
+    check_switches(&policy);
+    assert_int_equal(policy.n_minimums, 1);
+    check_minimum(&policy.minimums[0]);
+}
+
+static void any_is_a_word(void **state)
+{
+    (void)state;
+    struct verify_policy policy;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+
+    expect_ok(parse(WITH("\"host_data\":\"any\",\"measurements\":\"any\",\"chip_ids\":\"any\","
+                         "\"vlek\":\"any\",\"minimum_tcb\":\"any\""),
+                    arena, &policy));
+    assert_true(policy.any_host_data && policy.any_measurement && policy.any_chip_id);
+    assert_true(policy.accept_vlek && policy.any_csp_id && policy.any_tcb);
+    expect_ok(parse(WITH("\"vlek\":\"refuse\""), arena, &policy));
+    assert_false(policy.accept_vlek || policy.any_csp_id);
+}
+
+static void bad_policies_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "[]",
+        "{}",
+        "null",
+        "{\"schema\":\"coffer.policy/v2\"}",
+        "{\"schema\":1}",
+        "{\"schema\":\"coffer.policy/v1\"} x",
+        "{\"schema\":\"coffer.policy/v1\",\"schema\":\"coffer.policy/v1\"}",
+        WITH("\"debug\":true"),
+        WITH("\"vmpl\":1,\"vmpl\":1"),
+        WITH("\"Vmpl\":1"),
+        WITH("\"name\":\"\""),
+        WITH("\"name\":1"),
+        WITH("\"name\":\"a\\u0000b\""),
+        WITH("\"report_data\":\"any\""),
+        WITH("\"report_data\":\"" H32 "\""),
+        WITH("\"host_data\":null"),
+        WITH("\"host_data\":\"ANY\""),
+        WITH("\"host_data\":\"" H48 "\""),
+        WITH("\"host_data\":\"0x" H32 "\""),
+        WITH("\"host_data\":[\"" H32 "\"]"),
+        WITH("\"measurements\":[]"),
+        WITH("\"measurements\":\"" H48 "\""),
+        WITH("\"measurements\":[\"" ZERO48 "\"]"),
+        WITH("\"measurements\":[\"any\"]"),
+        WITH("\"measurements\":[\"" H32 "\"]"),
+        WITH("\"measurements\":[1]"),
+        WITH("\"measurements\":{}"),
+        WITH("\"chip_ids\":[]"),
+        WITH("\"denied_chip_ids\":\"any\""),
+        WITH("\"denied_chip_ids\":[]"),
+        WITH("\"vmpl\":4"),
+        WITH("\"vmpl\":-1"),
+        WITH("\"vmpl\":1.0"),
+        WITH("\"vmpl\":\"0\""),
+        WITH("\"report_versions\":[]"),
+        WITH("\"report_versions\":[4]"),
+        WITH("\"report_versions\":[6]"),
+        WITH("\"report_versions\":5"),
+        WITH("\"unknown_versions\":true"),
+        WITH("\"unknown_versions\":\"yes\""),
+        WITH("\"vlek\":[]"),
+        WITH("\"vlek\":\"accept\""),
+        WITH("\"vlek\":[\"\"]"),
+        WITH("\"vlek\":true"),
+        WITH("\"crl\":\"ignore\""),
+        WITH("\"crl_grace_hours\":9000"),
+        WITH("\"crl_grace_hours\":-1"),
+        WITH("\"guest_policy\":{\"debugging\":\"forbid\"}"),
+        WITH("\"guest_policy\":{\"debug\":false}"),
+        WITH("\"guest_policy\":[]"),
+        WITH("\"platform_info\":{\"debug\":\"forbid\"}"),
+        WITH("\"unknown_bits\":\"accept\""),
+        WITH("\"abi_minimum\":\"1\""),
+        WITH("\"abi_minimum\":\"1.256\""),
+        WITH("\"abi_minimum\":\"1.55.1\""),
+        WITH("\"abi_minimum\":\"1.-5\""),
+        WITH("\"abi_minimum\":\" 1.5\""),
+        WITH("\"abi_minimum\":1.55"),
+        WITH("\"abi_minimum\":\"1.0055\""),
+        WITH("\"minimum_firmware\":\"1.55\""),
+        WITH("\"minimum_tcb\":[]"),
+        WITH("\"minimum_tcb\":[{}]"),
+        WITH("\"minimum_tcb\":{}"),
+        WITH("\"minimum_tcb\":[{\"models\":[1,2],\"reported\":{}}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"reported\":{}}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,2]}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[2,1],\"reported\":{}}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1],\"reported\":{}}]"),
+        WITH("\"minimum_tcb\":[{\"family\":256,\"models\":[1,2],\"reported\":{}}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,2],\"reported\":{\"ucode\":1}}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,2],\"reported\":{\"snp\":256}}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,2],\"reported\":{},\"x\":1}]"),
+        WITH("\"minimum_tcb\":[" ENTRY ",1]"),
+        WITH("\"id_keys\":\"any\""),
+        WITH("\"id_keys\":[]"),
+        WITH("\"id_keys\":[\"" ZERO48 "\"]"),
+        WITH("\"author_keys\":[]"),
+        WITH("\"guest_svn_minimum\":1"),
+        WITH("\"guest_svn_minimum\":4294967296"),
+        WITH("\"mitigations\":{\"launch\":-1}"),
+        WITH("\"mitigations\":{\"later\":1}"),
+        WITH("\"mitigations\":1"),
+        WITH("\"roots\":1"),
+        WITH("\"at_ms\":1"),
+    };
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+
+    for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+        struct verify_policy policy = {.vmpl = 77};
+
+        struct error *err = parse(bad[i], arena, &policy);
+        if (!err)
+            fail_msg("accepted: %s", bad[i]);
+        expect_code(err, ERROR_INVALID_ARGUMENT);
+        assert_int_equal(policy.vmpl, 77); /* untouched on failure */
+    }
+}
+
+static void too_much_is_refused(void **state)
+{
+    (void)state;
+    struct verify_policy policy;
+    _cleanup_buffer_ struct buffer text = {};
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+
+    buffer_add_text(&text, "{\"schema\":\"coffer.policy/v1\",\"minimum_tcb\":[");
+    for (int i = 0; i < POLICY_LIST_MAX; i++)
+        buffer_add_text(&text, ENTRY ",");
+    buffer_add_text(&text, ENTRY "]}");
+    expect_code(policy_parse(buffer_text(&text), text.size, arena, &policy),
+                ERROR_INVALID_ARGUMENT);
+    while (text.size <= POLICY_MAX)
+        buffer_add_text(&text, "                                                                ");
+    expect_code(policy_parse(buffer_text(&text), text.size, arena, &policy),
+                ERROR_INVALID_ARGUMENT);
+}
+
+static void named_policies_say_what_they_give_up(void **state)
+{
+    (void)state;
+    static const struct verify_policy zero;
+    struct verify_policy policy;
+
+    expect_ok(policy_named("strict", &policy));
+    assert_string_equal(policy.name, "strict");
+    assert_null(policy.gives_up);
+    policy.name = NULL;
+    assert_memory_equal(&policy, &zero, sizeof(zero));
+    expect_ok(policy_named("nilcc", &policy));
+    assert_int_equal(policy.vmpl, 1);
+    assert_true(policy.any_host_data && policy.any_chip_id && policy.crl == POLICY_CRL_SOFT);
+    size_t n = 0;
+    while (policy.gives_up[n])
+        n++;
+    assert_int_equal(n, 5);
+    expect_code(policy_named("", &policy), ERROR_NOT_FOUND);
+    expect_code(policy_named("Strict", &policy), ERROR_NOT_FOUND);
+}
+
+static json_t *member(json_t *schema, const char *name)
+{
+    return json_object_get(json_object_get(schema, "properties"), name);
+}
+
+static void expect_bits(json_t *schema, const char *name, const struct report_bit *bits, size_t n)
+{
+    json_t *properties = json_object_get(member(schema, name), "properties");
+
+    assert_int_equal(json_object_size(properties), n);
+    for (size_t i = 0; i < n; i++)
+        assert_non_null(json_object_get(properties, bits[i].name));
+}
+
+/* The full policy has every member: the schema has the same ones. */
+static void the_schema_knows_the_same_members(void **state)
+{
+    (void)state;
+    json_auto_t *schema = json_load_file(SCHEMA_PATH, JSON_REJECT_DUPLICATES, NULL);
+    json_auto_t *policy = json_loads(full, JSON_REJECT_DUPLICATES, NULL);
+    size_t n_policy, n_platform;
+    const struct report_bit *policy_bits = report_policy_bits(&n_policy);
+    const struct report_bit *platform_bits = report_platform_bits(&n_platform);
+    const char *name;
+    json_t *value;
+
+    assert_non_null(schema);
+    assert_int_equal(json_object_size(policy),
+                     json_object_size(json_object_get(schema, "properties")));
+    json_object_foreach(policy, name, value)
+    {
+        if (!member(schema, name))
+            fail_msg("'%s' is not in the schema", name);
+    }
+    assert_string_equal(json_string_value(json_object_get(member(schema, "schema"), "const")),
+                        POLICY_SCHEMA);
+    expect_bits(schema, "guest_policy", policy_bits, n_policy);
+    expect_bits(schema, "platform_info", platform_bits, n_platform);
+}
+
+static void the_catalogue_of_codes_is_well_formed(void **state)
+{
+    (void)state;
+    size_t n;
+    const struct verify_code *codes = verify_codes(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        size_t size = strlen(codes[i].step);
+
+        assert_ptr_equal(verify_code_find(codes[i].code), &codes[i]); /* and no second one */
+        assert_memory_equal(codes[i].code, codes[i].step, size);
+        assert_int_equal(codes[i].code[size], '_');
+        assert_true(codes[i].meaning[0] != '\0');
+        assert_int_not_equal(codes[i].verdict, VERDICT_PASS);
+    }
+    assert_null(verify_code_find("chain"));
+}
+
+/* Bits that have no name are still told apart. */
+static void bits_are_named(void **state)
+{
+    (void)state;
+    size_t n;
+    const struct report_bit *bits = report_platform_bits(&n);
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+
+    assert_string_equal(report_bits_text(bits, n, 0, arena), "none");
+    assert_string_equal(report_bits_text(bits, n, UINT64_C(0x8000000000000061), arena),
+                        "smt_en, alias_check_complete, bit 6, bit 63");
+    assert_int_equal(report_platform_unknown(0xff), 0x40);
+    assert_int_equal(report_policy_unknown(UINT64_C(0x8000000003ffffff)),
+                     UINT64_C(0x8000000000000000));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_policy_is_the_strict_default),
+        cmocka_unit_test(every_member_is_read),
+        cmocka_unit_test(any_is_a_word),
+        cmocka_unit_test(bad_policies_are_refused),
+        cmocka_unit_test(too_much_is_refused),
+        cmocka_unit_test(named_policies_say_what_they_give_up),
+        cmocka_unit_test(the_schema_knows_the_same_members),
+        cmocka_unit_test(the_catalogue_of_codes_is_well_formed),
+        cmocka_unit_test(bits_are_named),
+    };
+
+    return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
