@@ -14,17 +14,9 @@
 #include "shared/base/encode.h"
 #include "shared/seal/seal.h"
 
-static const char manifest[] = "{\"schema\":\"coffer.manifest/v1\"}";
-
 static struct test_fleet fleet;
-static struct test_proxy proxy;
+static struct test_attester stand;
 static struct test_tee *tee;
-static struct evidence_maker *maker;
-static struct live_key *key;
-static struct standing *standing;
-static struct batch batch;
-static struct http_desks desks;
-static struct http *http;
 
 static int set_up_all(void **state)
 {
@@ -43,36 +35,15 @@ static int tear_down_all(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    const struct evidence_facts facts = {manifest, "0.1.0", "EPYC-v4", 2, NULL, 0};
-    uint8_t hash[32];
-    char address[32];
-
-    sha256(manifest, strlen(manifest), hash);
-    test_proxy_init(&proxy);
-    snprintf(address, sizeof(address), "127.0.0.1:%u", proxy.port);
-    tee = test_tee_new(fleet.processors[0], hash);
-    maker = evidence_maker_new(&tee->base, &facts);
-    expect_ok(live_key_open(address, "localhost", &key));
-    standing = standing_new(maker, key);
-    batch = (struct batch){maker, key};
-    desks = (struct http_desks){desk_new(batch_serve, &batch, NULL),
-                                desk_new(standing_serve, standing, NULL)};
-    expect_ok(http_start("127.0.0.1:0", &desks, &http));
+    test_attester_init(&stand, fleet.processors[0]);
+    tee = stand.tee;
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    desk_close(desks.fresh);
-    desk_close(desks.standing);
-    http_free(http);
-    desk_free(desks.fresh);
-    desk_free(desks.standing);
-    standing_free(standing);
-    live_key_free(key);
-    evidence_maker_free(maker);
-    test_proxy_done(&proxy);
+    test_attester_done(&stand);
     return 0;
 }
 
@@ -96,7 +67,7 @@ static void http_reply_done(struct http_reply *reply)
 
 static void request(const char *method, const char *path, struct http_reply *reply)
 {
-    _cleanup_free_ char *url = xasprintf("http://127.0.0.1:%u%s", http_port(http), path);
+    _cleanup_free_ char *url = xasprintf("http://127.0.0.1:%u%s", http_port(stand.http), path);
     CURL *curl = curl_easy_init();
 
     curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -112,54 +83,6 @@ static void request(const char *method, const char *path, struct http_reply *rep
     curl_easy_cleanup(curl);
 }
 
-static json_t *parse(const struct buffer *body)
-{
-    json_t *json = json_loadb(buffer_text(body), body->size, 0, NULL);
-
-    assert_non_null(json);
-    return json;
-}
-
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-
-    if (!text)
-        fail_msg("no text '%s'", name);
-    return text;
-}
-
-static void expect_hex(const json_t *object, const char *name, const void *data, size_t size)
-{
-    _cleanup_free_ char *expected = hex_encode_new(data, size);
-
-    assert_string_equal(text_of(object, name), expected);
-}
-
-/* Recomputes report_data as a verifier does, from the answer's own inputs. */
-static void check_binding(const json_t *answer, const uint8_t nonce[32])
-{
-    json_t *binding = json_object_get(answer, "binding"), *path, *hash;
-    uint8_t hashes[64][32], root[32], spki[32], manifest_hash[32], report_data[BINDING_SIZE];
-    size_t i;
-
-    path = json_object_get(binding, "merkle_path");
-    json_array_foreach(path, i, hash) expect_ok(hex_decode(json_string_value(hash), hashes[i], 32));
-    expect_ok(merkle_root_from_path(
-        nonce, (size_t)json_integer_value(json_object_get(binding, "nonce_index")),
-        (size_t)json_integer_value(json_object_get(binding, "nonce_count")),
-        (const uint8_t(*)[32])hashes, json_array_size(path), root));
-    expect_hex(binding, "nonce_root", root, 32);
-    test_proxy_get_key(&proxy, spki);
-    sha256(manifest, strlen(manifest), manifest_hash);
-    const struct binding_tls in = {root, spki, manifest_hash, NULL};
-    binding_tls(&in, report_data);
-    expect_hex(json_object_get(answer, "report"), "report_data", report_data, 64);
-    expect_hex(binding, "nonce", nonce, 32);
-    assert_string_equal(text_of(binding, "tag"), "coffer/report-data/v1");
-    assert_true(json_is_true(json_object_get(answer, "fresh")));
-}
-
 static void report_without_nonce_has_the_existing_form(void **state)
 {
     (void)state;
@@ -171,24 +94,24 @@ static void report_without_nonce_has_the_existing_form(void **state)
     assert_int_equal(first.status, 200);
     assert_string_equal(buffer_text(&first.body), buffer_text(&second.body));
     assert_int_equal(tee->finished, 1); /* cached */
-    json_auto_t *answer = parse(&first.body);
-    test_proxy_get_key(&proxy, spki);
+    json_auto_t *answer = test_parse(&first.body);
+    test_proxy_get_key(&stand.proxy, spki);
     binding_tls_static(spki, report_data);
-    expect_hex(json_object_get(answer, "report"), "report_data", report_data, 64);
+    test_expect_hex(json_object_get(answer, "report"), "report_data", report_data, 64);
     assert_true(json_is_false(json_object_get(answer, "fresh")));
     assert_true(json_is_null(json_object_get(answer, "gpu_token")));
-    assert_string_equal(text_of(json_object_get(answer, "binding"), "tag"), "static-v0");
+    assert_string_equal(test_text(json_object_get(answer, "binding"), "tag"), "static-v0");
     json_t *environment = json_object_get(answer, "environment");
-    assert_string_equal(text_of(environment, "nilcc_version"), "0.1.0");
-    assert_string_equal(text_of(environment, "vm_type"), "cpu");
+    assert_string_equal(test_text(environment, "nilcc_version"), "0.1.0");
+    assert_string_equal(test_text(environment, "vm_type"), "cpu");
     assert_int_equal(json_integer_value(json_object_get(environment, "cpu_count")), 2);
-    assert_int_equal(strlen(text_of(answer, "raw_report")), 2 * TEE_REPORT_SIZE);
-    assert_string_equal(text_of(answer, "manifest"), manifest);
+    assert_int_equal(strlen(test_text(answer, "raw_report")), 2 * TEE_REPORT_SIZE);
+    assert_string_equal(test_text(answer, "manifest"), test_manifest);
     json_t *certificates = json_object_get(answer, "certificates");
-    assert_non_null(strstr(text_of(certificates, "vcek"), "BEGIN CERTIFICATE"));
-    assert_non_null(strstr(text_of(certificates, "ask"), "BEGIN CERTIFICATE"));
-    assert_non_null(strstr(text_of(certificates, "ark"), "BEGIN CERTIFICATE"));
-    assert_true(strlen(text_of(json_object_get(answer, "collateral"), "crl")) > 0);
+    assert_non_null(strstr(test_text(certificates, "vcek"), "BEGIN CERTIFICATE"));
+    assert_non_null(strstr(test_text(certificates, "ask"), "BEGIN CERTIFICATE"));
+    assert_non_null(strstr(test_text(certificates, "ark"), "BEGIN CERTIFICATE"));
+    assert_true(strlen(test_text(json_object_get(answer, "collateral"), "crl")) > 0);
     assert_non_null(strstr(buffer_text(&first.headers), "Access-Control-Allow-Origin: *"));
 }
 
@@ -200,13 +123,13 @@ static void new_key_gives_a_new_report(void **state)
     for (unsigned i = 0; i < 3; i++) {
         _cleanup_buffer_ struct buffer body = {};
 
-        expect_ok(test_ask(desks.standing, NULL, &body));
-        json_auto_t *answer = parse(&body);
-        test_proxy_get_key(&proxy, spki);
+        expect_ok(test_ask(stand.desks.standing, NULL, &body));
+        json_auto_t *answer = test_parse(&body);
+        test_proxy_get_key(&stand.proxy, spki);
         binding_tls_static(spki, report_data);
-        expect_hex(json_object_get(answer, "report"), "report_data", report_data, 64);
+        test_expect_hex(json_object_get(answer, "report"), "report_data", report_data, 64);
         assert_int_equal(tee->finished, i + 1);
-        test_proxy_new_key(&proxy);
+        test_proxy_new_key(&stand.proxy);
     }
 }
 
@@ -223,16 +146,16 @@ static void key_that_changes_meanwhile_is_noticed(void **state)
     _cleanup_buffer_ struct buffer body = {}, other = {};
 
     tee->meanwhile = change_key;
-    tee->meanwhile_data = &proxy;
-    expect_ok(test_ask(desks.fresh, nonce, &body));
+    tee->meanwhile_data = &stand.proxy;
+    expect_ok(test_ask(stand.desks.fresh, nonce, &body));
     assert_int_equal(tee->finished, 2);
-    json_auto_t *answer = parse(&body);
-    check_binding(answer, nonce);
+    json_auto_t *answer = test_parse(&body);
+    test_check_binding(&stand, answer, nonce);
 
     tee->meanwhile = change_key;
-    expect_code(test_ask(desks.standing, NULL, &other), ERROR_UNAVAILABLE);
+    expect_code(test_ask(stand.desks.standing, NULL, &other), ERROR_UNAVAILABLE);
     assert_int_equal(other.size, 0);
-    expect_ok(test_ask(desks.standing, NULL, &other));
+    expect_ok(test_ask(stand.desks.standing, NULL, &other));
 }
 
 static void report_with_nonce_is_bound_to_it(void **state)
@@ -247,8 +170,8 @@ static void report_with_nonce_is_bound_to_it(void **state)
             "ABababababababababababababababababababababababababababababababab",
             &reply);
     assert_int_equal(reply.status, 200);
-    json_auto_t *answer = parse(&reply.body);
-    check_binding(answer, nonce);
+    json_auto_t *answer = test_parse(&reply.body);
+    test_check_binding(&stand, answer, nonce);
     assert_int_equal(
         json_integer_value(json_object_get(json_object_get(answer, "binding"), "nonce_count")), 1);
 }
@@ -260,16 +183,16 @@ static void waiting_nonces_share_a_report(void **state)
     struct test_caller callers[41] = {};
 
     test_tee_hold(tee, true);
-    test_callers_start(desks.fresh, callers, 1);
+    test_callers_start(stand.desks.fresh, callers, 1);
     test_tee_wait_asked(tee, 1);
-    test_callers_start(desks.fresh, callers + 1, 40);
+    test_callers_start(stand.desks.fresh, callers + 1, 40);
     test_tee_hold(tee, false);
     for (size_t i = 0; i < 41; i++) {
         _cleanup_buffer_ struct buffer body = {};
 
         expect_ok(test_caller_wait(&callers[i], &body));
-        json_auto_t *answer = parse(&body);
-        check_binding(answer, callers[i].waiter.nonce);
+        json_auto_t *answer = test_parse(&body);
+        test_check_binding(&stand, answer, callers[i].waiter.nonce);
     }
     assert_int_equal(tee->finished, 2);
 }
@@ -281,14 +204,14 @@ static void batch_of_a_key_that_changed_is_made_again(void **state)
     struct test_caller callers[20] = {};
 
     tee->meanwhile = change_key;
-    tee->meanwhile_data = &proxy;
-    test_callers_start(desks.fresh, callers, 20);
+    tee->meanwhile_data = &stand.proxy;
+    test_callers_start(stand.desks.fresh, callers, 20);
     for (size_t i = 0; i < 20; i++) {
         _cleanup_buffer_ struct buffer body = {};
 
         expect_ok(test_caller_wait(&callers[i], &body));
-        json_auto_t *answer = parse(&body);
-        check_binding(answer, callers[i].waiter.nonce);
+        json_auto_t *answer = test_parse(&body);
+        test_check_binding(&stand, answer, callers[i].waiter.nonce);
     }
     assert_true(tee->finished >= 2);
 }
@@ -301,9 +224,9 @@ static void full_queue_is_refused(void **state)
     size_t refused = 0;
 
     test_tee_hold(tee, true);
-    test_callers_start(desks.fresh, callers, 1);
+    test_callers_start(stand.desks.fresh, callers, 1);
     test_tee_wait_asked(tee, 1);
-    test_callers_start(desks.fresh, callers + 1, N - 1);
+    test_callers_start(stand.desks.fresh, callers + 1, N - 1);
     test_tee_hold(tee, false);
     for (size_t i = 0; i < N; i++) {
         _cleanup_buffer_ struct buffer body = {};
@@ -328,7 +251,7 @@ static void hanging_processor_is_unavailable(void **state)
     _cleanup_buffer_ struct buffer body = {};
 
     clock_fake_init(&clock, 1000);
-    struct desk *desk = desk_new(batch_serve, &batch, &clock.base);
+    struct desk *desk = desk_new(batch_serve, &stand.batch, &clock.base);
     test_tee_hold(tee, true);
     test_callers_start(desk, callers, 1);
     clock_fake_advance(&clock, WAITLIST_WINDOW_MS);
@@ -350,7 +273,7 @@ static void hanging_processor_is_unavailable(void **state)
 static int connect_raw(const char *text)
 {
     const struct sockaddr_in address = {.sin_family = AF_INET,
-                                        .sin_port = htons(http_port(http)),
+                                        .sin_port = htons(http_port(stand.http)),
                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 

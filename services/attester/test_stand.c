@@ -5,6 +5,9 @@
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
+#include "shared/attestation/binding.h"
+#include "shared/attestation/tee_backends.h"
+#include "shared/base/encode.h"
 #include "shared/seal/seal.h"
 
 static void make_certificate(SSL_CTX *tls, uint8_t ret_spki_sha256[32])
@@ -116,10 +119,13 @@ static struct error *get_report(struct tee *base, const uint8_t report_data[TEE_
     while (tee->held)
         pthread_cond_wait(&tee->changed, &tee->mutex);
     bool broken = tee->broken;
+    unsigned delay_ms = tee->delay_ms;
     void (*meanwhile)(void *data) = tee->meanwhile;
     tee->meanwhile = NULL;
     tee->finished++;
     pthread_mutex_unlock(&tee->mutex);
+    if (delay_ms)
+        tee_pause(delay_ms);
     if (meanwhile)
         meanwhile(tee->meanwhile_data);
     if (broken)
@@ -213,4 +219,85 @@ struct error *test_ask(struct desk *desk, const uint8_t *nonce, struct buffer *r
         memcpy(caller.waiter.nonce, nonce, 32);
     start(desk, &caller);
     return test_caller_wait(&caller, ret_json);
+}
+
+const char test_manifest[] = "{\"schema\":\"coffer.manifest/v1\"}";
+
+void test_attester_init(struct test_attester *stand, struct processor *processor)
+{
+    const struct evidence_facts facts = {test_manifest, "0.1.0", "EPYC-v4", 2, NULL, 0};
+    uint8_t hash[32];
+    char address[32];
+
+    sha256(test_manifest, strlen(test_manifest), hash);
+    test_proxy_init(&stand->proxy);
+    snprintf(address, sizeof(address), "127.0.0.1:%u", stand->proxy.port);
+    stand->tee = test_tee_new(processor, hash);
+    stand->maker = evidence_maker_new(&stand->tee->base, &facts);
+    expect_ok(live_key_open(address, "localhost", &stand->key));
+    stand->standing = standing_new(stand->maker, stand->key);
+    stand->batch = (struct batch){stand->maker, stand->key};
+    stand->desks = (struct http_desks){desk_new(batch_serve, &stand->batch, NULL),
+                                       desk_new(standing_serve, stand->standing, NULL)};
+    expect_ok(http_start("127.0.0.1:0", &stand->desks, &stand->http));
+}
+
+void test_attester_done(struct test_attester *stand)
+{
+    desk_close(stand->desks.fresh);
+    desk_close(stand->desks.standing);
+    http_free(stand->http);
+    desk_free(stand->desks.fresh);
+    desk_free(stand->desks.standing);
+    standing_free(stand->standing);
+    live_key_free(stand->key);
+    evidence_maker_free(stand->maker);
+    test_proxy_done(&stand->proxy);
+}
+
+json_t *test_parse(const struct buffer *body)
+{
+    json_t *json = json_loadb(buffer_text(body), body->size, 0, NULL);
+
+    assert_non_null(json);
+    return json;
+}
+
+const char *test_text(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    if (!text)
+        fail_msg("no text '%s'", name);
+    return text;
+}
+
+void test_expect_hex(const json_t *object, const char *name, const void *data, size_t size)
+{
+    _cleanup_free_ char *expected = hex_encode_new(data, size);
+
+    assert_string_equal(test_text(object, name), expected);
+}
+
+void test_check_binding(struct test_attester *stand, const json_t *answer, const uint8_t nonce[32])
+{
+    json_t *binding = json_object_get(answer, "binding"), *path, *hash;
+    uint8_t hashes[64][32], root[32], spki[32], manifest_hash[32], report_data[BINDING_SIZE];
+    size_t i;
+
+    path = json_object_get(binding, "merkle_path");
+    json_array_foreach(path, i, hash) expect_ok(hex_decode(json_string_value(hash), hashes[i], 32));
+    expect_ok(merkle_root_from_path(
+        nonce, (size_t)json_integer_value(json_object_get(binding, "nonce_index")),
+        (size_t)json_integer_value(json_object_get(binding, "nonce_count")),
+        (const uint8_t(*)[32])hashes, json_array_size(path), root));
+    test_expect_hex(binding, "nonce_root", root, 32);
+    test_proxy_get_key(&stand->proxy, spki);
+    sha256(test_manifest, strlen(test_manifest), manifest_hash);
+    const struct binding_tls in = {root, spki, manifest_hash, NULL};
+    binding_tls(&in, report_data);
+    test_expect_hex(json_object_get(answer, "report"), "report_data", report_data, 64);
+    test_expect_hex(binding, "nonce", nonce, 32);
+    assert_string_equal(test_text(binding, "tag"), "coffer/report-data/v1");
+    assert_true(json_is_true(json_object_get(answer, "fresh")));
 }

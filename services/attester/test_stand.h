@@ -4,7 +4,11 @@
 #include <pthread.h>
 #include <semaphore.h>
 
-#include "services/attester/desk.h"
+#include <jansson.h>
+
+#include "services/attester/batch.h"
+#include "services/attester/http.h"
+#include "services/attester/standing.h"
 #include "shared/attestation/tee.h"
 #include "shared/attestation/test_fleet.h"
 
@@ -32,6 +36,7 @@ struct test_tee {
     pthread_cond_t changed;
     bool held;         /* reports wait while set */
     bool broken;       /* reports fail while set */
+    unsigned delay_ms; /* that a report takes */
     unsigned asked;    /* reports begun */
     unsigned finished; /* reports given */
     /* Called once, in the middle of the next report; NULL: nothing. */
@@ -54,3 +59,24 @@ struct error *test_caller_wait(struct test_caller *caller, struct buffer *ret_js
 /* Both for one nonce, which may be NULL. */
 struct error *test_ask(struct desk *desk, const uint8_t *nonce,
                        struct buffer *ret_json) _must_check_;
+
+/* The whole attester but its main(), behind real TLS and HTTP. */
+struct test_attester {
+    struct test_proxy proxy;
+    struct test_tee *tee;
+    struct evidence_maker *maker;
+    struct live_key *key;
+    struct standing *standing;
+    struct batch batch;
+    struct http_desks desks;
+    struct http *http;
+};
+extern const char test_manifest[];
+void test_attester_init(struct test_attester *stand, struct processor *processor);
+void test_attester_done(struct test_attester *stand);
+
+json_t *test_parse(const struct buffer *body);
+const char *test_text(const json_t *object, const char *name);
+void test_expect_hex(const json_t *object, const char *name, const void *data, size_t size);
+/* Recomputes report_data as a verifier does, from the answer's own inputs. */
+void test_check_binding(struct test_attester *stand, const json_t *answer, const uint8_t nonce[32]);
