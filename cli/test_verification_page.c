@@ -1,0 +1,88 @@
+/* docs/verification.md against the code: the catalogue of failures and the steps, both ways. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/attestation/test_attest.h"
+#include "shared/attestation/verifier.h"
+#include "shared/base/alloc.h"
+#include "shared/base/file.h"
+
+#define PAGE_MAX (256 * 1024)
+
+static char *page;
+
+static size_t count(const char *text, const char *what)
+{
+    size_t n = 0;
+
+    for (const char *at = text; (at = strstr(at, what)); at += strlen(what))
+        n++;
+    return n;
+}
+
+/* From this heading to the next of its rank; caller frees. */
+static char *section(const char *heading)
+{
+    const char *from = strstr(page, heading);
+    const char *to = from ? strstr(from + strlen(heading), "\n## ") : NULL;
+
+    if (!from || !to)
+        fail_msg("no section '%s'", heading);
+    return xstrndup(from, (size_t)(to - from));
+}
+
+static void every_code_is_explained_once(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *table = section("\n## Failure codes\n");
+    size_t n, wrong = 0;
+    const struct verify_code *codes = verify_codes(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_free_ char *row =
+            xasprintf("\n| `%s` | %s | %s |\n", codes[i].code,
+                      codes[i].verdict == VERDICT_FAIL ? "bad" : "cannot tell", codes[i].meaning);
+        if (count(table, row) == 1)
+            continue;
+        print_error("the page lacks:%s", row);
+        wrong++;
+    }
+    assert_int_equal(wrong, 0);
+    assert_int_equal(count(table, "\n| `"), n); /* and none that the code does not have */
+}
+
+static void every_step_has_its_row(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *table = section("\n## What we check, and what an attacker could do");
+    const char *last = "";
+    size_t n;
+    const struct verify_code *codes = verify_codes(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_free_ char *row = xasprintf("\n| `%s` | ", codes[i].step);
+        if (strcmp(codes[i].step, last) == 0 || strcmp(codes[i].step, "evidence") == 0)
+            continue; /* that there is any is no check */
+        last = codes[i].step;
+        if (count(table, row) != 1)
+            fail_msg("step '%s' has no row of its own", last);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_code_is_explained_once),
+        cmocka_unit_test(every_step_has_its_row),
+    };
+
+    struct error *err = file_read_text("docs/verification.md", PAGE_MAX, &page);
+    if (err) {
+        print_error("%s\n", error_text(err));
+        error_free(err);
+        return 1;
+    }
+    int failed = cmocka_run_group_tests_name("verification_page", tests, NULL, NULL);
+    free(page);
+    return failed;
+}
