@@ -158,7 +158,7 @@ static struct error *read_exchange(const void *data, size_t size, struct spdm_tr
 
 struct error *spdm_parse(const void *data, size_t size, struct spdm_transcript *ret_transcript)
 {
-    struct spdm_transcript t;
+    struct spdm_transcript t = {};
 
     struct error *err = read_exchange(data, size, &t);
     if (err)
@@ -172,7 +172,7 @@ struct error *spdm_parse(const void *data, size_t size, struct spdm_transcript *
 
 struct error *spdm_measure(const void *data, size_t size, size_t *ret_size)
 {
-    struct spdm_transcript t;
+    struct spdm_transcript t = {};
 
     struct error *err = read_exchange(data, size, &t);
     if (!err)

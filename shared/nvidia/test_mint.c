@@ -103,7 +103,9 @@ void mint_pem(const struct mint_party *party, struct buffer *ret_pem)
 
 static void mint_ca(const char *name, const struct mint_party *issuer, struct mint_party *ret)
 {
-    mint_certificate(&(struct mint_certificate){.name = name, .is_ca = true}, issuer, ret);
+    const struct mint_certificate in = {.name = name, .is_ca = true};
+
+    mint_certificate(&in, issuer, ret);
 }
 
 void mint_init(struct mint *mint)
