@@ -86,8 +86,10 @@ static json_t *make_binding(const struct verify_server *server, const uint8_t as
     if (server->old_nonce)
         nonce[0] ^= 1;
     size_t n = make_tree(server, nonce, nonces, &index);
-    merkle_root((const uint8_t(*)[32])nonces, n, root);
-    n_path = merkle_path((const uint8_t(*)[32])nonces, n, index, path);
+    _cleanup_(merkle_tree_freep) struct merkle_tree *tree =
+        merkle_tree_new((const uint8_t(*)[32])nonces, n);
+    merkle_tree_root(tree, root);
+    n_path = merkle_tree_path(tree, index, path);
     sha256(server->manifest, strlen(server->manifest), manifest_sha256);
     memcpy(spki, server->spki_sha256, 32);
     if (server->other_key)

@@ -53,10 +53,16 @@ void binding_gpu_nonce(const uint8_t root[32], const uint8_t key_hash[32], uint3
 void binding_guest_keys(const uint8_t box_public[32], const uint8_t sign_public[32],
                         uint8_t ret_hash[32]);
 
-/* Merkle tree hash of nonces (RFC 9162 section 2.1.1, SHA-256); leaves are 32-byte nonces. */
-void merkle_root(const uint8_t (*nonces)[32], size_t n, uint8_t ret_root[32]);
-/* Audit path of leaf index (RFC 9162 section 2.1.3.1), at most 64 hashes; returns their number. */
-size_t merkle_path(const uint8_t (*nonces)[32], size_t n, size_t index, uint8_t (*ret_path)[32]);
+/* Merkle tree of n 32-byte nonces as leaves (RFC 9162 section 2.1, SHA-256); they are not kept. */
+struct merkle_tree;
+struct merkle_tree *merkle_tree_new(const uint8_t (*nonces)[32], size_t n);
+void merkle_tree_free(struct merkle_tree *tree);
+DEFINE_CLEANUP(struct merkle_tree *, merkle_tree_free)
+/* Merkle tree hash (section 2.1.1). */
+void merkle_tree_root(const struct merkle_tree *tree, uint8_t ret_root[32]);
+/* Audit path of leaf index (section 2.1.3.1), at most MERKLE_PATH_MAX hashes; their number. */
+#define MERKLE_PATH_MAX 64
+size_t merkle_tree_path(const struct merkle_tree *tree, size_t index, uint8_t (*ret_path)[32]);
 /* Recomputes the root from a path (RFC 9162 section 2.1.3.2). INVALID_ARGUMENT on a wrong shape. */
 struct error *merkle_root_from_path(const uint8_t nonce[32], size_t index, size_t n,
                                     const uint8_t (*path)[32], size_t n_path,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "shared/attestation/binding.h"
+#include "shared/base/alloc.h"
 #include "shared/seal/seal.h"
 
 static void hash_leaf(const uint8_t nonce[32], uint8_t ret_hash[32])
@@ -21,48 +22,77 @@ static void hash_node(const uint8_t left[32], const uint8_t right[32], uint8_t r
     sha256(input, sizeof(input), ret_hash);
 }
 
-/* The largest power of two smaller than n; n > 1. */
-static size_t split(size_t n)
-{
-    size_t k = 1;
+/* All hashes, level by level; the last one of an odd level is taken to the next as it is, which
+ * gives the split of section 2.1.1. */
+struct merkle_tree {
+    size_t n; /* leaves */
+    uint8_t (*hashes)[32];
+};
 
-    while (k < n - k)
-        k *= 2;
-    return k;
+static size_t next_level(size_t size)
+{
+    return size / 2 + size % 2;
 }
 
-void merkle_root(const uint8_t (*nonces)[32], size_t n, uint8_t ret_root[32])
+static void fill_level(uint8_t (*from)[32], size_t size, uint8_t (*to)[32])
 {
-    uint8_t left[32], right[32];
+    for (size_t i = 0; i + 1 < size; i += 2)
+        hash_node(from[i], from[i + 1], to[i / 2]);
+    if (size % 2 == 1)
+        memcpy(to[size / 2], from[size - 1], 32);
+}
 
-    if (n == 0) {
+struct merkle_tree *merkle_tree_new(const uint8_t (*nonces)[32], size_t n)
+{
+    struct merkle_tree *tree = xnew(struct merkle_tree);
+
+    tree->n = n;
+    tree->hashes = xcalloc(2 * n + MERKLE_PATH_MAX, sizeof(*tree->hashes));
+    uint8_t(*level)[32] = tree->hashes;
+    for (size_t i = 0; i < n; i++)
+        hash_leaf(nonces[i], level[i]);
+    for (size_t size = n; size > 1; size = next_level(size)) {
+        fill_level(level, size, level + size);
+        level += size;
+    }
+    return tree;
+}
+
+void merkle_tree_free(struct merkle_tree *tree)
+{
+    if (!tree)
+        return;
+    free(tree->hashes);
+    free(tree);
+}
+
+void merkle_tree_root(const struct merkle_tree *tree, uint8_t ret_root[32])
+{
+    uint8_t(*level)[32] = tree->hashes;
+
+    if (tree->n == 0) {
         sha256("", 0, ret_root);
         return;
     }
-    if (n == 1) {
-        hash_leaf(nonces[0], ret_root);
-        return;
-    }
-    size_t k = split(n);
-    merkle_root(nonces, k, left);
-    merkle_root(nonces + k, n - k, right);
-    hash_node(left, right, ret_root);
+    for (size_t size = tree->n; size > 1; size = next_level(size))
+        level += size;
+    memcpy(ret_root, level[0], 32);
 }
 
-size_t merkle_path(const uint8_t (*nonces)[32], size_t n, size_t index, uint8_t (*ret_path)[32])
+size_t merkle_tree_path(const struct merkle_tree *tree, size_t index, uint8_t (*ret_path)[32])
 {
-    if (n <= 1)
-        return 0;
+    uint8_t(*level)[32] = tree->hashes;
+    size_t n_path = 0;
 
-    size_t k = split(n);
-    bool in_left = index < k;
-    size_t n_path = in_left ? merkle_path(nonces, k, index, ret_path)
-                            : merkle_path(nonces + k, n - k, index - k, ret_path);
-    if (in_left)
-        merkle_root(nonces + k, n - k, ret_path[n_path]);
-    else
-        merkle_root(nonces, k, ret_path[n_path]);
-    return n_path + 1;
+    for (size_t size = tree->n; size > 1; size = next_level(size)) {
+        size_t sibling = index ^ 1;
+
+        if (sibling < size)
+            memcpy(ret_path[n_path++], level[sibling], 32);
+        level += size;
+        index /= 2;
+    }
+    return n_path;
 }
 
 struct error *merkle_root_from_path(const uint8_t nonce[32], size_t index, size_t n,

@@ -143,12 +143,13 @@ static void length_prefixes_keep_fields_apart(void **state)
     assert_memory_not_equal(first, second, BINDING_SIZE);
 }
 
-static void check_paths(json_t *v, const uint8_t (*nonces)[32], size_t n, const uint8_t root[32])
+static void check_paths(json_t *v, const struct merkle_tree *tree, const uint8_t (*nonces)[32],
+                        size_t n, const uint8_t root[32])
 {
     for (size_t index = 0; index < n; index++) {
         uint8_t path[64][32], actual[32];
         json_t *expected = json_array_get(json_object_get(v, "paths"), index);
-        size_t n_path = merkle_path(nonces, n, index, path);
+        size_t n_path = merkle_tree_path(tree, index, path);
 
         assert_int_equal(n_path, json_array_size(expected));
         for (size_t i = 0; i < n_path; i++)
@@ -184,9 +185,10 @@ static void merkle_trees_equal_the_vectors(void **state)
         json_array_foreach(json_object_get(v, "nonces"), k, nonce)
             expect_ok(hex_decode(json_string_value(nonce), nonces[k], 32));
         const uint8_t(*in)[32] = (const uint8_t(*)[32])nonces;
-        merkle_root(in, k, root);
+        _cleanup_(merkle_tree_freep) struct merkle_tree *tree = merkle_tree_new(in, k);
+        merkle_tree_root(tree, root);
         expect_hex(root, 32, text_of(v, "root"));
-        check_paths(v, in, k, root);
+        check_paths(v, tree, in, k, root);
     }
     assert_int_equal(i, 9);
 }
