@@ -45,6 +45,13 @@ const struct config_row host_agent_config_rows[] = {
         "with software: folder with the development chip's keys"),
     ROW("HOST_AGENT_CPU_MODEL", CONFIG_STRING, cpu_model, "EPYC-v4",
         "CPU model that launch measurements are made for"),
+    ROW("HOST_AGENT_SEV_DEVICE", CONFIG_PATH, sev_device, CHIP_DEVICE,
+        "with sev-snp: device of the security processor"),
+    ROW("HOST_AGENT_KDS_URL", CONFIG_STRING, kds_url, COLLATERAL_KDS_URL,
+        "with sev-snp: key service (or a mirror, https) for the chip's certificates; offline: "
+        "none"),
+    ROW("HOST_AGENT_KDS_CA", CONFIG_PATH, kds_ca, "",
+        "PEM of who may sign that service's certificate; empty: the system's authorities"),
     ROW("HOST_AGENT_HAPROXY_DIR", CONFIG_PATH, haproxy_dir, "/var/lib/coffer/haproxy",
         "folder of haproxy.cfg; memory: no proxy"),
     ROW("HOST_AGENT_HAPROXY_SOCKET", CONFIG_PATH, haproxy_socket, "/run/haproxy/master.sock",
@@ -88,14 +95,42 @@ static bool is_software(const struct host_agent *agent)
     return strcmp(agent->config->tee, "software") == 0;
 }
 
+/* A host whose chip cannot be read still runs guests: their hypervisor may give certificates. */
+static struct error *open_chip(struct host_agent *agent)
+{
+    const struct host_agent_config *c = agent->config;
+    const struct host_collateral_options options = {.state_dir = c->state_dir,
+                                                    .kds_url = c->kds_url,
+                                                    .kds_ca = c->kds_ca,
+                                                    .chip = &agent->chip,
+                                                    .clock = agent->clock};
+    struct error *err = chip_read(c->sev_device, "", chip_ioctl, &agent->chip);
+
+    if (err) {
+        log_failure(LOG_LEVEL_WARNING, "guests get no collateral from this host", err);
+        return NULL;
+    }
+    agent->has_chip = true;
+    return host_collateral_new(&options, &agent->collateral);
+}
+
 static struct error *open_tee(struct host_agent *agent)
 {
-    if (is_software(agent))
+    if (is_software(agent)) {
+        log_info("the software TEE gives its own chain and CRL, no key service is asked");
         return sp_channel_open(agent->config->tee_dir, &agent->channel);
+    }
     if (strcmp(agent->config->tee, "sev-snp") != 0)
         return error_new(ERROR_INVALID_ARGUMENT, "HOST_AGENT_TEE '%s' is no TEE",
                          agent->config->tee);
-    return NULL;
+    return open_chip(agent);
+}
+
+static const uint8_t *chip_id(const struct host_agent *agent)
+{
+    if (agent->channel)
+        return sp_channel_chip_id(agent->channel);
+    return agent->has_chip ? agent->chip.id : NULL;
 }
 
 static struct error *open_images(struct host_agent *agent)
@@ -132,6 +167,7 @@ static struct error *open_vms(struct host_agent *agent)
         .ingress = agent->ingress,
         .journal = agent->journal,
         .channel = agent->channel,
+        .collateral = agent->collateral,
         .clock = agent->clock,
         .state_dir = c->state_dir,
         .host_id = c->host_id,
@@ -161,7 +197,7 @@ static struct error *open_reporter(struct host_agent *agent)
         .state_dir = c->state_dir,
         .public_address = c->public_address,
         .tee = c->tee,
-        .chip_id = agent->channel ? sp_channel_chip_id(agent->channel) : NULL,
+        .chip_id = chip_id(agent),
         .cpu_model = c->cpu_model,
         .limits = {.cpus = c->cpus, .memory_mib = c->memory_mib, .disk_gib = c->disk_gib},
     };
@@ -233,7 +269,8 @@ struct error *host_agent_start_threads(struct host_agent *agent)
     if (rc)
         return error_errno(rc, "start the worker thread");
     agent->worker_runs = true;
-    return reporter_start(agent->reporter);
+    struct error *err = agent->collateral ? host_collateral_start(agent->collateral) : NULL;
+    return err ? err : reporter_start(agent->reporter);
 }
 
 void host_agent_free(struct host_agent *agent)
@@ -252,6 +289,7 @@ void host_agent_free(struct host_agent *agent)
     vms_free(agent->vms);
     ingress_free(agent->ingress);
     image_cache_free(agent->images);
+    host_collateral_free(agent->collateral);
     sp_channel_free(agent->channel);
     spool_free(agent->spool);
     journal_free(agent->journal);

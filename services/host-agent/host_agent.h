@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "services/host-agent/collateral.h"
 #include "services/host-agent/report.h"
 #include "shared/service/service.h"
 
@@ -24,6 +25,9 @@ struct host_agent_config {
     char *tee;
     char *tee_dir;
     char *cpu_model;
+    char *sev_device;
+    char *kds_url;
+    char *kds_ca;
     char *haproxy_dir;
     char *haproxy_socket;
 };
@@ -39,6 +43,9 @@ struct host_agent {
     struct image_cache *images;
     struct ingress *ingress;
     struct sp_channel *channel; /* NULL without the software TEE */
+    struct chip chip;           /* of real hardware, as far as it could be read */
+    bool has_chip;
+    struct host_collateral *collateral; /* NULL without a chip */
     struct vms *vms;
     struct reporter *reporter;
 

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "services/host-agent/collateral.h"
 #include "services/host-agent/hypervisor.h"
 #include "services/host-agent/image_cache.h"
 #include "services/host-agent/ingress.h"
@@ -38,7 +39,8 @@ struct vms_options {
     struct image_cache *images;
     struct ingress *ingress;
     struct journal *journal;
-    struct sp_channel *channel; /* software TEE; NULL: none */
+    struct sp_channel *channel;         /* software TEE; NULL: none */
+    struct host_collateral *collateral; /* of the chip, for config disks; NULL: none */
     struct clock *clock;
     const char *state_dir;
     const char *host_id;

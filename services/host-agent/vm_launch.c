@@ -104,7 +104,7 @@ static struct error *make_config_disk(struct vms *vms, const struct vm_record *r
 {
     const struct vms_options *o = &vms->options;
     _cleanup_(arena_freep) struct arena *arena = arena_new();
-    _cleanup_buffer_ struct buffer disk = {0};
+    _cleanup_buffer_ struct buffer disk = {0}, collateral = {0};
     struct config_disk content = {
         .manifest = order->manifest.data,
         .manifest_size = order->manifest.size,
@@ -121,6 +121,10 @@ static struct error *make_config_disk(struct vms *vms, const struct vm_record *r
     if (order->files_reference[0])
         err = o->fetch_files(o->data, order->files_reference, arena, &content.files,
                              &content.files_size);
+    if (!err && o->collateral)
+        err = host_collateral_copy(o->collateral, &collateral, &content.collateral_at_ms);
+    content.collateral = collateral.data;
+    content.collateral_size = collateral.size;
     if (!err)
         err = config_disk_build(&content, &disk);
     if (!err)

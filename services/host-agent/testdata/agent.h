@@ -49,6 +49,9 @@ static inline void test_agent_configure(struct test_agent *t)
                                            .tee = (char *)"sev-snp",
                                            .tee_dir = (char *)TEST_CHIP_DIR,
                                            .cpu_model = (char *)"EPYC-v4",
+                                           .sev_device = (char *)"/nonexistent",
+                                           .kds_url = (char *)"offline",
+                                           .kds_ca = (char *)"",
                                            .haproxy_dir = (char *)"memory:",
                                            .haproxy_socket = (char *)""};
 #ifdef TEE_SOFTWARE
