@@ -7,7 +7,26 @@ idle_memory() { # program
     printf '  %-40s %3d.%d MB\n' "$2 resident" $((${kib:-0} / 1024)) $((${kib:-0} % 1024 * 10 / 1024))
 }
 
+# One thread, and the raw signature rate of the same library beside it.
+bench_attest() {
+    setup_packages demo
+    ensure_engine
+    ensure_images coffer-build
+    stage "compile (trixie, software TEE)" in_build_container sh -c \
+        "[ -f build.ninja ] || cmake -S /src -B /build --preset cluster; ninja bench_attest coffer"
+    say "${BOLD}openssl speed ecdsap384${RESET}"
+    in_build_container openssl speed -seconds 3 ecdsap384 2> /dev/null | sed 's/^/  /'
+    say "${BOLD}judging evidence${RESET}"
+    in_build_container bin/bench_attest /src/tests/fuzz/launch/smallest
+    say "${BOLD}size${RESET}"
+    in_build_container sh -c 'strip -o /tmp/coffer bin/coffer; stat -c "  coffer, stripped: %s bytes" /tmp/coffer'
+}
+
 run_bench() {
+    if [[ ${1:-} == attest ]]; then
+        bench_attest
+        return
+    fi
     cluster_running || die "the cluster is not running; start it with: ./dev demo"
     say "${BOLD}idle memory${RESET}"
     idle_memory api-gateway api-gateway

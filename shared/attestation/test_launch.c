@@ -67,6 +67,8 @@ static void check_case(const json_t *c)
     } else {
         expect_code(launch_measure(&input, digest), ERROR_INVALID_ARGUMENT);
     }
+    print_message("vector %s: %s, as its manifest says\n", text_of(c, "name"),
+                  text_of(c, "expected") ? "equal" : "refused");
 }
 
 static void published_digests_are_computed(void **state)
@@ -152,6 +154,21 @@ static void every_input_changes_the_digest(void **state)
     }
 }
 
+/* Firmware that does not measure kernel and command line gives a measurement that says nothing. */
+static void bug_13_a_kernel_that_is_not_measured_is_refused(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer firmware = {};
+    uint8_t hash[32] = {1}, digest[LAUNCH_DIGEST_SIZE];
+
+    read_fixture("ovmf_OvmfX64_suffix.bin", &firmware);
+    struct launch_input input = {firmware.data, firmware.size, hash, hash, "a", 1, "EPYC-v4", 0x1};
+    expect_code(launch_measure(&input, digest), ERROR_INVALID_ARGUMENT);
+    input.kernel_sha256 = input.initrd_sha256 = NULL;
+    input.cmdline = NULL;
+    expect_ok(launch_measure(&input, digest));
+}
+
 static void bad_inputs_are_refused(void **state)
 {
     (void)state;
@@ -187,6 +204,7 @@ int main(void)
         cmocka_unit_test(published_digests_are_computed),
         cmocka_unit_test(real_guest_is_computed),
         cmocka_unit_test(every_input_changes_the_digest),
+        cmocka_unit_test(bug_13_a_kernel_that_is_not_measured_is_refused),
         cmocka_unit_test(bad_inputs_are_refused),
     };
 
