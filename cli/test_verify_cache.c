@@ -1,0 +1,142 @@
+/* `coffer verify --offline` with what the key service said before, on a recorded report. */
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "cli/test_command.h"
+#include "cli/verify.h"
+#include "shared/attestation/report.h"
+#include "shared/base/encode.h"
+#include "shared/collateral/cache.h"
+#include "shared/collateral/kds.h"
+
+#define AT "2026-03-25T22:20:06Z"
+
+static char dir[64];
+static char *vectors, *report_path, *output_path;
+static struct report report;
+
+static void read_vector(const char *name, struct buffer *ret)
+{
+    _cleanup_free_ char *path = xasprintf("%s/snp/%s", vectors, name);
+
+    expect_ok(file_read(path, 65536, ret));
+}
+
+static struct error *accept(void *data, const void *body, size_t size)
+{
+    (void)data, (void)body, (void)size;
+    return NULL;
+}
+
+static void put(const char *path, bool kept, const char *vector)
+{
+    _cleanup_free_ char *cache_dir = xasprintf("%s/coffer/collateral", dir);
+    _cleanup_(cache_freep) struct cache *cache = NULL;
+    const struct cache_key key = {path, kept};
+    const struct cache_check check = {accept, NULL};
+    _cleanup_(item_done) struct item item = {.fetched_at_ms = 1};
+
+    read_vector(vector, &item.body);
+    expect_ok(cache_open(cache_dir, 16, &cache));
+    expect_ok(cache_write(cache, &key, &check, &item));
+}
+
+static void fill_cache(const char *vcek)
+{
+    char path[KDS_PATH_MAX];
+    struct kds_chip chip;
+
+    kds_path_chain(SNP_PRODUCT_MILAN, VEK_VCEK, path);
+    put(path, true, "_roots/milan_vcek_cert_chain.pem");
+    expect_ok(kds_chip_init(report_product(&report), report.chip_id, report.reported_tcb, &chip));
+    kds_path_vcek(&chip, path);
+    put(path, false, vcek);
+}
+
+static char *verify(void)
+{
+    _cleanup_free_ char *measurement = hex_encode_new(report.measurement, 48);
+    _cleanup_free_ char *report_data = hex_encode_new(report.report_data, 64);
+    const char *const arguments[] = {"verify",    "--report",       report_path, "--at",
+                                     AT,          "--measurement",  measurement, "--report-data",
+                                     report_data, "--any-manifest", "--offline"};
+    char *output = NULL;
+
+    assert_int_equal(
+        test_command(verify_main, output_path, arguments, ELEMENTSOF(arguments), &output), 3);
+    return output;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer bytes = {};
+
+    snprintf(dir, sizeof(dir), "/tmp/coffer-cache-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(setenv("XDG_CACHE_HOME", dir, 1), 0);
+    report_path = xasprintf("%s/snp/milan-v5-gcp/report.bin", vectors);
+    output_path = xasprintf("%s/out", dir);
+    read_vector("milan-v5-gcp/report.bin", &bytes);
+    expect_ok(report_parse(bytes.data, bytes.size, &report));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *command = xasprintf("rm -r '%s'", dir);
+
+    free(report_path);
+    free(output_path);
+    assert_int_equal(system(command), 0);
+    return 0;
+}
+
+static void empty_cache_cannot_tell(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *output = verify();
+
+    assert_non_null(strstr(output, "code: chain_no_vek"));
+    assert_non_null(strstr(output, "key service     "));
+}
+
+static void cached_certificates_serve(void **state)
+{
+    (void)state;
+    fill_cache("milan-v5-gcp/vcek.der");
+    _cleanup_free_ char *output = verify();
+
+    /* No list of AMD's is recorded: that alone is missing. */
+    assert_non_null(strstr(output, "\nCANNOT TELL: revocation: "));
+    assert_null(strstr(output, "code: chain_"));
+    assert_null(strstr(output, "code: signature_"));
+}
+
+static void poisoned_cache_is_not_believed(void **state)
+{
+    (void)state;
+    fill_cache("milan-v3-qemu-direct-boot-dstack/vcek.der"); /* genuine, of another chip */
+    _cleanup_free_ char *output = verify();
+
+    assert_non_null(strstr(output, "\nCANNOT TELL: chain: "));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(empty_cache_cannot_tell),
+        cmocka_unit_test(cached_certificates_serve),
+        cmocka_unit_test(poisoned_cache_is_not_believed),
+    };
+    struct stat st;
+
+    vectors = getenv("COFFER_VECTORS") ? getenv("COFFER_VECTORS") : (char *)"../shared/vectors";
+    _cleanup_free_ char *probe = xasprintf("%s/snp", vectors);
+    if (stat(probe, &st) < 0) {
+        printf("skipped: no attestation vectors at '%s' (set COFFER_VECTORS)\n", vectors);
+        return 77;
+    }
+    return cmocka_run_group_tests_name("verify_cache", tests, set_up, tear_down);
+}
