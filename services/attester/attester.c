@@ -33,6 +33,8 @@ static const struct config_row config_rows[] = {
      "the guest's vCPUs, an input of the measurement"},
     {"ATTESTER_CPU_MODEL", CONFIG_STRING, offsetof(struct attester_config, cpu_model), "",
      "the guest's CPU model, an input of the measurement"},
+    {"ATTESTER_GPUS", CONFIG_STRING, offsetof(struct attester_config, gpus), "none",
+     "nvml: the guest has GPUs and shows their evidence; none: it has none"},
     {"ATTESTER_COLLATERAL", CONFIG_PATH, offsetof(struct attester_config, collateral), "",
      "file with the host's certificate table, which completes the TEE's own"},
     {"ATTESTER_COLLATERAL_AT_MS", CONFIG_UINT, offsetof(struct attester_config, collateral_at_ms),
@@ -141,11 +143,18 @@ static struct error *make_maker(const struct attester_config *config,
     err = tee_open(config->tee, config->tee_path, &tee);
     if (err)
         return err;
+    struct devices *devices = NULL;
+    err = devices_open(config->gpus, NULL, &devices);
+    if (err) {
+        tee_free(tee);
+        return err;
+    }
     const struct evidence_facts facts = {
         .manifest = buffer_text(&manifest),
         .image_version = config->image_version,
         .cpu_model = config->cpu_model,
         .vcpus = config->vcpus,
+        .devices = devices,
         .collateral = &collateral,
         .collateral_at_ms = (int64_t)config->collateral_at_ms,
     };

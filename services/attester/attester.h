@@ -17,6 +17,7 @@ struct attester_config {
     char *image_version;
     char *cpu_model;
     uint64_t vcpus;
+    char *gpus;
     char *collateral;
     uint64_t collateral_at_ms;
 };

@@ -22,7 +22,8 @@ DEFINE_CLEANUP(X509 *, X509_free)
 
 struct evidence_maker {
     struct tee *tee;
-    pthread_mutex_t mutex; /* of tee */
+    struct devices *devices; /* may be NULL */
+    pthread_mutex_t mutex;   /* of both */
     char *manifest;
     char *image_version;
     char *cpu_model;
@@ -37,6 +38,7 @@ struct evidence_maker *evidence_maker_new(struct tee *tee, const struct evidence
     struct evidence_maker *maker = xnew(struct evidence_maker);
 
     maker->tee = tee;
+    maker->devices = facts->devices;
     pthread_mutex_init(&maker->mutex, NULL);
     maker->manifest = xstrdup(facts->manifest);
     maker->image_version = xstrdup(facts->image_version);
@@ -54,6 +56,7 @@ void evidence_maker_free(struct evidence_maker *maker)
     if (!maker)
         return;
     tee_free(maker->tee);
+    devices_free(maker->devices);
     pthread_mutex_destroy(&maker->mutex);
     free(maker->manifest);
     free(maker->image_version);
@@ -154,23 +157,37 @@ static void set_certificates(json_t *object, const struct evidence_maker *maker,
                                   crl_fetched_at(maker, &table.crl)));
 }
 
+/* Texts, because the devices hash covers their bytes as they are. */
+static json_t *devices_json(const struct gpu_evidence_list *list)
+{
+    json_t *json = json_array();
+
+    for (size_t i = 0; i < list->n; i++)
+        json_array_append_new(json,
+                              json_stringn(buffer_text(&list->devices[i]), list->devices[i].size));
+    return json;
+}
+
 static struct error *make_common(const struct evidence_maker *maker, const struct tee_evidence *tee,
-                                 bool fresh, char **ret_common)
+                                 const struct gpu_evidence_list *gpus, bool fresh,
+                                 char **ret_common)
 {
     json_t *report = NULL;
 
     struct error *err = snp_report_to_json(tee->report, TEE_REPORT_SIZE, &report);
     if (err)
         return err;
-    json_auto_t *object = json_pack(
-        "{s:o, s:n, s:{s:s, s:s, s:I}, s:b, s:s, s:s, s:s, s:s}", "report", report, "gpu_token",
-        "environment", "nilcc_version", maker->image_version, "vm_type", "cpu", "cpu_count",
-        (json_int_t)maker->vcpus, "fresh", fresh, "tee", tee->tee, "provider", tee->provider,
-        "cpu_model", maker->cpu_model, "manifest", maker->manifest);
+    json_auto_t *object =
+        json_pack("{s:o, s:n, s:{s:s, s:s, s:I}, s:b, s:s, s:s, s:s, s:s}", "report", report,
+                  "gpu_token", "environment", "nilcc_version", maker->image_version, "vm_type",
+                  maker->devices ? "gpu" : "cpu", "cpu_count", (json_int_t)maker->vcpus, "fresh",
+                  fresh, "tee", tee->tee, "provider", tee->provider, "cpu_model", maker->cpu_model,
+                  "manifest", maker->manifest);
     if (!object)
         return error_new(ERROR_FAILED_PRECONDITION, "manifest or settings are not UTF-8");
     set_hex(object, "raw_report", tee->report, TEE_REPORT_SIZE);
     set_certificates(object, maker, tee);
+    json_object_set_new(object, "devices", devices_json(gpus));
     char *text = json_dumps(object, JSON_COMPACT);
     text[strlen(text) - 1] = '\0'; /* "binding" and the closing brace follow per answer */
     *ret_common = text;
@@ -184,6 +201,7 @@ static void bind(const struct evidence_maker *maker, const struct evidence *evid
         .nonce_root = evidence->nonce_root,
         .spki_sha256 = evidence->spki_sha256,
         .manifest_sha256 = maker->manifest_sha256,
+        .devices_hash = evidence->has_devices ? evidence->devices_hash : NULL,
     };
 
     if (evidence->n_nonces > 0)
@@ -192,27 +210,57 @@ static void bind(const struct evidence_maker *maker, const struct evidence *evid
         binding_tls_static(evidence->spki_sha256, ret_report_data);
 }
 
+/* The GPUs are asked with the nonces' root: the static form, which has none, is without them. */
+static struct error *collect_devices(struct evidence_maker *maker, struct evidence *evidence,
+                                     struct gpu_evidence_list *list)
+{
+    struct binding_bytes bytes[GPU_DEVICES_MAX];
+
+    if (!maker->devices || evidence->n_nonces == 0)
+        return NULL;
+    struct error *err = maker->devices->ops->collect(maker->devices, evidence->nonce_root,
+                                                     evidence->spki_sha256, list);
+    if (err)
+        return error_wrap(err, "gpus");
+    for (size_t i = 0; i < list->n; i++)
+        bytes[i] = (struct binding_bytes){list->devices[i].data, list->devices[i].size};
+    evidence->has_devices = binding_devices(bytes, list->n, evidence->devices_hash) != NULL;
+    return NULL;
+}
+
+/* With the mutex held. */
+static struct error *ask_hardware(struct evidence_maker *maker, struct evidence *evidence,
+                                  struct gpu_evidence_list *gpus, struct tee_evidence *tee)
+{
+    uint8_t report_data[BINDING_SIZE];
+
+    struct error *err = collect_devices(maker, evidence, gpus);
+    if (err)
+        return err;
+    bind(maker, evidence, report_data);
+    return tee_get_report(maker->tee, report_data, tee);
+}
+
 struct error *evidence_make(struct evidence_maker *maker, const uint8_t spki_sha256[32],
                             const uint8_t *nonce_root, size_t n_nonces,
                             struct evidence **ret_evidence)
 {
     _cleanup_(evidence_unrefp) struct evidence *evidence = xnew(struct evidence);
     struct tee_evidence tee = {};
-    uint8_t report_data[BINDING_SIZE];
+    struct gpu_evidence_list gpus = {};
 
     evidence->refs = 1;
     evidence->n_nonces = nonce_root ? n_nonces : 0;
     memcpy(evidence->spki_sha256, spki_sha256, 32);
     if (nonce_root)
         memcpy(evidence->nonce_root, nonce_root, 32);
-    bind(maker, evidence, report_data);
     pthread_mutex_lock(&maker->mutex);
-    struct error *err = tee_get_report(maker->tee, report_data, &tee);
+    struct error *err = error_recode(ask_hardware(maker, evidence, &gpus, &tee), ERROR_UNAVAILABLE);
     pthread_mutex_unlock(&maker->mutex);
-    if (err)
-        return error_recode(err, ERROR_UNAVAILABLE);
-    err = make_common(maker, &tee, nonce_root != NULL, &evidence->common);
+    if (!err)
+        err = make_common(maker, &tee, &gpus, nonce_root != NULL, &evidence->common);
     tee_evidence_done(&tee);
+    gpu_evidence_list_done(&gpus);
     if (!err)
         *ret_evidence = TAKE_PTR(evidence);
     return err;
@@ -242,6 +290,8 @@ void evidence_answer(const struct evidence_maker *maker, const struct evidence *
 
     if (leaf)
         set_leaf(binding, evidence, leaf);
+    if (evidence->has_devices)
+        set_hex(binding, "devices_hash", evidence->devices_hash, 32);
     set_hex(binding, "spki_sha256", evidence->spki_sha256, 32);
     set_hex(binding, "manifest_sha256", maker->manifest_sha256, 32);
     _cleanup_free_ char *text = json_dumps(binding, JSON_COMPACT);

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "services/attester/devices.h"
 #include "shared/attestation/tee.h"
 #include "shared/base/buffer.h"
 #include "shared/base/error.h"
@@ -17,6 +18,7 @@ struct evidence_facts {
     uint64_t vcpus;
     const struct buffer *collateral; /* the host's certificate table, copied; NULL: none */
     int64_t collateral_at_ms;        /* Unix time when its CRL came from the vendor; 0: not known */
+    struct devices *devices;         /* taken; NULL: the guest has no GPUs */
 };
 
 /* Takes the tee. */
@@ -32,7 +34,9 @@ struct evidence {
     uint8_t spki_sha256[32];
     uint8_t nonce_root[32]; /* zeros in the static form */
     size_t n_nonces;        /* 0: static form */
-    char *common;           /* JSON object text up to its closing brace */
+    bool has_devices;       /* never in the static form */
+    uint8_t devices_hash[32];
+    char *common; /* JSON object text up to its closing brace */
 };
 
 struct evidence *evidence_ref(struct evidence *evidence);

@@ -35,7 +35,7 @@ static int tear_down_all(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    test_attester_init(&stand, fleet.processors[0]);
+    test_attester_init(&stand, fleet.processors[0], NULL);
     tee = stand.tee;
     return 0;
 }

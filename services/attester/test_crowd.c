@@ -100,7 +100,7 @@ int main(void)
     signal(SIGPIPE, SIG_IGN); /* as service_main() does */
     curl_global_init(CURL_GLOBAL_DEFAULT);
     test_fleet_init(&fleet);
-    test_attester_init(&stand, fleet.processors[0]);
+    test_attester_init(&stand, fleet.processors[0], NULL);
     int failed = cmocka_run_group_tests_name("a crowd of verifiers", tests, NULL, NULL);
     test_attester_done(&stand);
     test_fleet_done(&fleet);

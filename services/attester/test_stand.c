@@ -223,9 +223,10 @@ struct error *test_ask(struct desk *desk, const uint8_t *nonce, struct buffer *r
 
 const char test_manifest[] = "{\"schema\":\"coffer.manifest/v1\"}";
 
-void test_attester_init(struct test_attester *stand, struct processor *processor)
+void test_attester_init(struct test_attester *stand, struct processor *processor,
+                        struct devices *devices)
 {
-    const struct evidence_facts facts = {test_manifest, "0.1.0", "EPYC-v4", 2, NULL, 0};
+    const struct evidence_facts facts = {test_manifest, "0.1.0", "EPYC-v4", 2, NULL, 0, devices};
     uint8_t hash[32];
     char address[32];
 

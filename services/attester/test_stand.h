@@ -72,7 +72,9 @@ struct test_attester {
     struct http *http;
 };
 extern const char test_manifest[];
-void test_attester_init(struct test_attester *stand, struct processor *processor);
+/* devices: taken, may be NULL */
+void test_attester_init(struct test_attester *stand, struct processor *processor,
+                        struct devices *devices);
 void test_attester_done(struct test_attester *stand);
 
 json_t *test_parse(const struct buffer *body);
