@@ -74,8 +74,6 @@ cluster_up() {
 compose_down() { # options of compose down
     docker ps -aq --filter "label=coffer.cli=$COMPOSE_PROJECT_NAME" | xargs -r docker rm -f
     compose down --remove-orphans -t 5 "$@"
-    # without its volume the registry is empty
-    [[ " $* " != *" -v "* ]] || rm -f "$STAMP_DIR/examples"
 }
 
 cluster_down() { # --all: also the engine that we started
@@ -89,7 +87,7 @@ cluster_down() { # --all: also the engine that we started
 cluster_reset() {
     ensure_engine
     stage "remove containers and volumes" compose_down -v
-    rm -rf "$SECRETS" "$FLEET" "$DEV_DIR/cli" "$STAMP_DIR"/agent-* "$STAMP_DIR/examples" "$STAMP_DIR/fleet"
+    rm -rf "$SECRETS" "$FLEET" "$DEV_DIR/cli" "$STAMP_DIR"/agent-* "$STAMP_DIR/fleet"
 }
 
 cluster_status() {

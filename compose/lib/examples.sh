@@ -22,8 +22,12 @@ push_examples() {
     done
 }
 
-# Keyed by the registry's own certificate too: a reset cluster has an empty registry.
+# Keyed by the registry's volume too: a new one is empty, however it came about.
+examples_key() {
+    docker volume inspect --format '{{.CreatedAt}}' "${COMPOSE_PROJECT_NAME}_registry-data" 2> /dev/null || true
+    hash_of "$ROOT/compose/examples" "$SECRETS/registry/server.pem"
+}
+
 ensure_examples() {
-    stage_once examples "$(hash_of "$ROOT/compose/examples" "$SECRETS/registry/server.pem")" \
-        "example images pushed to the registry" push_examples
+    stage_once examples "$(examples_key)" "example images pushed to the registry" push_examples
 }

@@ -304,7 +304,11 @@ def pytest_runtest_makereport(item):
 
 @pytest.fixture(scope="session")
 def cluster():
-    return Cluster()
+    made = Cluster()
+    # Left by a run that was killed, it would change other tests' disks.
+    for host in ("host-1", "host-2"):
+        made.run_in(host, "rm", "-f", "/etc/libvirt/hooks/qemu")
+    return made
 
 
 @pytest.fixture
