@@ -66,7 +66,5 @@ struct gpu_finding gpu_check_measurements(struct gpu_appraisal *a, const struct 
                                      tally.compared, tally.first_wrong));
     if (!complete)
         return GPU_UNKNOWN(arena_printf(arena, "%zu right, but a RIM is missing", tally.compared));
-    if (tally.compared == 0)
-        return GPU_FAIL("nothing was compared");
     return GPU_PASS(arena_printf(arena, "%zu right", tally.compared));
 }

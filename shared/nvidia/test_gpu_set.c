@@ -102,6 +102,9 @@ static void links_must_stay_between_the_devices(void **state)
     memset(d[2].links + 8, 0xff, 8); /* the switch does not know the second GPU */
     run_topology(d, VERDICT_FAIL);
     protected_pcie(d);
+    d[2].wrong_own_pdi = true; /* the switch is not the one of its certificate */
+    run_topology(d, VERDICT_FAIL);
+    protected_pcie(d);
     d[0].mode = d[1].mode = 1; /* switches in a mode without them */
     d[0].protected_pcie = d[1].protected_pcie = SPDM_STATUS_DISABLED;
     run_topology(d, VERDICT_FAIL);
@@ -196,6 +199,9 @@ static void revocation_is_told_as_far_as_responses_go(void **state)
     replace_first(&set, changed);
     run_ocsp(&s, &set, VERDICT_UNKNOWN);
     set.bytes[0].size--;
+    run_ocsp(&s, &set, VERDICT_UNKNOWN);
+    replace_first(&set, first);
+    set.n = 4; /* none for a RIM's signer */
     run_ocsp(&s, &set, VERDICT_UNKNOWN);
     set.n = 0;
     run_ocsp(&s, &set, VERDICT_UNKNOWN);

@@ -122,6 +122,9 @@ static void properties_of_a_device(void **state)
     c = with("unknown mode", VERDICT_FAIL, "gpu_mode");
     c.device.mode = 3;
     run_device_case(&c);
+    c = with("a value that goes on behind the right one", VERDICT_FAIL, "gpu_measurements");
+    c.device.long_value = true;
+    run_device_case(&c);
     c = with("mode not told", VERDICT_PASS, NULL);
     c.device.mode = c.device.protected_pcie = -1;
     run_device_case(&c);
@@ -257,6 +260,18 @@ static void unreadable_evidence_is_refused_and_nothing_is_skipped(void **state)
     }
 }
 
+static void other_names_than_the_two_are_refused(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"evidence\":\"AA==\",\"certificate\":\"AA==\",\"more\":1}";
+    static const char two[] = "{\"evidence\":\"AA==\",\"certificate\":\"AA==\"}";
+    struct gpu_evidence evidence;
+
+    expect_error(gpu_evidence_parse(text, strlen(text), &evidence), ERROR_INVALID_ARGUMENT);
+    expect_ok(gpu_evidence_parse(two, strlen(two), &evidence));
+    gpu_evidence_done(&evidence);
+}
+
 static void no_device_is_not_a_pass(void **state)
 {
     (void)state;
@@ -314,6 +329,7 @@ int main(void)
         cmocka_unit_test(good_rim_goes_before_a_forged_one),
         cmocka_unit_test(expired_rim_signer_is_refused_unless_asked_for),
         cmocka_unit_test(unreadable_evidence_is_refused_and_nothing_is_skipped),
+        cmocka_unit_test(other_names_than_the_two_are_refused),
         cmocka_unit_test(no_device_is_not_a_pass),
         cmocka_unit_test(too_many_devices_or_steps_are_misuse),
         cmocka_unit_test(nonce_of_another_index_is_another_nonce),

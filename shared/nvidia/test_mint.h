@@ -34,6 +34,7 @@ struct mint_certificate {
     bool tcb_info;             /* the Blackwell form of it */
     bool is_ca;
     bool expired;
+    bool p256; /* a key on another curve */
 };
 void mint_certificate(const struct mint_certificate *in, const struct mint_party *issuer,
                       struct mint_party *ret_party); /* issuer NULL: self-signed */
@@ -47,6 +48,8 @@ struct mint_device {
     bool expired; /* the attestation key's certificate */
     bool no_fwid; /* does not tell its firmware */
     bool tcb_info;
+    bool wrong_own_pdi; /* a switch that calls itself another one */
+    bool long_value;    /* the value of index 12 has one more byte */
     const char *driver; /* "550.1"; NULL: none */
     uint8_t vbios[8];   /* GPU */
     int mode;           /* FEATURE_FLAG; -1: none, and no opaque version */

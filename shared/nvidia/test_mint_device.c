@@ -61,7 +61,7 @@ static void add_opaque(const struct mint_device *in, struct buffer *out)
     if (!in->no_fwid)
         add_field(&fields, SPDM_OPAQUE_FWID, firmware_id, sizeof(firmware_id));
     if (in->is_switch)
-        add_field(&fields, SPDM_OPAQUE_SWITCH_PDI, in->pdi, 8);
+        add_field(&fields, SPDM_OPAQUE_SWITCH_PDI, in->wrong_own_pdi ? in->links : in->pdi, 8);
     if (in->n_links || in->is_switch)
         add_field(&fields, in->is_switch ? SPDM_OPAQUE_GPU_PDI : SPDM_OPAQUE_SWITCH_PDI, in->links,
                   in->is_switch ? 64 : 8 * in->n_links);
@@ -77,7 +77,7 @@ static void add_opaque(const struct mint_device *in, struct buffer *out)
 
 static void add_exchange(const struct mint_device *in, struct buffer *out)
 {
-    const size_t record = BLOCKS * (4 + 3 + 48);
+    const size_t record = BLOCKS * (4 + 3 + 48) + in->long_value;
     static const uint8_t own_nonce[32] = {0x0d}, no_signature[96];
 
     buffer_add(out, "\x11\xe0\x01\xff", 4);
@@ -88,15 +88,16 @@ static void add_exchange(const struct mint_device *in, struct buffer *out)
     add_u16(out, record);
     buffer_add_u8(out, 0);
     for (size_t i = 0; i < BLOCKS; i++) {
-        uint8_t value[48];
+        size_t size = 48 + (in->long_value && i == 12);
+        uint8_t value[49] = {};
 
         mint_value(i, value);
         buffer_add_u8(out, (uint8_t)(i + 1));
         buffer_add_u8(out, 1);
-        add_u16(out, 3 + 48);
+        add_u16(out, 3 + size);
         buffer_add_u8(out, 1);
-        add_u16(out, 48);
-        buffer_add(out, value, 48);
+        add_u16(out, size);
+        buffer_add(out, value, size);
     }
     buffer_add(out, own_nonce, 32);
     add_opaque(in, out);

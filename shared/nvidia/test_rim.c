@@ -92,6 +92,9 @@ static const struct change signed_changes[] = {
     {"product=\"GH100\"", "product=\"GH100GH100GH100GH100GH100GH100GH100\""},
     {"<Payload>", "<Payload></Payload>\n<Payload>"},
     {"<Meta ", "<Meta></Meta>\n<Meta "},
+    /* a second signature, as signature wrapping needs it */
+    {"<Payload>", "<Payload><ds:Signature "
+                  "xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"></ds:Signature>"},
 };
 
 static void signed_nonsense_is_refused(void **state)
@@ -120,8 +123,8 @@ static void rim_without_active_measurements_is_refused(void **state)
     expect_error(rim_open(xml.data, xml.size, mint.roots.rim, &rim), ERROR_INVALID_ARGUMENT);
 }
 
-/* Changed afterwards: of another form, or signed by nobody. */
-static const struct change forged_changes[] = {
+/* Changed afterwards, into another form: refused before any signature is looked at. */
+static const struct change malformed_changes[] = {
     /* a document type: entities, files, bombs */
     {"<SoftwareIdentity ", "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]>"
                            "<SoftwareIdentity "},
@@ -145,6 +148,11 @@ static const struct change forged_changes[] = {
                        "<ds:Signature "},
     /* signature wrapping: the signed tag inside of another one */
     {"<SoftwareIdentity ", "<Wrapper><SoftwareIdentity "},
+    {"<ds:X509Certificate>", "<ds:X509Certificate>!"},
+};
+
+/* Changed afterwards, in what is signed: the signature must tell. */
+static const struct change forged_changes[] = {
     /* the signed content itself */
     {"active=\"False\" alternatives=\"2\" index=\"14\"",
      "active=\"True\" alternatives=\"2\" index=\"14\""},
@@ -155,29 +163,44 @@ static const struct change forged_changes[] = {
     /* digest and signature values */
     {"<ds:DigestValue>", "<ds:DigestValue>A"},
     {"<ds:SignatureValue>", "<ds:SignatureValue>A"},
-    {"<ds:X509Certificate>", "<ds:X509Certificate>!"},
 };
+
+/* A good RIM with the first place of one text changed; the caller frees what comes back. */
+static struct error *open_changed(const struct change *c, struct rim **ret_rim)
+{
+    _cleanup_buffer_ struct buffer xml = {};
+
+    mint_driver_rim(&mint, &xml);
+    const char *text = buffer_text(&xml), *at = strstr(text, c->from);
+    assert_non_null(at);
+    _cleanup_free_ char *changed =
+        xasprintf("%.*s%s%s", (int)(at - text), text, c->to, at + strlen(c->from));
+    return rim_open(changed, strlen(changed), mint.roots.rim, ret_rim);
+}
+
+static void malformed_rims_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(malformed_changes); i++) {
+        struct rim *rim = NULL;
+        struct error *err = open_changed(&malformed_changes[i], &rim);
+
+        if (!err)
+            fail_msg("read: '%s' for '%s'", malformed_changes[i].to, malformed_changes[i].from);
+        expect_error(err, ERROR_INVALID_ARGUMENT);
+    }
+}
 
 static void forged_rims_are_refused(void **state)
 {
     (void)state;
-    _cleanup_buffer_ struct buffer xml = {};
-
-    mint_driver_rim(&mint, &xml);
     for (size_t i = 0; i < ELEMENTSOF(forged_changes); i++) {
-        const struct change *c = &forged_changes[i];
-        const char *text = buffer_text(&xml), *at = strstr(text, c->from);
         struct rim *rim = NULL;
 
-        assert_non_null(at);
-        _cleanup_free_ char *forged =
-            xasprintf("%.*s%s%s", (int)(at - text), text, c->to, at + strlen(c->from));
-        struct error *err = rim_open(forged, strlen(forged), mint.roots.rim, &rim);
-        if (!err && !rim->problem)
-            fail_msg("accepted: '%s' for '%s'", c->to, c->from);
-        if (!err)
-            assert_int_equal(rim->n_active, 0);
-        error_free(err);
+        expect_ok(open_changed(&forged_changes[i], &rim));
+        if (!rim->problem)
+            fail_msg("accepted: '%s' for '%s'", forged_changes[i].to, forged_changes[i].from);
+        assert_int_equal(rim->n_active, 0);
         rim_free(rim);
     }
 }
@@ -222,6 +245,7 @@ int main(void)
         cmocka_unit_test(foreign_root_or_signer_is_a_problem),
         cmocka_unit_test(signed_nonsense_is_refused),
         cmocka_unit_test(rim_without_active_measurements_is_refused),
+        cmocka_unit_test(malformed_rims_are_refused),
         cmocka_unit_test(forged_rims_are_refused),
         cmocka_unit_test(wrapped_rim_is_refused),
         cmocka_unit_test(bytes_that_are_no_rim_are_refused),

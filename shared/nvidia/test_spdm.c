@@ -162,6 +162,28 @@ static void chain_needs_five_certificates_in_order(void **state)
         expect_error(gpu_chain_parse(texts[i], strlen(texts[i]), &chain), ERROR_INVALID_ARGUMENT);
 }
 
+static void only_whole_certificates_on_p384_are_taken(void **state)
+{
+    (void)state;
+    const struct mint_certificate in = {.name = "Test Key", .p256 = true};
+    _cleanup_(x509_path_done) struct x509_path path = {};
+    struct mint_party party = {};
+    uint8_t der[4096] = {}, *end = der;
+
+    mint_certificate(&in, &mint.device_root, &party);
+    size_t size = (size_t)i2d_X509(party.certificate, &end);
+    expect_error(x509_path_add_der(&path, der, size + 1), ERROR_INVALID_ARGUMENT);
+    expect_error(x509_path_add_der(&path, der, size - 1), ERROR_INVALID_ARGUMENT);
+    assert_int_equal(path.n, 0);
+    expect_ok(x509_path_add_der(&path, der, size));
+    end = der;
+    size = (size_t)i2d_X509(mint.device_root.certificate, &end);
+    expect_ok(x509_path_add_der(&path, der, size));
+    assert_string_equal(x509_path_problem(&path, mint.roots.device),
+                        "a certificate is not on P-384 with SHA-384");
+    mint_party_done(&party);
+}
+
 static void chain_tells_chip_firmware_and_identifier(void **state)
 {
     (void)state;
@@ -190,6 +212,7 @@ int main(void)
         cmocka_unit_test(what_stands_behind_the_signature_is_refused_but_measured),
         cmocka_unit_test(bent_exchanges_are_refused),
         cmocka_unit_test(chain_needs_five_certificates_in_order),
+        cmocka_unit_test(only_whole_certificates_on_p384_are_taken),
         cmocka_unit_test(chain_tells_chip_firmware_and_identifier),
     };
 
