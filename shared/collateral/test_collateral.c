@@ -249,6 +249,21 @@ static void certificate_that_ran_out_is_refused(void **state)
     expect_failure(ERROR_PERMISSION_DENIED);
 }
 
+/* After a firmware update the service must not answer with the key of the level before. */
+static void certificate_of_another_tcb_is_refused(void **state)
+{
+    (void)state;
+    uint8_t *const levels[] = {&service.chips[0].tcb.bootloader, &service.chips[0].tcb.tee,
+                               &service.chips[0].tcb.snp, &service.chips[0].tcb.microcode};
+
+    for (size_t i = 0; i < ELEMENTSOF(levels); i++) {
+        ++*levels[i];
+        expect_failure(ERROR_PERMISSION_DENIED);
+        --*levels[i];
+    }
+    expect_complete();
+}
+
 static void pauses_grow_and_are_jittered(void **state)
 {
     (void)state;
@@ -373,6 +388,7 @@ int main(void)
         TEST(plain_http_is_refused_unless_asked_for),
         TEST(chain_of_a_root_that_is_not_trusted_is_refused),
         TEST(certificate_that_ran_out_is_refused),
+        TEST(certificate_of_another_tcb_is_refused),
         TEST(pauses_grow_and_are_jittered),
         TEST(retry_after_is_honoured_within_bounds),
         TEST(long_retry_after_ends_the_attempts_and_is_remembered),
