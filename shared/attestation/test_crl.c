@@ -151,6 +151,36 @@ static void a_carried_list_counts_like_others(void **state)
     tee_evidence_done(&evidence);
 }
 
+/* What is kept is what certificates say; when and by what policy they are asked is not. */
+static void a_cached_chain_is_judged_each_time(void **state)
+{
+    (void)state;
+    _cleanup_(verify_cache_freep) struct verify_cache *cache = verify_cache_new(kit.roots);
+    _cleanup_buffer_ struct buffer revoking = {};
+    struct verify_policy policy = kit_policy(&kit);
+    struct tee_evidence evidence;
+
+    kit_make_crl(&kit, &(struct kit_crl){.revoked = {2}}, &revoking);
+    const struct certificate_view views[] = {{revoking.data, revoking.size}};
+    const struct verify_collateral collateral = {.crls = views, .n_crls = 1};
+    policy.cache = cache;
+    kit_evidence(&kit, &evidence);
+    for (int i = 0; i < 2; i++)
+        kit_expect(&policy, &evidence, NULL);
+    policy.at_ms += 8 * DAY_MS;
+    kit_expect(&policy, &evidence, "revocation_stale");
+    policy.at_ms += 8 * 366 * DAY_MS;
+    policy.crl = POLICY_CRL_SOFT;
+    kit_expect(&policy, &evidence, "validity_out_of_date");
+    policy.at_ms = kit.now_ms;
+    policy.collateral = &collateral;
+    kit_expect(&policy, &evidence, "revocation_revoked");
+    policy.collateral = &kit.collateral;
+    policy.roots = kit.amd; /* a cache is for one set of roots */
+    kit_expect(&policy, &evidence, "chain_root");
+    tee_evidence_done(&evidence);
+}
+
 static void a_list_can_be_read(void **state)
 {
     (void)state;
@@ -208,6 +238,7 @@ int main(void)
         cmocka_unit_test(grace_is_counted_from_the_next_update),
         cmocka_unit_test(any_list_can_revoke),
         cmocka_unit_test(a_carried_list_counts_like_others),
+        cmocka_unit_test(a_cached_chain_is_judged_each_time),
         cmocka_unit_test(a_list_can_be_read),
         cmocka_unit_test(a_distribution_point_says_what_a_list_is_for),
     };

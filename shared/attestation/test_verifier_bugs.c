@@ -7,7 +7,6 @@
 #include "shared/attestation/dev_certificate.h"
 #include "shared/attestation/product.h"
 #include "shared/attestation/roots.h"
-#include "shared/attestation/vek.h"
 
 static struct kit kit;
 
@@ -169,143 +168,6 @@ static void bug_3_only_known_intermediates_count(void **state)
     kit_replace(&evidence, &(struct kit_table){.vcek = &vcek_view, .ask = &ask_view});
     kit_expect(&policy, &evidence, "chain_intermediate");
     tee_evidence_done(&evidence);
-}
-
-static void take_out(X509 *certificate, const char *oid)
-{
-    ASN1_OBJECT *object = OBJ_txt2obj(oid, 1);
-    int at = X509_get_ext_by_OBJ(certificate, object, -1);
-
-    assert_true(at >= 0);
-    X509_EXTENSION_free(X509_delete_ext(certificate, at));
-    ASN1_OBJECT_free(object);
-}
-
-static void add_raw(X509 *certificate, const char *oid, const char *bytes, int size)
-{
-    ASN1_OBJECT *object = OBJ_txt2obj(oid, 1);
-    ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
-
-    ASN1_OCTET_STRING_set(value, (const uint8_t *)bytes, size);
-    X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, object, 0, value);
-    assert_int_equal(X509_add_ext(certificate, extension, -1), 1);
-    X509_EXTENSION_free(extension);
-    ASN1_OCTET_STRING_free(value);
-    ASN1_OBJECT_free(object);
-}
-
-static void set_raw(X509 *certificate, const char *oid, const char *bytes, int size)
-{
-    take_out(certificate, oid);
-    add_raw(certificate, oid, bytes, size);
-}
-
-static void no_hwid(X509 *c)
-{
-    take_out(c, VEK_OID_HWID);
-}
-static void short_hwid(X509 *c)
-{
-    set_raw(c, VEK_OID_HWID, "12345678", 8);
-}
-static void no_bootloader(X509 *c)
-{
-    take_out(c, VEK_OID_SPL "1");
-}
-static void no_tee(X509 *c)
-{
-    take_out(c, VEK_OID_SPL "2");
-}
-static void no_snp(X509 *c)
-{
-    take_out(c, VEK_OID_SPL "3");
-}
-static void no_microcode(X509 *c)
-{
-    take_out(c, VEK_OID_SPL "8");
-}
-static void no_struct_version(X509 *c)
-{
-    take_out(c, VEK_OID_STRUCT_VERSION);
-}
-static void no_product(X509 *c)
-{
-    take_out(c, VEK_OID_PRODUCT_NAME);
-}
-static void other_product(X509 *c)
-{
-    set_raw(c, VEK_OID_PRODUCT_NAME, "\x16\x05Milan", 7);
-}
-static void longer_product(X509 *c)
-{
-    set_raw(c, VEK_OID_PRODUCT_NAME, "\x16\x06Genoax", 8);
-}
-static void doubled_snp(X509 *c)
-{
-    add_raw(c, VEK_OID_SPL "3", "\x02\x01\x19", 3);
-}
-static void negative_snp(X509 *c)
-{
-    set_raw(c, VEK_OID_SPL "3", "\x02\x01\x99", 3);
-}
-static void large_snp(X509 *c)
-{
-    set_raw(c, VEK_OID_SPL "3", "\x02\x02\x01\x19", 4);
-}
-static void trailing_snp(X509 *c)
-{
-    set_raw(c, VEK_OID_SPL "3", "\x02\x01\x19\x00", 4);
-}
-static void reserved_level(X509 *c)
-{
-    set_raw(c, VEK_OID_SPL "5", "\x02\x01\x01", 3);
-}
-
-static void bug_3_every_extension_is_required_and_exact(void **state)
-{
-    (void)state;
-    static void (*const changes[])(X509 *) = {
-        no_hwid,      short_hwid,        no_bootloader, no_tee,        no_snp,
-        no_microcode, no_struct_version, no_product,    other_product, longer_product,
-        doubled_snp,  negative_snp,      large_snp,     trailing_snp,  reserved_level,
-    };
-    struct verify_policy policy = kit_policy(&kit);
-
-    for (size_t i = 0; i < ELEMENTSOF(changes); i++) {
-        _cleanup_buffer_ struct buffer der = {};
-        struct tee_evidence evidence;
-        struct verify_result result;
-
-        kit_evidence(&kit, &evidence);
-        kit_make_vcek(&kit, changes[i], &der);
-        const struct certificate_view vcek = view_of(&der);
-        kit_replace(&evidence, &(struct kit_table){.vcek = &vcek});
-        kit_appraise(&policy, &evidence, &result);
-        assert_string_equal(kit_step(&result, "extensions")->code, "extensions_malformed");
-        assert_string_equal(kit_step(&result, "chain")->code, "");
-        assert_string_equal(kit_step(&result, "signature")->code, "");
-        verify_result_done(&result);
-        tee_evidence_done(&evidence);
-    }
-}
-
-static void two_byte_level(X509 *c)
-{
-    set_raw(c, VEK_OID_SPL "8", "\x02\x02\x00\xdb", 4);
-}
-
-/* 0xdb is two bytes of INTEGER: a parser of one byte reads 0. */
-static void bug_3_levels_from_128_are_read_whole(void **state)
-{
-    (void)state;
-    _cleanup_buffer_ struct buffer der = {};
-    struct vek vek;
-
-    kit_make_vcek(&kit, two_byte_level, &der);
-    const uint8_t *at = der.data;
-    _cleanup_(X509_freep) X509 *vcek = d2i_X509(NULL, &at, (long)der.size);
-    expect_ok(vek_parse(vcek, &vek));
-    assert_int_equal(vek.tcb.microcode, 0xdb);
 }
 
 static void bug_4_a_wrong_report_data_is_fatal(void **state)
@@ -530,8 +392,6 @@ int main(void)
         cmocka_unit_test(bug_1_and_2_a_carried_root_is_never_trusted),
         cmocka_unit_test(bug_3_an_intermediate_is_no_anchor),
         cmocka_unit_test(bug_3_only_known_intermediates_count),
-        cmocka_unit_test(bug_3_every_extension_is_required_and_exact),
-        cmocka_unit_test(bug_3_levels_from_128_are_read_whole),
         cmocka_unit_test(bug_4_a_wrong_report_data_is_fatal),
         cmocka_unit_test(bug_5_an_empty_policy_is_not_a_permission),
         cmocka_unit_test(bug_6_unknown_bits_are_shown_not_refused),

@@ -48,7 +48,7 @@ static bool add_bytes(EVP_MD_CTX *ctx, const void *data, size_t size)
 
 static bool add_views(EVP_MD_CTX *ctx, const struct certificate_view *views, size_t n)
 {
-    bool ok = add_bytes(ctx, NULL, n);
+    bool ok = add_bytes(ctx, &n, sizeof(n));
 
     for (size_t i = 0; ok && i < n; i++)
         ok = add_bytes(ctx, views[i].data, views[i].size);
