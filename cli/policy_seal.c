@@ -3,9 +3,9 @@
 #include <stdio.h>
 
 #include "cli/command.h"
-#include "cli/signed_document.h"
 #include "shared/attestation/policy.h"
 #include "shared/base/file.h"
+#include "shared/manifest/signed_document.h"
 
 /* What cannot be read as a policy is not signed. */
 static struct error *check(const json_t *root)

@@ -6,6 +6,7 @@
 #include "cli/verify.h"
 #include "shared/base/encode.h"
 #include "shared/manifest/manifest.h"
+#include "shared/manifest/signed_document.h"
 
 struct verify_scene scene;
 
@@ -39,10 +40,8 @@ static char *make_manifest(void)
 /* Signed as image_seal() does, with the measurement that the test's guest has. */
 static void write_image(const char *path, const struct sign_key *key)
 {
-    _cleanup_buffer_ struct buffer text = {};
     _cleanup_free_ char *digest = hex_encode_new(measurement, 48);
-    _cleanup_free_ char *public = hex_encode_new(key->public, 32);
-    uint8_t signature[SIGN_SIZE], zero[32] = {0};
+    uint8_t zero[32] = {0};
     _cleanup_free_ char *sha = hex_encode_new(zero, 32);
     json_auto_t *root =
         json_pack("{s:s, s:s, s:s, s:s, s:{s:{s:s, s:i}}, s:[{s:i, s:s, s:i, s:s}]}", "version",
@@ -50,10 +49,7 @@ static void write_image(const char *path, const struct sign_key *key)
                   "files", "OVMF.fd", "sha256", sha, "size", 1, "measurements", "vcpus", 2,
                   "cpu_model", "EPYC-v4", "guest_features", 1, "digest", digest);
 
-    expect_ok(canonical_json(root, &text));
-    expect_ok(sign_bytes(key, text.data, text.size, signature));
-    _cleanup_free_ char *value = base64_encode_new(signature, SIGN_SIZE);
-    json_object_set_new(root, "signature", json_pack("{s:s, s:s}", "key", public, "value", value));
+    expect_ok(signed_document_seal(root, key));
     assert_int_equal(json_dump_file(root, path, 0), 0);
 }
 

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/signed_document.h"
 #include "shared/base/alloc.h"
 #include "shared/base/clock.h"
 #include "shared/base/encode.h"
 #include "shared/base/file.h"
 #include "shared/manifest/manifest.h"
+#include "shared/manifest/signed_document.h"
 
 #define HEX_FILE_MAX         256
 #define CERTIFICATE_FILE_MAX (64 * 1024)
@@ -221,12 +221,15 @@ static struct error *read_policy(const struct verify_options *options,
 {
     _cleanup_buffer_ struct buffer text = {}, body = {};
     uint8_t public[SIGN_KEY_SIZE];
+    json_auto_t *root = NULL;
 
     struct error *err = file_read(options->policy, POLICY_MAX, &text);
     if (!err)
         err = load_release_key(options, public);
     if (!err)
-        err = signed_document_open(text.data, text.size, public, &body);
+        err = signed_document_open(text.data, text.size, public, &root);
+    if (!err)
+        err = canonical_json(root, &body);
     if (!err)
         err = policy_parse(buffer_text(&body), body.size, reference->arena, &reference->policy);
     if (!err && !reference->policy.name)

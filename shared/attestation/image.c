@@ -2,11 +2,10 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <openssl/crypto.h>
 #include <string.h>
 
 #include "shared/base/encode.h"
-#include "shared/manifest/manifest.h"
+#include "shared/manifest/signed_document.h"
 
 #define FILES_MAX        16
 #define MEASUREMENTS_MAX 4096
@@ -15,11 +14,6 @@
 static struct error *bad(const char *what)
 {
     return error_new(ERROR_INVALID_ARGUMENT, "image.json: %s", what);
-}
-
-static struct error *refused(const char *what)
-{
-    return error_new(ERROR_PERMISSION_DENIED, "image.json: %s", what);
 }
 
 static struct error *get_text(const json_t *object, const char *name, struct arena *arena,
@@ -55,35 +49,6 @@ static struct error *get_digest(const json_t *object, const char *name, void *re
     if (!text)
         return error_new(ERROR_INVALID_ARGUMENT, "image.json: '%s' is missing", name);
     return error_wrap(hex_decode(text, ret_digest, size), "image.json: '%s'", name);
-}
-
-/* Takes the signature out of the document and checks it over the rest. */
-static struct error *check_signature(json_t *root, const uint8_t release_public[32])
-{
-    json_t *signature = json_object_get(root, "signature");
-    const char *key = json_string_value(json_object_get(signature, "key"));
-    const char *value = json_string_value(json_object_get(signature, "value"));
-    uint8_t public[SIGN_KEY_SIZE];
-    _cleanup_free_ uint8_t *bytes = NULL;
-    _cleanup_buffer_ struct buffer text = {};
-    size_t size = 0;
-
-    if (!key || !value)
-        return refused("not signed");
-    struct error *err = hex_decode(key, public, sizeof(public));
-    if (!err)
-        err = base64_decode_new(value, SIGN_SIZE, &bytes, &size);
-    if (err || size != SIGN_SIZE) {
-        error_free(err);
-        return refused("signature is malformed");
-    }
-    if (CRYPTO_memcmp(public, release_public, sizeof(public)) != 0)
-        return refused("signed by another key than the release key");
-    json_object_del(root, "signature");
-    err = canonical_json(root, &text);
-    if (!err)
-        err = sign_verify(release_public, text.data, text.size, bytes);
-    return error_wrap(err, "image.json");
 }
 
 static bool file_name_is_valid(const char *name)
@@ -172,18 +137,15 @@ static struct error *parse_image(const json_t *root, struct arena *arena, struct
 struct error *image_parse(const void *json, size_t size, const uint8_t release_public[32],
                           struct arena *arena, struct image **ret_image)
 {
-    json_error_t json_error;
+    json_auto_t *root = NULL;
 
     if (!release_public)
-        return refused("no release key is given");
+        return error_new(ERROR_PERMISSION_DENIED, "image.json: no release key is given");
     if (size > IMAGE_JSON_MAX)
         return bad("larger than 4 MiB");
-    json_auto_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &json_error);
-    if (!json_is_object(root))
-        return bad("not a JSON object");
-    struct error *err = check_signature(root, release_public);
+    struct error *err = signed_document_open(json, size, release_public, &root);
     if (err)
-        return err;
+        return error_wrap(err, "image.json");
     struct image *image = arena_alloc(arena, sizeof(*image));
     err = parse_image(root, arena, image);
     if (!err)

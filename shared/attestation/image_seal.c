@@ -11,6 +11,7 @@
 #include "shared/base/encode.h"
 #include "shared/base/file.h"
 #include "shared/manifest/manifest.h"
+#include "shared/manifest/signed_document.h"
 
 #define FIRMWARE_MAX  (16 * 1024 * 1024)
 #define KERNEL_NAME   "vmlinuz"
@@ -169,22 +170,6 @@ static struct error *add_measurements(const char *dir, json_t *root,
     return err;
 }
 
-static struct error *add_signature(json_t *root, const struct sign_key *release_key)
-{
-    _cleanup_buffer_ struct buffer text = {};
-    uint8_t signature[SIGN_SIZE];
-
-    struct error *err = canonical_json(root, &text);
-    if (!err)
-        err = sign_bytes(release_key, text.data, text.size, signature);
-    if (err)
-        return err;
-    _cleanup_free_ char *key = hex_encode_new(release_key->public, SIGN_KEY_SIZE);
-    _cleanup_free_ char *value = base64_encode_new(signature, sizeof(signature));
-    json_object_set_new(root, "signature", json_pack("{s:s, s:s}", "key", key, "value", value));
-    return NULL;
-}
-
 static struct error *save(const char *path, const json_t *root)
 {
     _cleanup_buffer_ struct buffer text = {};
@@ -208,13 +193,12 @@ struct error *image_seal(const char *dir, const struct sign_key *release_key, ui
     json_auto_t *root = json_loadb(buffer_text(&text), text.size, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(root))
         return error_new(ERROR_INVALID_ARGUMENT, "'%s' is not a JSON object", path);
-    json_object_del(root, "signature"); /* sealing again gives the same */
-    json_object_del(root, "measurements");
+    json_object_del(root, "measurements"); /* sealing again gives the same */
     err = check_files(dir, root, &hashes);
     if (!err)
         err = add_measurements(dir, root, &hashes, max_vcpus ? max_vcpus : DEFAULT_VCPUS);
     if (!err)
-        err = add_signature(root, release_key);
+        err = signed_document_seal(root, release_key);
     if (!err)
         err = save(path, root);
     return error_wrap(err, "seal image '%s'", dir);

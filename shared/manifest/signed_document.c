@@ -1,4 +1,4 @@
-#include "cli/signed_document.h"
+#include "shared/manifest/signed_document.h"
 
 #include <openssl/crypto.h>
 #include <string.h>
@@ -33,15 +33,12 @@ static struct error *read_signature(const json_t *root, uint8_t ret_public[SIGN_
     return NULL;
 }
 
-struct error *signed_document_open(const void *json, size_t size,
-                                   const uint8_t public[SIGN_KEY_SIZE], struct buffer *ret_text)
+/* Takes the signature out of the document and checks it over the rest. */
+static struct error *check_signature(json_t *root, const uint8_t public[SIGN_KEY_SIZE])
 {
-    json_auto_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, NULL);
     _cleanup_buffer_ struct buffer text = {};
     uint8_t signer[SIGN_KEY_SIZE], signature[SIGN_SIZE];
 
-    if (!json_is_object(root))
-        return error_new(ERROR_INVALID_ARGUMENT, "not a JSON object");
     struct error *err = read_signature(root, signer, signature);
     if (err)
         return err;
@@ -49,10 +46,19 @@ struct error *signed_document_open(const void *json, size_t size,
         return refused("signed by another key than the release key");
     json_object_del(root, "signature");
     err = canonical_json(root, &text);
+    return err ? err : sign_verify(public, text.data, text.size, signature);
+}
+
+struct error *signed_document_open(const void *json, size_t size,
+                                   const uint8_t public[SIGN_KEY_SIZE], json_t **ret_root)
+{
+    json_auto_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, NULL);
+
+    if (!json_is_object(root))
+        return error_new(ERROR_INVALID_ARGUMENT, "not a JSON object");
+    struct error *err = check_signature(root, public);
     if (!err)
-        err = sign_verify(public, text.data, text.size, signature);
-    if (!err)
-        buffer_add(ret_text, text.data, text.size);
+        *ret_root = json_incref(root);
     return err;
 }
 
