@@ -9,8 +9,8 @@ base_image() {
     fi
     # no registry within reach: make it from packages
     if [[ ! -s $tar ]]; then
-        rm -f "$tar.part"
-        mmdebstrap --variant=minbase --include=ca-certificates trixie "$tar.part" \
+        rm -rf "$tar.part"
+        mmdebstrap --format=tar --variant=minbase --include=ca-certificates trixie "$tar.part" \
             ${COFFER_DEBIAN_MIRROR:+"$COFFER_DEBIAN_MIRROR"}
         mv "$tar.part" "$tar"
     fi
