@@ -71,7 +71,7 @@ static struct error *verify(struct scheduler *scheduler, const Coffer__V1__Workl
             image_measurements_for(image, workload->resources->cpus, "", digests, MEASUREMENTS_MAX),
         .chip_ids = (const uint8_t(*)[CHIP_ID_SIZE])chip_id,
         .n_chip_ids = 1,
-        .crl = POLICY_CRL_SOFT,
+        .crl = scheduler->config->require_crl ? POLICY_CRL_REQUIRED : POLICY_CRL_SOFT,
         .vmpl = GUEST_VMPL,
         .at_ms = clock_wall_ms(scheduler->clock),
     };

@@ -40,6 +40,8 @@ const struct config_row scheduler_config_rows[] = {
         "ark.pem and ask.pem of the development root; used only with the next setting"),
     ROW("SCHEDULER_ALLOW_SOFTWARE_TEE", CONFIG_BOOL, allow_software_tee, "false",
         "release secrets to guests of the software TEE (development)"),
+    ROW("SCHEDULER_REQUIRE_CRL", CONFIG_BOOL, require_crl, "true",
+        "refuse evidence without a current revocation list of the chip's vendor"),
     ROW("SCHEDULER_SUSPECT_AFTER_MS", CONFIG_UINT, suspect_after_ms, "15000",
         "silence after which a host is suspect"),
     ROW("SCHEDULER_LOST_AFTER_MS", CONFIG_UINT, lost_after_ms, "60000",

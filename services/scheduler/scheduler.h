@@ -36,6 +36,7 @@ struct scheduler_config {
     char *dns_tsig_file;
     char *trust_root_dir;
     bool allow_software_tee;
+    bool require_crl;
     uint64_t suspect_after_ms;
     uint64_t lost_after_ms;
     uint64_t boot_deadline_ms;

@@ -103,6 +103,7 @@ static void make_config(struct kit *kit)
         .dns_tsig_file = xstrdup(""),
         .trust_root_dir = xasprintf("%s/root", kit->dir),
         .allow_software_tee = true,
+        .require_crl = true,
         .suspect_after_ms = 15000,
         .lost_after_ms = 60000,
         .boot_deadline_ms = 600000,

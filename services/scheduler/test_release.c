@@ -1,5 +1,6 @@
 /* The release authority: what a guest must show, and what it gets. */
 #include "services/scheduler/test_kit.h"
+#include "shared/attestation/certificates.h"
 
 #include <unistd.h>
 
@@ -193,6 +194,20 @@ static void no_certificates(_unused_ struct kit *kit, _unused_ struct kit_guest 
     (*request)->evidence->certificates.len = 0;
 }
 
+static void no_crl(struct kit *kit, _unused_ struct kit_guest *guest,
+                   Coffer__V1__AttestRequest **request)
+{
+    ProtobufCBinaryData *certificates = &(*request)->evidence->certificates;
+    _cleanup_buffer_ struct buffer bytes = {0};
+    struct certificate_table table;
+
+    kit_ok(certificate_table_parse(certificates->data, certificates->len, &table));
+    assert_non_null(table.crl.data);
+    table.crl = (struct certificate_view){0};
+    certificate_table_write(&table, &bytes);
+    *certificates = arena_bytes(kit->arena, bytes.data, bytes.size);
+}
+
 /* Without saying "software" the development root does not count. */
 static void pretends_hardware(_unused_ struct kit *kit, _unused_ struct kit_guest *guest,
                               Coffer__V1__AttestRequest **request)
@@ -230,7 +245,7 @@ static void test_bad_evidence(void **state)
         {"attest_report_data", other_box_key}, {"attest_chip", other_chip},
         {"attest_chain", no_certificates},     {"attest_chain", pretends_hardware},
         {"attest_format", short_report},       {"attest_format", other_tee},
-        {"attest_devices", a_device},
+        {"attest_devices", a_device},          {"attest_revocation", no_crl},
     };
     struct kit_guest guest;
     Coffer__V1__AttestReply *reply;
@@ -257,7 +272,21 @@ static void test_bad_evidence(void **state)
     }
     kit_ok(kit_attest(kit, &guest, kit_attest_request(kit, &guest), &reply));
     kit_tick(kit);
-    assert_string_equal(kit_last_event(kit, "w1", "error")->code, "attest_devices");
+    assert_string_equal(kit_last_event(kit, "w1", "error")->code, "attest_revocation");
+}
+
+/* A platform may be told to go on without a revocation list; nobody else does. */
+static void test_a_crl_is_required_unless_said_otherwise(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+
+    begin(kit, &guest);
+    Coffer__V1__AttestRequest *request = kit_attest_request(kit, &guest);
+    no_crl(kit, &guest, &request);
+    kit->config.require_crl = false;
+    kit_ok(kit_attest(kit, &guest, request, &reply));
 }
 
 static void test_other_manifest(void **state)
@@ -362,6 +391,7 @@ int main(void)
         KIT_TEST(test_old_boots_and_nonces),
         KIT_TEST(test_nonce_lives_its_whole_minute),
         KIT_TEST(test_bad_evidence),
+        KIT_TEST(test_a_crl_is_required_unless_said_otherwise),
         KIT_TEST(test_other_manifest),
         KIT_TEST(test_software_tee_refused),
         KIT_TEST(test_wrong_place),
