@@ -17,6 +17,8 @@ static void appraise(const struct verify_answer *answer)
         .nonce = zero,
         .spki_sha256 = zero,
         .any_manifest = true,
+        .any_gpus = true,
+        .gpu_roots = gpu_roots_nvidia,
     };
     verify_result_init(&result);
     error_free(verify_appraise(&reference, NULL, answer, &result));

@@ -75,10 +75,32 @@ static size_t make_tree(const struct verify_server *server, const uint8_t nonce[
     return n;
 }
 
+/* false: there are none. */
+static bool devices_hash(const struct verify_server *server, uint8_t ret_hash[32])
+{
+    struct binding_bytes bytes[32];
+
+    assert_true(server->n_devices <= ELEMENTSOF(bytes));
+    for (size_t i = 0; i < server->n_devices; i++)
+        bytes[i] = (struct binding_bytes){server->devices[i].data, server->devices[i].size};
+    return binding_devices(bytes, server->n_devices, ret_hash) != NULL;
+}
+
+static json_t *devices_json(const struct verify_server *server)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < server->n_devices; i++)
+        json_array_append_new(
+            list, json_stringn(buffer_text(&server->devices[i]), server->devices[i].size));
+    return list;
+}
+
 static json_t *make_binding(const struct verify_server *server, const uint8_t asked[32],
                             uint8_t ret_report_data[BINDING_SIZE])
 {
     uint8_t nonces[5][32], path[64][32], root[32], manifest_sha256[32], spki[32], nonce[32];
+    uint8_t hash[32];
     json_t *binding = json_object(), *hashes = json_array();
     size_t index, n_path;
 
@@ -94,7 +116,8 @@ static json_t *make_binding(const struct verify_server *server, const uint8_t as
     memcpy(spki, server->spki_sha256, 32);
     if (server->other_key)
         spki[0] ^= 1;
-    const struct binding_tls in = {root, spki, manifest_sha256, NULL};
+    bool has_devices = devices_hash(server, hash);
+    const struct binding_tls in = {root, spki, manifest_sha256, has_devices ? hash : NULL};
     binding_tls(&in, ret_report_data);
     if (server->no_nonce)
         binding_tls_static(spki, ret_report_data);
@@ -108,6 +131,8 @@ static json_t *make_binding(const struct verify_server *server, const uint8_t as
     json_object_set_new(binding, "nonce_count", json_integer((json_int_t)n));
     json_object_set_new(binding, "merkle_path", hashes);
     json_object_set_new(binding, "devices_hash", json_string(""));
+    if (has_devices && !server->no_nonce)
+        set_hex(binding, "devices_hash", hash, sizeof(hash));
     set_hex(binding, "spki_sha256", spki, 32);
     return binding;
 }
@@ -130,6 +155,7 @@ char *verify_server_body(struct verify_server *server, const uint8_t nonce[32])
         "certificates", "vcek", pem_of(&table.vcek), "ask", pem_of(&table.ask), "ark",
         pem_of(&table.ark), "collateral", "crl", crl_of(server, &table.crl));
     set_hex(root, "raw_report", evidence.report, TEE_REPORT_SIZE);
+    json_object_set_new(root, "devices", devices_json(server));
     if (server->huge) {
         _cleanup_free_ char *filler = xcalloc(1, 2 * 1024 * 1024 + 1);
         memset(filler, 'x', 2 * 1024 * 1024);

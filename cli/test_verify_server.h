@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "shared/attestation/binding.h"
 #include "shared/attestation/test_fleet.h"
 #include "shared/base/buffer.h"
 
@@ -10,15 +11,17 @@ struct ssl_ctx_st;
 
 struct verify_server {
     /* What it does; set before a request. */
-    const char *name;           /* in its certificate */
-    bool other_key;             /* evidence for another TLS key */
-    bool old_nonce;             /* evidence for a nonce of before */
-    bool no_nonce;              /* the static form */
-    bool expired;               /* its certificate */
-    bool no_crl;                /* in the answer */
-    bool batch;                 /* our nonce among others */
-    const char *shown_manifest; /* instead of manifest */
-    const char *raw;            /* a whole HTTP response instead */
+    const char *name;             /* in its certificate */
+    bool other_key;               /* evidence for another TLS key */
+    bool old_nonce;               /* evidence for a nonce of before */
+    bool no_nonce;                /* the static form */
+    bool expired;                 /* its certificate */
+    bool no_crl;                  /* in the answer */
+    bool batch;                   /* our nonce among others */
+    const char *shown_manifest;   /* instead of manifest */
+    const char *raw;              /* a whole HTTP response instead */
+    const struct buffer *devices; /* evidence of each */
+    size_t n_devices;
     bool huge;
     const char *cpu_model;
     struct processor_guest guest;

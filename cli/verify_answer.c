@@ -125,14 +125,53 @@ static struct error *get_path(const json_t *binding, struct verify_answer *answe
     return NULL;
 }
 
+/* Their bytes as they are: the devices hash covers them, and never what they mean. */
+static struct error *get_devices(const json_t *root, struct arena *arena,
+                                 struct verify_answer *answer)
+{
+    const json_t *list = json_object_get(root, "devices");
+
+    if (!list || json_is_null(list))
+        return NULL;
+    if (!json_is_array(list) || json_array_size(list) > GPU_DEVICES_MAX)
+        return wrong("devices");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *value = json_array_get(list, i);
+        size_t size = json_string_length(value);
+
+        if (!json_is_string(value) || size > GPU_EVIDENCE_SIZE_MAX)
+            return wrong("devices");
+        answer->devices[i] =
+            (struct binding_bytes){arena_memdup(arena, json_string_value(value), size), size};
+    }
+    answer->n_devices = json_array_size(list);
+    binding_devices(answer->devices, answer->n_devices, answer->devices_hash);
+    return NULL;
+}
+
+/* What the answer claims to bind must be what it shows: all devices, in this order. */
+static struct error *check_devices_hash(const json_t *binding, const struct verify_answer *answer)
+{
+    const char *claim = json_string_value(json_object_get(binding, "devices_hash"));
+    uint8_t claimed[32];
+
+    if (answer->n_devices == 0 && (!claim || !claim[0]))
+        return NULL;
+    struct error *err = get_hex(binding, "devices_hash", claimed, sizeof(claimed));
+    if (err)
+        return err;
+    if (answer->n_devices == 0 || memcmp(claimed, answer->devices_hash, sizeof(claimed)) != 0)
+        return error_new(ERROR_INVALID_ARGUMENT,
+                         "the answer's 'devices' are not those of its 'devices_hash'");
+    return NULL;
+}
+
 static struct error *get_binding(const json_t *root, struct verify_answer *answer)
 {
     const json_t *binding = json_object_get(root, "binding");
     const char *tag = json_string_value(json_object_get(binding, "tag"));
-    const char *devices = json_string_value(json_object_get(binding, "devices_hash"));
 
     answer->fresh = tag && strcmp(tag, "coffer/report-data/v1") == 0;
-    answer->has_devices = devices && devices[0];
     if (!answer->fresh) /* the existing system's form, with or without our description of it */
         return NULL;
     struct error *err = get_number(binding, "nonce_index", NONCE_COUNT_MAX, &answer->nonce_index);
@@ -143,7 +182,7 @@ static struct error *get_binding(const json_t *root, struct verify_answer *answe
     if (!err)
         err = get_hex(binding, "spki_sha256", answer->spki_sha256, 32);
     answer->has_spki = !err;
-    return err;
+    return err ? err : check_devices_hash(binding, answer);
 }
 
 static const char *get_text(const json_t *root, const char *name, size_t max, struct arena *arena)
@@ -168,6 +207,8 @@ struct error *verify_answer_parse(const void *json, size_t size, struct arena *a
     struct error *err = get_hex(root, "raw_report", answer.report, TEE_REPORT_SIZE);
     if (!err)
         err = get_certificates(root, arena, &answer);
+    if (!err)
+        err = get_devices(root, arena, &answer);
     if (!err)
         err = get_binding(root, &answer);
     if (!err)

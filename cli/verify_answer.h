@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shared/attestation/binding.h"
 #include "shared/attestation/tee.h"
 #include "shared/base/arena.h"
 #include "shared/base/buffer.h"
 #include "shared/base/error.h"
+#include "shared/nvidia/gpu_evidence.h"
 
 #define VERIFY_PATH_MAX 64
 
@@ -26,9 +28,12 @@ struct verify_answer {
     uint64_t nonce_count;
     uint8_t path[VERIFY_PATH_MAX][32];
     size_t n_path;
-    bool has_devices;
     bool has_spki;
     uint8_t spki_sha256[32]; /* as claimed: to explain, never to decide */
+
+    struct binding_bytes devices[GPU_DEVICES_MAX]; /* evidence of each as received, in the arena */
+    size_t n_devices;
+    uint8_t devices_hash[32]; /* of these bytes, with n_devices; a fresh answer claims the same */
 };
 
 /* Texts live in the arena. INVALID_ARGUMENT says which part is wrong. */

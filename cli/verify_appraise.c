@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+#include "cli/verify_devices.h"
 #include "shared/attestation/binding.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
@@ -16,8 +17,12 @@ struct check {
     const struct verify_reference *reference;
     const struct verify_answer *answer;
     struct verify_result *result;
-    uint8_t manifest_sha256[32];       /* of the text in the answer, else the expected one */
-    bool have_manifest;                /* the answer carries one */
+    uint8_t manifest_sha256[32]; /* of the text in the answer, else the expected one */
+    bool have_manifest;          /* the answer carries one */
+    uint8_t nonce_root[32];      /* with have_root */
+    bool have_root;
+    const uint8_t *spki_sha256;        /* the peer's, else as claimed; NULL: neither */
+    bool is_bound;                     /* the report commits to that key, and to all the rest */
     uint8_t report_data[BINDING_SIZE]; /* what the report must say */
     bool have_report_data;
 };
@@ -35,34 +40,39 @@ static void add(struct check *c, const char *id, enum verdict verdict, const cha
     verify_step_add(c->result, id, verdict, expected, actual, why);
 }
 
+/* The root of the nonces that the evidence answers, from ours; without it the fresh form cannot be
+ * computed. */
+static void find_root(struct check *c)
+{
+    const struct verify_answer *answer = c->answer;
+
+    if (!answer->fresh || !c->reference->nonce)
+        return;
+    struct error *err = merkle_root_from_path(
+        c->reference->nonce, (size_t)answer->nonce_index, (size_t)answer->nonce_count,
+        (const uint8_t(*)[32])answer->path, answer->n_path, c->nonce_root);
+    c->have_root = !err;
+    error_free(err);
+}
+
 /* report_data for this key, from our nonce; false: there is no nonce, or the Merkle path is
  * malformed. */
 static bool compute(const struct check *c, const uint8_t spki_sha256[32],
                     uint8_t ret_report_data[BINDING_SIZE])
 {
-    const struct verify_answer *answer = c->answer;
-    uint8_t root[32];
-
-    if (!answer->fresh) {
+    if (!c->answer->fresh) {
         binding_tls_static(spki_sha256, ret_report_data);
         return true;
     }
-    if (!c->reference->nonce)
-        return false;
-    struct error *err = merkle_root_from_path(
-        c->reference->nonce, (size_t)answer->nonce_index, (size_t)answer->nonce_count,
-        (const uint8_t(*)[32])answer->path, answer->n_path, root);
-    if (err) {
-        error_free(err);
-        return false;
-    }
     const struct binding_tls in = {
-        .nonce_root = root,
+        .nonce_root = c->nonce_root,
         .spki_sha256 = spki_sha256,
         .manifest_sha256 = c->manifest_sha256,
+        .devices_hash = c->answer->n_devices > 0 ? c->answer->devices_hash : NULL,
     };
-    binding_tls(&in, ret_report_data);
-    return true;
+    if (c->have_root)
+        binding_tls(&in, ret_report_data);
+    return c->have_root;
 }
 
 static bool report_says(const struct check *c, const uint8_t report_data[BINDING_SIZE])
@@ -128,6 +138,7 @@ static void check_freshness(struct check *c, bool bound)
 static void check_binding(struct check *c)
 {
     const struct verify_reference *reference = c->reference;
+    uint8_t computed[BINDING_SIZE];
 
     if (reference->report_data) {
         memcpy(c->report_data, reference->report_data, BINDING_SIZE);
@@ -135,16 +146,30 @@ static void check_binding(struct check *c)
     }
     if (c->answer->bare)
         return;
+    find_root(c);
     const uint8_t *claimed = c->answer->has_spki ? c->answer->spki_sha256 : NULL;
-    const uint8_t *spki = reference->spki_sha256 ? reference->spki_sha256 : claimed;
-    if (!c->have_report_data)
-        c->have_report_data = spki && compute(c, spki, c->report_data);
-    bool bound = reference->spki_sha256 && c->have_report_data && report_says(c, c->report_data);
+    c->spki_sha256 = reference->spki_sha256 ? reference->spki_sha256 : claimed;
+    bool known = c->spki_sha256 && compute(c, c->spki_sha256, computed);
+    if (known && !c->have_report_data) {
+        memcpy(c->report_data, computed, BINDING_SIZE);
+        c->have_report_data = true;
+    }
+    c->is_bound = known && report_says(c, computed);
+    bool bound = reference->spki_sha256 && c->is_bound;
     check_key(c, bound);
     check_freshness(c, bound);
-    if (c->answer->has_devices)
-        add(c, "devices", VERDICT_UNKNOWN, "no devices", "devices, which are not verified yet",
-            "a device could be something else than it says");
+}
+
+/* Behind the steps of the CPU's report, without which devices prove nothing. */
+static struct error *check_devices(struct check *c)
+{
+    const struct verify_binding binding = {
+        .nonce_root = c->have_root ? c->nonce_root : NULL,
+        .spki_sha256 = c->spki_sha256,
+        .is_bound = c->answer->fresh && c->is_bound,
+    };
+
+    return verify_devices(c->reference, c->answer, &binding, c->result);
 }
 
 struct measurements {
@@ -278,6 +303,9 @@ struct error *verify_appraise(const struct verify_reference *reference,
     check_binding(&c);
     struct measurements allowed = check_image(&c);
     struct error *err = check_report(&c, &allowed, collateral);
+    if (err)
+        return err;
+    err = check_devices(&c);
     if (err)
         return err;
     check_manifest(&c);

@@ -1,18 +1,15 @@
 #include "cli/verify_collateral.h"
 
-#include <dirent.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <string.h>
 
+#include "cli/folder.h"
 #include "shared/attestation/crl.h"
-#include "shared/base/alloc.h"
-#include "shared/base/file.h"
 
 #define FILE_MAX CRL_SIZE_MAX
 
 DEFINE_CLEANUP(BIO *, BIO_free)
-DEFINE_CLEANUP(DIR *, closedir)
 
 static struct error *too_many(void)
 {
@@ -70,43 +67,29 @@ static struct error *add_pem(struct verify_extra *extra, struct arena *arena,
     return err || n > 0 ? err : error_new(ERROR_INVALID_ARGUMENT, "holds nothing in PEM");
 }
 
-static struct error *add_file(const char *path, struct arena *arena, struct verify_extra *extra)
+struct target {
+    struct verify_extra *extra;
+    struct arena *arena;
+};
+
+static struct error *add_file(void *data, const struct buffer *bytes)
 {
-    _cleanup_buffer_ struct buffer bytes = {};
+    const struct target *target = data;
+    bool pem = strstr(buffer_text(bytes), "-----BEGIN ") != NULL;
 
-    struct error *err = file_read(path, FILE_MAX, &bytes);
-    if (err)
-        return err;
-    bool pem = strstr(buffer_text(&bytes), "-----BEGIN ") != NULL;
-    err = pem ? add_pem(extra, arena, &bytes) : add_der(extra, arena, bytes.data, bytes.size);
-    return error_wrap(err, "'%s'", path);
-}
-
-static bool has_our_suffix(const char *name)
-{
-    static const char *const suffixes[] = {".der", ".crt", ".cer", ".pem", ".crl"};
-    const char *dot = strrchr(name, '.');
-
-    for (size_t i = 0; dot && i < ELEMENTSOF(suffixes); i++)
-        if (strcmp(dot, suffixes[i]) == 0)
-            return true;
-    return false;
+    return pem ? add_pem(target->extra, target->arena, bytes)
+               : add_der(target->extra, target->arena, bytes->data, bytes->size);
 }
 
 struct error *verify_extra_load(const char *dir, struct arena *arena, struct verify_extra *extra)
 {
-    _cleanup_(closedirp) DIR *stream = opendir(dir);
-    struct error *err = NULL;
+    static const struct folder_kind kinds[] = {
+        {".der", FILE_MAX, add_file}, {".crt", FILE_MAX, add_file}, {".cer", FILE_MAX, add_file},
+        {".pem", FILE_MAX, add_file}, {".crl", FILE_MAX, add_file}, {},
+    };
+    struct target target = {extra, arena};
 
-    if (!stream)
-        return error_errno(errno, "open '%s'", dir);
-    for (struct dirent *entry; !err && (entry = readdir(stream));) {
-        if (!has_our_suffix(entry->d_name))
-            continue;
-        _cleanup_free_ char *path = xasprintf("%s/%s", dir, entry->d_name);
-        err = add_file(path, arena, extra);
-    }
     extra->collateral.certificates = extra->certificates;
     extra->collateral.crls = extra->crls;
-    return err;
+    return folder_read(dir, kinds, &target);
 }

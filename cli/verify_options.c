@@ -2,12 +2,14 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli/command.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
+#include "shared/nvidia/gpu_evidence.h"
 
 #define OPTION(name, member, value, help)                                                          \
     {                                                                                              \
@@ -29,9 +31,11 @@ static const struct {
     FLAG("any-manifest", any_manifest, "any manifest will do (its hash is shown)"),
     OPTION("image", image, "FILE|VERSION", "signed image.json: the measurements that may run"),
     OPTION("policy", policy, "FILE|NAME", "signed appraisal policy, or: strict, nilcc"),
+    OPTION("gpus", gpus, "N", "so many GPUs must be there"),
     OPTION("release-key", release_key, "HEX|FILE", "who must have signed image and policy"),
     OPTION("trust-root", trust_root, "DIR", "ark.pem, ask.pem in place of AMD's (development)"),
     OPTION("certs", certs, "DIR", "certificates and revocation lists, DER or PEM"),
+    OPTION("rims", rims, "DIR", "GPUs: RIM files and OCSP responses"),
     OPTION("ca", ca, "FILE", "certificate authorities in place of the system's"),
     OPTION("connect", connect, "ADDR:PORT", "go there instead of asking DNS for NAME"),
     OPTION("at", at, "TIME", "judge as of 2026-01-31T12:00:00Z, or of Unix seconds"),
@@ -134,6 +138,17 @@ static bool parse_time(const char *text, int64_t *ret_ms)
     return *ret_ms > 0;
 }
 
+/* As many as an answer may show. */
+static bool parse_gpus(const char *text, size_t *ret_n)
+{
+    size_t size = strlen(text);
+
+    if (size == 0 || size > 2 || !all_in(text, size, "0123456789"))
+        return false;
+    *ret_n = (size_t)strtoul(text, NULL, 10);
+    return *ret_n <= GPU_DEVICES_MAX;
+}
+
 /* What is wrong with the options as they stand, or NULL. */
 static const char *problem_of(struct verify_options *options)
 {
@@ -155,6 +170,8 @@ static const char *problem_of(struct verify_options *options)
         return "--ca and --connect are for https://NAME";
     if (options->connect && !strchr(options->connect, ':'))
         return "--connect is ADDR:PORT";
+    if (options->gpus && !parse_gpus(options->gpus, &options->n_gpus))
+        return "--gpus is a number up to 16";
     if (options->at && !parse_time(options->at, &options->at_ms))
         return "--at is like 2026-01-31T12:00:00Z, or Unix seconds";
     return NULL;

@@ -26,11 +26,14 @@ struct verify_options {
     uint8_t measurements[VERIFY_MEASUREMENTS_MAX][LAUNCH_DIGEST_SIZE];
     size_t n_measurements;
     const char *policy; /* signed file, or the name of a policy */
+    const char *gpus;   /* how many, as given */
+    size_t n_gpus;
 
     /* Whom to believe, and when. */
     const char *release_key; /* hex or file */
     const char *trust_root;  /* folder; NULL: AMD's roots */
     const char *certs;       /* folder of collateral */
+    const char *rims;        /* folder of reference values of GPUs */
     const char *ca;          /* PEM file; NULL: the system's */
     const char *connect;     /* ADDR:PORT; NULL: resolve the name */
     const char *at;          /* as given */

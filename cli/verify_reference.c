@@ -146,6 +146,22 @@ static struct error *load_roots(const struct verify_options *options,
     return error_wrap(trust_roots_load(options->trust_root, &reference->roots), "--trust-root");
 }
 
+/* How many there must be is the caller's alone: no manifest says it. */
+static struct error *load_gpus(const struct verify_options *options,
+                               struct verify_reference *reference)
+{
+    reference->any_gpus = !options->gpus;
+    reference->n_gpus = options->n_gpus;
+    reference->gpu_roots = gpu_roots_nvidia;
+    struct error *err = options->trust_root
+                            ? verify_gpu_roots_load(options->trust_root, &reference->gpu_roots)
+                            : NULL;
+    if (err || !options->rims)
+        return error_wrap(err, "--trust-root");
+    return error_wrap(verify_rims_load(options->rims, reference->arena, &reference->rims),
+                      "--rims");
+}
+
 /* Given, or beside a development root, or pinned when this program was built. NOT_FOUND: nobody
  * said whose signature counts. */
 static struct error *load_release_key(const struct verify_options *options,
@@ -300,7 +316,7 @@ static struct error *load(const struct verify_options *options, struct verify_re
     if (!err && options->certs)
         err = error_wrap(verify_extra_load(options->certs, reference->arena, &reference->extra),
                          "--certs");
-    return err;
+    return err ? err : load_gpus(options, reference);
 }
 
 struct error *verify_reference_load(const struct verify_options *options,

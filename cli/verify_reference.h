@@ -3,6 +3,7 @@
 
 #include "cli/verify_collateral.h"
 #include "cli/verify_options.h"
+#include "cli/verify_rims.h"
 #include "shared/attestation/image.h"
 #include "shared/attestation/verifier.h"
 
@@ -13,6 +14,10 @@ struct verify_reference {
                                   * host_data, measurements and collateral are not yet */
     bool accept_static;          /* evidence that answers no nonce, as the policy says */
     struct verify_extra extra;
+    struct gpu_roots gpu_roots;
+    struct verify_rims rims;
+    bool any_gpus; /* as many as there are; else exactly: */
+    size_t n_gpus;
 
     /* NULL: not given. */
     const uint8_t *nonce;           /* 32 */

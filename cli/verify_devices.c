@@ -1,0 +1,76 @@
+#include "cli/verify_devices.h"
+
+static const char why[] = "a device could be something else than it says";
+
+static void add(struct verify_result *result, enum verdict verdict, const char *expected,
+                const char *actual)
+{
+    verify_step_add(result, "devices", verdict, expected, actual, why);
+}
+
+static void check_none(const struct verify_answer *answer, bool wanted,
+                       struct verify_result *result)
+{
+    if (wanted)
+        add(result, VERDICT_UNKNOWN, "devices that the report commits to",
+            answer->bare ? "a bare report says nothing of devices" : "none are shown");
+    else if (!answer->bare)
+        add(result, VERDICT_PASS, "no devices", "none");
+}
+
+/* Good devices beside a report that is not would prove nothing of this guest. */
+static void check_bound(const struct verify_answer *answer, const struct verify_binding *binding,
+                        struct verify_result *result)
+{
+    static const char expected[] = "devices that a verified report commits to";
+    struct arena *arena = result->arena;
+    size_t n = answer->n_devices;
+
+    if (!binding->is_bound)
+        add(result, VERDICT_UNKNOWN, expected,
+            arena_printf(arena, "%zu, which nothing binds to this guest", n));
+    else if (verify_result_verdict(result) != VERDICT_PASS)
+        add(result, VERDICT_UNKNOWN, expected,
+            arena_printf(arena, "%zu, bound by a report that is not verified: nothing is proven",
+                         n));
+    else
+        add(result, VERDICT_PASS, expected, arena_printf(arena, "%zu", n));
+}
+
+static struct error *judge(const struct verify_reference *reference,
+                           const struct verify_answer *answer, const struct verify_binding *binding,
+                           struct verify_result *result)
+{
+    bool asked = binding->nonce_root && binding->spki_sha256;
+    uint8_t nonces[GPU_DEVICES_MAX][SPDM_NONCE_SIZE];
+    const struct gpu_policy policy = {
+        .roots = &reference->gpu_roots,
+        .nonces = asked ? (const uint8_t(*)[SPDM_NONCE_SIZE])nonces : NULL,
+        .rims = reference->rims.rims,
+        .n_rims = reference->rims.n_rims,
+        .ocsp = reference->rims.ocsp,
+        .n_ocsp = reference->rims.n_ocsp,
+        .any_number = reference->any_gpus,
+        .n_gpus = reference->n_gpus,
+        .at_ms = reference->policy.at_ms,
+    };
+
+    for (size_t i = 0; asked && i < answer->n_devices; i++)
+        gpu_nonce(binding->nonce_root, binding->spki_sha256, (uint32_t)i, nonces[i]);
+    return verify_gpus(&policy, answer->devices, answer->n_devices, result);
+}
+
+struct error *verify_devices(const struct verify_reference *reference,
+                             const struct verify_answer *answer,
+                             const struct verify_binding *binding, struct verify_result *result)
+{
+    bool wanted = !reference->any_gpus && reference->n_gpus > 0;
+
+    if (answer->n_devices == 0)
+        check_none(answer, wanted, result);
+    else
+        check_bound(answer, binding, result);
+    if (answer->n_devices == 0 && (!wanted || answer->bare))
+        return NULL;
+    return judge(reference, answer, binding, result);
+}
