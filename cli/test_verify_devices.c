@@ -180,7 +180,8 @@ static void good_devices_are_verified(void **state)
     (void)state;
     EXPECT(0, "\nVERIFIED (development root)\n", FULL);
     EXPECT(0, "\xe2\x9c\x93 devices       2\n", FULL);
-    EXPECT(0, "VERIFIED", FULL, "--gpus", "2");
+    EXPECT(0, "\xe2\x9c\x93 gpu_count     2 (any, at least one)\n", FULL);
+    EXPECT(0, "\xe2\x9c\x93 gpu_count     2\n", FULL, "--gpus", "2");
 }
 
 static void no_devices_and_none_expected_passes(void **state)
@@ -188,8 +189,8 @@ static void no_devices_and_none_expected_passes(void **state)
     (void)state;
     server.n_devices = 0;
     write_answer();
-    EXPECT(0, "\xe2\x9c\x93 devices       none\n", ASKED);
-    EXPECT(0, "VERIFIED", ASKED, "--gpus", "0");
+    EXPECT(0, "\xe2\x9c\x93 devices       none (any: how many is not given (--gpus))\n", ASKED);
+    EXPECT(0, "\xe2\x9c\x93 devices       none\n", ASKED, "--gpus", "0");
 }
 
 static void number_of_gpus_is_the_callers(void **state)
@@ -266,6 +267,18 @@ static void list_is_the_one_of_the_report(void **state)
         EXPECT(1, "code: report_data_differs", FULL);
         write_answer();
     }
+}
+
+/* A hash of nothing, whatever it is. */
+static void hash_without_devices_is_refused(void **state)
+{
+    (void)state;
+    server.n_devices = 0;
+    write_answer();
+    json_auto_t *root = json_load_file(answer_path, 0, NULL);
+    json_object_set_new(json_object_get(root, "binding"), "devices_hash", json_string(OTHER));
+    assert_int_equal(json_dump_file(root, answer_path, 0), 0);
+    EXPECT(1, "'devices' are not those of its 'devices_hash'", ASKED);
 }
 
 static json_t *repeat(const char *text, size_t n)
@@ -461,6 +474,7 @@ int main(void)
         TEST(nonces_are_those_of_the_indices),
         TEST(nothing_is_known_without_the_question),
         TEST(list_is_the_one_of_the_report),
+        TEST(hash_without_devices_is_refused),
         TEST(lists_that_are_none_are_refused),
         TEST(bound_rubbish_is_refused),
         TEST(what_is_not_at_hand_cannot_be_told),

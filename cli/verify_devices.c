@@ -8,14 +8,15 @@ static void add(struct verify_result *result, enum verdict verdict, const char *
     verify_step_add(result, "devices", verdict, expected, actual, why);
 }
 
-static void check_none(const struct verify_answer *answer, bool wanted,
-                       struct verify_result *result)
+static void check_none(const struct verify_reference *reference, const struct verify_answer *answer,
+                       bool wanted, struct verify_result *result)
 {
     if (wanted)
         add(result, VERDICT_UNKNOWN, "devices that the report commits to",
             answer->bare ? "a bare report says nothing of devices" : "none are shown");
     else if (!answer->bare)
-        add(result, VERDICT_PASS, "no devices", "none");
+        add(result, VERDICT_PASS,
+            reference->any_gpus ? "any: how many is not given (--gpus)" : "no devices", "none");
 }
 
 /* Good devices beside a report that is not would prove nothing of this guest. */
@@ -41,7 +42,7 @@ static struct error *judge(const struct verify_reference *reference,
                            const struct verify_answer *answer, const struct verify_binding *binding,
                            struct verify_result *result)
 {
-    bool asked = binding->nonce_root && binding->spki_sha256;
+    bool asked = binding->nonce_root != NULL;
     uint8_t nonces[GPU_DEVICES_MAX][SPDM_NONCE_SIZE];
     const struct gpu_policy policy = {
         .roots = &reference->gpu_roots,
@@ -67,7 +68,7 @@ struct error *verify_devices(const struct verify_reference *reference,
     bool wanted = !reference->any_gpus && reference->n_gpus > 0;
 
     if (answer->n_devices == 0)
-        check_none(answer, wanted, result);
+        check_none(reference, answer, wanted, result);
     else
         check_bound(answer, binding, result);
     if (answer->n_devices == 0 && (!wanted || answer->bare))

@@ -7,7 +7,7 @@
 /* What the CPU's report was found to commit to. */
 struct verify_binding {
     const uint8_t *nonce_root;  /* 32; NULL: not known */
-    const uint8_t *spki_sha256; /* 32; NULL: not known */
+    const uint8_t *spki_sha256; /* 32; with nonce_root */
     bool is_bound;              /* the report commits to these two and to the answer's devices */
 };
 

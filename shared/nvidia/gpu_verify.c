@@ -234,7 +234,7 @@ static void run_count(struct gpu_appraisal *a)
         gpus += a->devices[i].problem || !a->devices[i].chain.is_switch;
     bool ok = a->policy->any_number ? gpus > 0 : gpus == a->policy->n_gpus;
     verify_step_add(a->result, "gpu_count", ok ? VERDICT_PASS : VERDICT_FAIL,
-                    a->policy->any_number ? "one or more"
+                    a->policy->any_number ? "any, at least one"
                                           : arena_printf(arena, "%zu", a->policy->n_gpus),
                     arena_printf(arena, "%zu", gpus), "a GPU could be left out, or added");
 }
