@@ -43,7 +43,7 @@ make_pebble_secrets() {
         certificate: "/secrets/server.pem", privateKey: "/secrets/server.key",
         httpPort: 80, tlsPort: 443, ocspResponderURL: "",
         externalAccountBindingRequired: true, externalAccountMACKeys: {($kid): $mac},
-        domainBlocklist: [], retryAfter: {authz: 1, order: 1}}}' > "$SECRETS/pebble/pebble.json"
+        domainBlocklist: [], retryAfter: {authz: 0, order: 0}}}' > "$SECRETS/pebble/pebble.json"
 }
 
 make_dns_secrets() {
