@@ -113,21 +113,21 @@ static void poison(const char *what, const char *path, const char *key)
 static void poisoned_cache_only_fails_and_is_repaired(void **state)
 {
     (void)state;
-    static const char *const whats[] = {"other chip", "other key", "last byte",
-                                        "truncated",  "empty",     "garbage"};
+    static const char *const faults[] = {"other chip", "other key", "last byte",
+                                         "truncated",  "empty",     "garbage"};
     char key[KDS_PATH_MAX];
 
     kds_path_vcek(&service.chips[0], key);
     _cleanup_free_ char *path = NULL;
-    for (size_t i = 0; i < ELEMENTSOF(whats); i++) {
+    for (size_t i = 0; i < ELEMENTSOF(faults); i++) {
         _cleanup_(collateral_done) struct collateral collateral = {};
 
-        print_message("%s\n", whats[i]);
+        print_message("%s\n", faults[i]);
         test_stage_restart(&stage, service.url);
         expect_complete();
         free(path);
         path = file_of(key, "chip");
-        poison(whats[i], path, key);
+        poison(faults[i], path, key);
         test_stage_restart(&stage, NULL);
         expect_code(get(&collateral), ERROR_NOT_FOUND);
         test_stage_restart(&stage, service.url);

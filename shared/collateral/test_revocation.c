@@ -114,21 +114,21 @@ static void number_never_goes_back(void **state)
 static void bad_crls_leave_the_old_one_in_place(void **state)
 {
     (void)state;
-    static const char *const whats[] = {"truncated", "signature", "a certificate", "huge"};
+    static const char *const faults[] = {"truncated", "signature", "a certificate", "huge"};
 
-    for (size_t i = 0; i < ELEMENTSOF(whats); i++) {
+    for (size_t i = 0; i < ELEMENTSOF(faults); i++) {
         _cleanup_buffer_ struct buffer bad = {};
 
-        print_message("%s\n", whats[i]);
+        print_message("%s\n", faults[i]);
         test_service_crl(&service, 300, &bad);
-        if (strcmp(whats[i], "truncated") == 0)
+        if (strcmp(faults[i], "truncated") == 0)
             bad.size--;
-        else if (strcmp(whats[i], "signature") == 0)
+        else if (strcmp(faults[i], "signature") == 0)
             bad.data[bad.size - 1] ^= 1;
-        else if (strcmp(whats[i], "huge") == 0)
+        else if (strcmp(faults[i], "huge") == 0)
             while (bad.size < 100 * 1024)
                 buffer_add_u8(&bad, 0);
-        if (strcmp(whats[i], "a certificate") == 0)
+        if (strcmp(faults[i], "a certificate") == 0)
             test_service_set_body(&service, TEST_CRL, service.vceks[0], service.vcek_sizes[0]);
         else
             test_service_set_body(&service, TEST_CRL, bad.data, bad.size);
