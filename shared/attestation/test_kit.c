@@ -207,10 +207,10 @@ void kit_evidence(const struct kit *kit, struct tee_evidence *ret_evidence)
 {
     static const struct certificate_view no_crl; /* tests bring their own */
     struct processor_guest guest = test_guest();
-    uint8_t *report = ret_evidence->report;
 
     guest.policy = 0x3001f;
     expect_ok(processor_report(kit->fleet.processors[0], &guest, kit->report_data, ret_evidence));
+    uint8_t *report = ret_evidence->report;
     report[0x004] = 7;    /* GUEST_SVN */
     report[0x048] |= 0x1; /* AUTHOR_KEY_EN */
     memset(report + 0x0e0, 0x1d, 48);
