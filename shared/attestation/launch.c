@@ -5,27 +5,14 @@
 #include <string.h>
 
 #include "shared/attestation/launch_layout.h"
-#include "shared/base/buffer.h"
-#include "shared/seal/seal.h"
+#include "shared/attestation/launch_vmm.h"
 
-#define FIRMWARE_MAX     (16 * 1024 * 1024)
+#define IMAGE_MAX        (16 * 1024 * 1024)
 #define SECTION_MAX      (64 * 1024 * 1024)
 #define VCPUS_MAX        512
 #define PAGE_INFO_SIZE   0x70
-#define BSP_EIP          0xfffffff0u
 #define VMSA_GPA         UINT64_C(0xfffffffff000)
-#define HASH_TABLE_SIZE  168
-#define HASH_ENTRY_SIZE  50
 #define FIRMWARE_END_GPA UINT64_C(0x100000000)
-
-/* PAGE_TYPE of SNP_LAUNCH_UPDATE */
-enum page_type {
-    PAGE_NORMAL = 1,
-    PAGE_VMSA = 2,
-    PAGE_ZERO = 3,
-    PAGE_SECRETS = 5,
-    PAGE_CPUID = 6,
-};
 
 static void sha384(const void *data, size_t size, uint8_t ret_digest[LAUNCH_DIGEST_SIZE])
 {
@@ -35,7 +22,7 @@ static void sha384(const void *data, size_t size, uint8_t ret_digest[LAUNCH_DIGE
 }
 
 /* digest := SHA-384(PAGE_INFO); contents NULL: 48 zeros. */
-static void add_page(uint8_t digest[LAUNCH_DIGEST_SIZE], enum page_type type, uint64_t gpa,
+static void add_page(uint8_t digest[LAUNCH_DIGEST_SIZE], enum launch_page_type type, uint64_t gpa,
                      const void *contents)
 {
     uint8_t info[PAGE_INFO_SIZE] = {};
@@ -50,50 +37,25 @@ static void add_page(uint8_t digest[LAUNCH_DIGEST_SIZE], enum page_type type, ui
     sha384(info, sizeof(info), digest);
 }
 
-static void add_empty_pages(uint8_t digest[LAUNCH_DIGEST_SIZE], enum page_type type,
+static void add_empty_pages(uint8_t digest[LAUNCH_DIGEST_SIZE], enum launch_page_type type,
                             const struct launch_section *section)
 {
     for (uint32_t at = 0; at < section->size; at += LAUNCH_PAGE_SIZE)
         add_page(digest, type, (uint64_t)section->gpa + at, NULL);
 }
 
+static void add_image(uint8_t digest[LAUNCH_DIGEST_SIZE], uint64_t gpa, const uint8_t *image,
+                      size_t size)
+{
+    for (size_t at = 0; at < size; at += LAUNCH_PAGE_SIZE)
+        add_page(digest, LAUNCH_PAGE_NORMAL, gpa + at, image + at);
+}
+
 void launch_measure_firmware(const void *firmware, size_t size,
                              uint8_t ret_digest[LAUNCH_DIGEST_SIZE])
 {
-    const uint8_t *bytes = firmware;
-
     memset(ret_digest, 0, LAUNCH_DIGEST_SIZE);
-    for (size_t at = 0; at < size; at += LAUNCH_PAGE_SIZE)
-        add_page(ret_digest, PAGE_NORMAL, FIRMWARE_END_GPA - size + at, bytes + at);
-}
-
-static uint8_t *put_hash(uint8_t *at, const uint8_t guid[16], const uint8_t sha256_value[32])
-{
-    memcpy(at, guid, 16);
-    at[16] = HASH_ENTRY_SIZE;
-    memcpy(at + 18, sha256_value, 32);
-    return at + HASH_ENTRY_SIZE;
-}
-
-/* QEMU's table of hashes, which the firmware holds kernel, initrd and command line against. */
-static void make_hash_table(const struct launch_input *input, uint8_t *at)
-{
-    static const uint8_t guid_table[16] = {0x06, 0xd6, 0x38, 0x94, 0x22, 0x4f, 0xc9, 0x4c,
-                                           0xb4, 0x79, 0xa7, 0x93, 0xd4, 0x11, 0xfd, 0x21};
-    static const uint8_t guid_cmdline[16] = {0xd8, 0x2d, 0xd0, 0x97, 0x20, 0xbd, 0x94, 0x4c,
-                                             0xaa, 0x78, 0xe7, 0x71, 0x4d, 0x36, 0xab, 0x2a};
-    static const uint8_t guid_initrd[16] = {0x31, 0xf7, 0xba, 0x44, 0x2f, 0x3a, 0xd7, 0x4b,
-                                            0x9a, 0xf1, 0x41, 0xe2, 0x91, 0x69, 0x78, 0x1d};
-    static const uint8_t guid_kernel[16] = {0x37, 0x94, 0xe7, 0x4d, 0xd2, 0xab, 0x7f, 0x42,
-                                            0xb8, 0x35, 0xd5, 0xb1, 0x72, 0xd2, 0x04, 0x5b};
-    uint8_t cmdline[32];
-
-    sha256(input->cmdline, strlen(input->cmdline) + 1, cmdline);
-    memcpy(at, guid_table, 16);
-    at[16] = HASH_TABLE_SIZE;
-    at = put_hash(at + 18, guid_cmdline, cmdline);
-    at = put_hash(at, guid_initrd, input->initrd_sha256);
-    put_hash(at, guid_kernel, input->kernel_sha256);
+    add_image(ret_digest, FIRMWARE_END_GPA - size, firmware, size);
 }
 
 static struct error *add_kernel_hashes(uint8_t digest[LAUNCH_DIGEST_SIZE],
@@ -105,10 +67,10 @@ static struct error *add_kernel_hashes(uint8_t digest[LAUNCH_DIGEST_SIZE],
     uint32_t offset = layout->hash_table_gpa & (LAUNCH_PAGE_SIZE - 1);
 
     if (section->size != LAUNCH_PAGE_SIZE || layout->hash_table_gpa - offset != section->gpa ||
-        offset + HASH_TABLE_SIZE + 8 > LAUNCH_PAGE_SIZE)
+        offset + LAUNCH_HASH_TABLE_SIZE > LAUNCH_PAGE_SIZE)
         return error_new(ERROR_INVALID_ARGUMENT, "firmware's hash table is not in its section");
-    make_hash_table(input, page + offset);
-    add_page(digest, PAGE_NORMAL, section->gpa, page);
+    launch_hash_table(input, page + offset);
+    add_page(digest, LAUNCH_PAGE_NORMAL, section->gpa, page);
     return NULL;
 }
 
@@ -121,22 +83,52 @@ static struct error *add_section(uint8_t digest[LAUNCH_DIGEST_SIZE],
         return error_new(ERROR_INVALID_ARGUMENT, "firmware section of %u bytes", section->size);
     switch (section->type) {
     case LAUNCH_SECTION_MEMORY:
+        add_empty_pages(digest, launch_vmm_traits(input->vmm)->memory_pages, section);
+        return NULL;
     case LAUNCH_SECTION_SVSM_CAA:
-        add_empty_pages(digest, PAGE_ZERO, section);
+        add_empty_pages(digest, LAUNCH_PAGE_ZERO, section);
         return NULL;
     case LAUNCH_SECTION_SECRETS:
-        add_empty_pages(digest, PAGE_SECRETS, section);
+        add_empty_pages(digest, LAUNCH_PAGE_SECRETS, section);
         return NULL;
     case LAUNCH_SECTION_CPUID:
-        add_empty_pages(digest, PAGE_CPUID, section);
+        add_empty_pages(digest, LAUNCH_PAGE_CPUID, section);
         return NULL;
     case LAUNCH_SECTION_KERNEL_HASHES:
         if (input->kernel_sha256)
             return add_kernel_hashes(digest, layout, section, input);
-        add_empty_pages(digest, PAGE_ZERO, section);
+        add_empty_pages(digest, LAUNCH_PAGE_ZERO, section);
         return NULL;
     }
     return error_new(ERROR_INVALID_ARGUMENT, "firmware section of unknown type %u", section->type);
+}
+
+/* One round over the sections: those of CPUID pages, or the others. */
+static struct error *add_sections(uint8_t digest[LAUNCH_DIGEST_SIZE],
+                                  const struct launch_layout *layout,
+                                  const struct launch_input *input, bool cpuid)
+{
+    struct error *err = NULL;
+
+    for (size_t i = 0; !err && i < layout->n_sections; i++)
+        if ((layout->sections[i].type == LAUNCH_SECTION_CPUID) == cpuid)
+            err = add_section(digest, layout, &layout->sections[i], input);
+    return err;
+}
+
+struct error *launch_measure_sections(const struct launch_layout *layout,
+                                      const struct launch_input *input,
+                                      uint8_t digest[LAUNCH_DIGEST_SIZE])
+{
+    struct error *err = NULL;
+
+    if (launch_vmm_traits(input->vmm)->cpuid_last) {
+        err = add_sections(digest, layout, input, false);
+        return err ? err : add_sections(digest, layout, input, true);
+    }
+    for (size_t i = 0; !err && i < layout->n_sections; i++)
+        err = add_section(digest, layout, &layout->sections[i], input);
+    return err;
 }
 
 static bool measures_kernel(const struct launch_layout *layout)
@@ -147,12 +139,18 @@ static bool measures_kernel(const struct launch_layout *layout)
     return false;
 }
 
-static struct error *check_input(const struct launch_input *input)
+static struct error *check_input(const struct launch_layout *layout,
+                                 const struct launch_input *input)
 {
     bool kernel = input->kernel_sha256 != NULL;
 
     if (kernel != (input->initrd_sha256 != NULL) || kernel != (input->cmdline != NULL))
         return error_new(ERROR_INVALID_ARGUMENT, "kernel, initrd and command line go together");
+    if (kernel && !measures_kernel(layout))
+        return error_new(ERROR_INVALID_ARGUMENT, "firmware does not measure the kernel");
+    if (layout->is_svsm != (input->vmm == LAUNCH_VMM_SVSM))
+        return error_new(ERROR_INVALID_ARGUMENT, "image %s an SVSM, but '%s' is to launch it",
+                         layout->is_svsm ? "is" : "is not", launch_vmm_name(input->vmm));
     if (input->vcpus < 1 || input->vcpus > VCPUS_MAX)
         return error_new(ERROR_INVALID_ARGUMENT, "%u vCPUs", input->vcpus);
     return NULL;
@@ -162,20 +160,64 @@ struct error *launch_measure_rest(const struct launch_layout *layout,
                                   const struct launch_input *input,
                                   uint8_t digest[LAUNCH_DIGEST_SIZE])
 {
-    uint8_t boot[LAUNCH_PAGE_SIZE], other[LAUNCH_PAGE_SIZE];
+    uint8_t first[LAUNCH_PAGE_SIZE], other[LAUNCH_PAGE_SIZE];
 
-    struct error *err = check_input(input);
-    if (!err && input->kernel_sha256 && !measures_kernel(layout))
-        err = error_new(ERROR_INVALID_ARGUMENT, "firmware does not measure the kernel");
-    for (size_t i = 0; !err && i < layout->n_sections; i++)
-        err = add_section(digest, layout, &layout->sections[i], input);
+    struct error *err = check_input(layout, input);
     if (!err)
-        err = launch_vmsa(input, BSP_EIP, boot);
+        err = launch_measure_sections(layout, input, digest);
     if (!err)
-        err = launch_vmsa(input, layout->reset_eip, other);
+        err = launch_vmsa(input, layout, true, first);
+    if (!err)
+        err = launch_vmsa(input, layout, false, other);
     for (uint32_t i = 0; !err && i < input->vcpus; i++)
-        add_page(digest, PAGE_VMSA, VMSA_GPA, i == 0 ? boot : other);
+        add_page(digest, LAUNCH_PAGE_VMSA, VMSA_GPA, i == 0 ? first : other);
     return err;
+}
+
+static struct error *check_size(const char *what, size_t size)
+{
+    if (size == 0 || size > IMAGE_MAX || size % LAUNCH_PAGE_SIZE != 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "%s of %zu bytes", what, size);
+    return NULL;
+}
+
+/* The SVSM ends where the variable store begins, which ends where the firmware begins. Its own
+ * sections are launched, not the firmware's. */
+static struct error *add_svsm(const struct launch_input *input, struct launch_layout *ret_layout,
+                              uint8_t digest[LAUNCH_DIGEST_SIZE])
+{
+    uint64_t above = input->firmware_size + input->svsm_vars_size;
+    uint64_t gpa = FIRMWARE_END_GPA - above - input->svsm_size;
+    struct launch_layout layout;
+
+    struct error *err = launch_layout_parse(input->svsm, input->svsm_size, &layout);
+    if (err)
+        return error_wrap(err, "SVSM");
+    if (!layout.is_svsm || layout.svsm_entry >= input->svsm_size)
+        return error_new(ERROR_INVALID_ARGUMENT, "SVSM image does not say where it starts");
+    layout.reset_eip = (uint32_t)gpa + layout.svsm_entry;
+    add_image(digest, gpa, input->svsm, input->svsm_size);
+    *ret_layout = layout;
+    return NULL;
+}
+
+struct error *launch_measure_images(const struct launch_input *input,
+                                    struct launch_layout *ret_layout,
+                                    uint8_t ret_digest[LAUNCH_DIGEST_SIZE])
+{
+    bool svsm = input->vmm == LAUNCH_VMM_SVSM;
+
+    struct error *err = check_size("firmware", input->firmware_size);
+    if (!err && svsm)
+        err = check_size("SVSM", input->svsm_size);
+    if (!err && svsm && input->svsm_vars_size > 0)
+        err = check_size("variable store", input->svsm_vars_size);
+    if (!err && !svsm)
+        err = launch_layout_parse(input->firmware, input->firmware_size, ret_layout);
+    if (err)
+        return err;
+    launch_measure_firmware(input->firmware, input->firmware_size, ret_digest);
+    return svsm ? add_svsm(input, ret_layout, ret_digest) : NULL;
 }
 
 struct error *launch_measure(const struct launch_input *input,
@@ -184,13 +226,9 @@ struct error *launch_measure(const struct launch_input *input,
     struct launch_layout layout;
     uint8_t digest[LAUNCH_DIGEST_SIZE];
 
-    if (input->firmware_size > FIRMWARE_MAX || input->firmware_size % LAUNCH_PAGE_SIZE != 0)
-        return error_new(ERROR_INVALID_ARGUMENT, "firmware of %zu bytes", input->firmware_size);
-    struct error *err = launch_layout_parse(input->firmware, input->firmware_size, &layout);
-    if (err)
-        return err;
-    launch_measure_firmware(input->firmware, input->firmware_size, digest);
-    err = launch_measure_rest(&layout, input, digest);
+    struct error *err = launch_measure_images(input, &layout, digest);
+    if (!err)
+        err = launch_measure_rest(&layout, input, digest);
     if (!err)
         memcpy(ret_digest, digest, LAUNCH_DIGEST_SIZE);
     return err;

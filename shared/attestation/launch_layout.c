@@ -16,6 +16,8 @@ static const uint8_t guid_reset[16] = {0xde, 0x71, 0xf7, 0x00, 0x7e, 0x1a, 0xcb,
                                        0x89, 0x0e, 0x68, 0xc7, 0x7e, 0x2f, 0xb4, 0x4e};
 static const uint8_t guid_metadata[16] = {0x66, 0x65, 0x88, 0xdc, 0x4a, 0x98, 0x98, 0x47,
                                           0xa7, 0x5e, 0x55, 0x85, 0xa7, 0xbf, 0x67, 0xcc};
+static const uint8_t guid_svsm[16] = {0x12, 0xa6, 0x89, 0xa7, 0x97, 0x05, 0x4b, 0x4c,
+                                      0xa4, 0x9f, 0xcb, 0xb1, 0xfe, 0x9d, 0x1d, 0xdd};
 
 /* Entries lie backwards: each ends with its size and GUID, its data stands before. */
 struct footer {
@@ -91,7 +93,10 @@ static struct error *read_entry(const uint8_t *firmware, size_t size, const stru
         layout->hash_table_gpa = reader_u32le(&in);
     else if (memcmp(entry->guid, guid_reset, 16) == 0)
         layout->reset_eip = reader_u32le(&in);
-    else if (memcmp(entry->guid, guid_metadata, 16) == 0)
+    else if (memcmp(entry->guid, guid_svsm, 16) == 0) {
+        layout->svsm_entry = reader_u32le(&in);
+        layout->is_svsm = true;
+    } else if (memcmp(entry->guid, guid_metadata, 16) == 0)
         return read_sections(firmware, size, reader_u32le(&in), layout);
     return in.failed ? error_new(ERROR_INVALID_ARGUMENT, "firmware's footer entry is cut") : NULL;
 }

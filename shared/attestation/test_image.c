@@ -94,8 +94,16 @@ static void sealed_image_is_parsed(void **state)
     test_firmware(firmware);
     sha256("kernel", 6, hash[0]);
     sha256("initrd", 6, hash[1]);
-    const struct launch_input input = {firmware, sizeof(firmware), hash[0], hash[1], "quiet",
-                                       3,        "EPYC-v4",        1};
+    const struct launch_input input = {
+        .firmware = firmware,
+        .firmware_size = sizeof(firmware),
+        .kernel_sha256 = hash[0],
+        .initrd_sha256 = hash[1],
+        .cmdline = "quiet",
+        .vcpus = 3,
+        .cpu_model = "EPYC-v4",
+        .guest_features = 1,
+    };
     expect_ok(launch_measure(&input, expected));
     assert_memory_equal(digests[0], expected, sizeof(expected));
     assert_int_equal(image_measurements_for(image, 3, "", digests, 8), 2);
