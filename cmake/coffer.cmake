@@ -97,7 +97,10 @@ function(coffer_test name)
     add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
         SKIP_RETURN_CODE 77
-        ENVIRONMENT "ASAN_OPTIONS=detect_leaks=1;UBSAN_OPTIONS=print_stacktrace=1;CMOCKA_MESSAGE_OUTPUT=stdout")
+        ENVIRONMENT "COFFER_TEST_ROOTS=${CMAKE_BINARY_DIR}/test-roots;ASAN_OPTIONS=detect_leaks=1;UBSAN_OPTIONS=print_stacktrace=1;CMOCKA_MESSAGE_OUTPUT=stdout")
+    if(TEE_SOFTWARE) # shared/attestation/make_test_roots.c
+        set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED test_roots)
+    endif()
 endfunction()
 
 # coffer_fuzz(NAME SOURCES file... LIBS target... CORPUS dir): with COFFER_FUZZ a libFuzzer

@@ -7,6 +7,7 @@
 #include "services/scheduler/reconcile.h"
 #include "services/scheduler/sources.h"
 #include "shared/attestation/binding.h"
+#include "shared/attestation/test_root.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 #include "shared/base/file.h"
@@ -76,8 +77,7 @@ static void make_fleet(struct kit *kit)
 
     kit_ok(fleet_init(
         fleet, &(struct fleet_options){.hosts = ids, .n_hosts = 2, .workload_domain = KIT_DOMAIN}));
-    kit_ok(dir_make(root, 0700));
-    kit_ok(tee_dev_init_root(root));
+    kit_ok(test_root_init(root));
     for (size_t i = 0; i < 2; i++) {
         _cleanup_free_ char *tee = xasprintf("%s/tee-%s", kit->dir, ids[i]);
         kit_ok(dir_make(tee, 0700));

@@ -6,6 +6,7 @@
 
 #include "shared/attestation/processor.h"
 #include "shared/attestation/test_attest.h"
+#include "shared/attestation/test_root.h"
 #include "shared/base/alloc.h"
 
 struct test_fleet {
@@ -19,7 +20,7 @@ static inline void test_fleet_init(struct test_fleet *fleet)
     snprintf(fleet->dir, sizeof(fleet->dir), "/tmp/coffer-fleet-XXXXXX");
     assert_non_null(mkdtemp(fleet->dir));
     snprintf(fleet->root, sizeof(fleet->root), "%s/root", fleet->dir);
-    expect_ok(tee_dev_init_root(fleet->root));
+    expect_ok(test_root_init(fleet->root));
     for (size_t i = 0; i < 2; i++) {
         _cleanup_free_ char *host = xasprintf("%s/host-%zu", fleet->dir, i);
 
