@@ -13,7 +13,7 @@
 #include "shared/base/encode.h"
 #include "shared/base/file.h"
 
-#define FIRMWARE_MAX  (16 * 1024 * 1024)
+#define IMAGE_MAX     (16 * 1024 * 1024)
 #define BOOT_FILE_MAX (256 * 1024 * 1024)
 
 /* What is measured: paths and texts from the image's description, or from the options. */
@@ -25,10 +25,13 @@ struct inputs {
     const char *cmdline;
     const char *cpu_model;
     uint64_t guest_features;
+    enum launch_vmm vmm;
+    const char *svsm; /* NULL: none */
+    uint32_t vars_size;
     uint8_t kernel_sha256[SHA256_SIZE];
     uint8_t initrd_sha256[SHA256_SIZE];
     struct launch_layout layout;
-    uint8_t firmware_digest[LAUNCH_DIGEST_SIZE]; /* the part that all vCPU counts share */
+    uint8_t images_digest[LAUNCH_DIGEST_SIZE]; /* the part that all vCPU counts share */
 };
 
 static void inputs_done(struct inputs *inputs)
@@ -95,6 +98,9 @@ static void apply_options(const struct measure_options *options, struct inputs *
     inputs->cmdline = options->cmdline ?: inputs->cmdline;
     inputs->cpu_model = options->cpu_model ?: inputs->cpu_model ?: "EPYC-v4";
     inputs->guest_features = options->guest_features ?: inputs->guest_features ?: 1;
+    inputs->vmm = options->vmm;
+    inputs->svsm = options->svsm;
+    inputs->vars_size = options->vars_size;
     if (inputs->kernel && !inputs->cmdline)
         inputs->cmdline = "";
 }
@@ -109,20 +115,32 @@ static struct error *hash_file(const char *path, uint8_t ret_digest[SHA256_SIZE]
     return err;
 }
 
-static struct error *read_files(struct inputs *inputs)
+static struct error *read_images(struct inputs *inputs)
 {
-    _cleanup_buffer_ struct buffer firmware = {};
+    _cleanup_buffer_ struct buffer firmware = {}, svsm = {};
 
-    struct error *err = file_read(inputs->firmware, FIRMWARE_MAX, &firmware);
+    struct error *err = file_read(inputs->firmware, IMAGE_MAX, &firmware);
+    if (!err && inputs->svsm)
+        err = file_read(inputs->svsm, IMAGE_MAX, &svsm);
     if (err)
         return err;
-    if (firmware.size == 0 || firmware.size % LAUNCH_PAGE_SIZE != 0)
-        return error_new(ERROR_INVALID_ARGUMENT, "firmware of %zu bytes", firmware.size);
-    err = launch_layout_parse(firmware.data, firmware.size, &inputs->layout);
-    if (err)
-        return error_wrap(err, "'%s'", inputs->firmware);
-    launch_measure_firmware(firmware.data, firmware.size, inputs->firmware_digest);
-    if (inputs->kernel)
+    const struct launch_input input = {
+        .firmware = firmware.data,
+        .firmware_size = firmware.size,
+        .vmm = inputs->vmm,
+        .svsm = svsm.data,
+        .svsm_size = svsm.size,
+        .svsm_vars_size = inputs->vars_size,
+    };
+    return error_wrap(launch_measure_images(&input, &inputs->layout, inputs->images_digest), "'%s'",
+                      inputs->firmware);
+}
+
+static struct error *read_files(struct inputs *inputs)
+{
+    struct error *err = read_images(inputs);
+
+    if (!err && inputs->kernel)
         err = hash_file(inputs->kernel, inputs->kernel_sha256);
     if (!err && inputs->kernel)
         err = hash_file(inputs->initrd, inputs->initrd_sha256);
@@ -138,10 +156,11 @@ static struct error *measure(const struct inputs *inputs, uint32_t vcpus, char *
         .vcpus = vcpus,
         .cpu_model = inputs->cpu_model,
         .guest_features = inputs->guest_features,
+        .vmm = inputs->vmm,
     };
     uint8_t digest[LAUNCH_DIGEST_SIZE];
 
-    memcpy(digest, inputs->firmware_digest, sizeof(digest));
+    memcpy(digest, inputs->images_digest, sizeof(digest));
     struct error *err = launch_measure_rest(&inputs->layout, &input, digest);
     if (!err)
         hex_encode(digest, sizeof(digest), ret_hex);
@@ -167,9 +186,10 @@ static struct error *make_list(const struct measure_options *options, const stru
 
 static void print_json(const struct inputs *inputs, json_t *list)
 {
-    json_auto_t *root = json_pack("{s:s, s:s*, s:s*, s:s*, s:O}", "firmware", inputs->firmware,
-                                  "kernel", inputs->kernel, "initrd", inputs->initrd, "cmdline",
-                                  inputs->cmdline, "measurements", list);
+    json_auto_t *root =
+        json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:O}", "vmm", launch_vmm_name(inputs->vmm),
+                  "firmware", inputs->firmware, "svsm", inputs->svsm, "kernel", inputs->kernel,
+                  "initrd", inputs->initrd, "cmdline", inputs->cmdline, "measurements", list);
 
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');

@@ -1,34 +1,51 @@
 #include "cli/measure_options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/command.h"
 
+#define VARS_SIZE_MAX (16 * 1024 * 1024)
+
 static const struct option long_options[] = {
-    {"ovmf", required_argument, NULL, 'o'},   {"kernel", required_argument, NULL, 'k'},
-    {"initrd", required_argument, NULL, 'i'}, {"cmdline", required_argument, NULL, 'a'},
-    {"cpu", required_argument, NULL, 'c'},    {"guest-features", required_argument, NULL, 'g'},
-    {"vcpus", required_argument, NULL, 'v'},  {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    {"ovmf", required_argument, NULL, 'o'},
+    {"kernel", required_argument, NULL, 'k'},
+    {"initrd", required_argument, NULL, 'i'},
+    {"cmdline", required_argument, NULL, 'a'},
+    {"cpu", required_argument, NULL, 'c'},
+    {"guest-features", required_argument, NULL, 'g'},
+    {"vcpus", required_argument, NULL, 'v'},
+    {"vmm", required_argument, NULL, 'm'},
+    {"svsm", required_argument, NULL, 's'},
+    {"vars-size", required_argument, NULL, 'z'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static void print_usage(FILE *out)
 {
-    fputs("usage: coffer measure DIR|IMAGE.JSON [options]\n"
-          "       coffer measure --ovmf FILE [--kernel FILE] [options]\n"
-          "  --ovmf FILE            firmware with SEV-SNP metadata\n"
-          "  --kernel FILE          measured direct boot of this kernel\n"
-          "  --initrd FILE          its initial RAM disk (none: an empty one)\n"
-          "  --cmdline TEXT         its command line\n"
-          "  --vcpus LIST           vCPU counts, as 1,2,4-8 (default: 2)\n"
-          "  --cpu MODEL            QEMU's name of the CPU model (default: EPYC-v4)\n"
-          "  --guest-features N     SEV_FEATURES of the VMSA (default: 0x1)\n"
-          "  --json                 print the inputs and the measurements as JSON\n"
-          "One vCPU count gives the bare measurement, several give a table.\n"
-          "exit: 0 done, 1 failed, 2 usage or unusable input\n",
-          out);
+    fputs(
+        "usage: coffer measure DIR|IMAGE.JSON [options]\n"
+        "       coffer measure --ovmf FILE [--kernel FILE] [options]\n"
+        "  --ovmf FILE            firmware with SEV-SNP metadata\n"
+        "  --kernel FILE          measured direct boot of this kernel\n"
+        "  --initrd FILE          its initial RAM disk (none: an empty one)\n"
+        "  --cmdline TEXT         its command line\n"
+        "  --vcpus LIST           vCPU counts, as 1,2,4-8 (default: 2)\n"
+        "  --cpu MODEL            QEMU's name of the CPU model (default: EPYC-v4); ec2 and gce\n"
+        "                         measure none\n"
+        "  --guest-features N     SEV_FEATURES of the VMSA (default: 0x1)\n"
+        "  --vmm NAME             who launches: qemu (default), ec2, ec2-legacy (RDX is zero),\n"
+        "                         gce, svsm (COCONUT-SVSM under QEMU)\n"
+        "  --svsm FILE            its image, with --vmm svsm\n"
+        "  --vars-size N          bytes of the variable store below the firmware, with --vmm svsm\n"
+        "  --json                 print the inputs and the measurements as JSON\n"
+        "One vCPU count gives the bare measurement, several give a table.\n"
+        "exit: 0 done, 1 failed, 2 usage or unusable input\n",
+        out);
 }
 
 /* 1..512, and what stands behind it. */
@@ -66,14 +83,34 @@ bool measure_vcpus_parse(const char *text, struct measure_options *ret_options)
     }
 }
 
-static bool parse_features(const char *text, uint64_t *ret_features)
+/* Decimal, or hexadecimal behind 0x. */
+static bool parse_number(const char *text, uint64_t max, uint64_t *ret_number)
 {
     char *end = NULL;
 
     if (text[0] < '0' || text[0] > '9')
         return false;
-    *ret_features = strtoull(text, &end, 0);
-    return *end == '\0' && *ret_features != 0;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 0);
+    if (errno != 0 || *end != '\0' || number > max)
+        return false;
+    *ret_number = number;
+    return true;
+}
+
+static bool parse_features(const char *text, uint64_t *ret_features)
+{
+    return parse_number(text, UINT64_MAX, ret_features) && *ret_features != 0;
+}
+
+static bool parse_vars_size(const char *text, struct measure_options *options)
+{
+    uint64_t size;
+
+    options->vars_given = parse_number(text, VARS_SIZE_MAX, &size);
+    if (options->vars_given)
+        options->vars_size = (uint32_t)size;
+    return options->vars_given;
 }
 
 /* false: unknown or malformed. */
@@ -99,11 +136,32 @@ static bool set_option(struct measure_options *options, int c)
         return parse_features(optarg, &options->guest_features);
     case 'v':
         return measure_vcpus_parse(optarg, options);
+    case 'm':
+        return launch_vmm_find(optarg, &options->vmm);
+    case 's':
+        options->svsm = optarg;
+        return true;
+    case 'z':
+        return parse_vars_size(optarg, options);
     case 'j':
         options->json = true;
         return true;
     }
     return false;
+}
+
+/* Where an SVSM lies depends on the variable store, so no size of it is assumed. */
+static int check_svsm(const struct measure_options *options)
+{
+    if (options->vmm != LAUNCH_VMM_SVSM)
+        return options->svsm || options->vars_given
+                   ? command_usage("--svsm and --vars-size go with --vmm svsm")
+                   : EXIT_OK;
+    if (options->image || !options->svsm || !options->vars_given)
+        return command_usage("--vmm svsm needs --ovmf, --svsm and --vars-size");
+    if (options->guest_features > 1)
+        return command_usage("the guest features of an SVSM are 0x1");
+    return EXIT_OK;
 }
 
 static int check(const struct measure_options *options)
@@ -112,7 +170,7 @@ static int check(const struct measure_options *options)
         return command_usage("measure needs an image folder or --ovmf");
     if (!options->image && !options->kernel && (options->initrd || options->cmdline))
         return command_usage("--initrd and --cmdline are those of a --kernel");
-    return EXIT_OK;
+    return check_svsm(options);
 }
 
 int measure_options_parse(int argc, char **argv, struct measure_options *ret_options)
@@ -124,7 +182,7 @@ int measure_options_parse(int argc, char **argv, struct measure_options *ret_opt
         if (c == 'h')
             print_usage(stdout);
         else if (!set_option(&options, c) && c != '?')
-            return command_usage("--vcpus or --guest-features is malformed");
+            return command_usage("--vcpus, --guest-features, --vmm or --vars-size is malformed");
         if (c == 'h' || c == '?')
             return EXIT_USAGE;
     }

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shared/attestation/launch.h"
+
 #define MEASURE_VCPUS_MAX 512
 
 struct measure_options {
@@ -15,6 +17,10 @@ struct measure_options {
     const char *cmdline;
     const char *cpu_model;
     uint64_t guest_features; /* 0: as the image says, else 1 */
+    enum launch_vmm vmm;
+    const char *svsm;   /* its image, with LAUNCH_VMM_SVSM only; else NULL */
+    uint32_t vars_size; /* bytes of the firmware's variable store; with an SVSM only */
+    bool vars_given;
     uint16_t vcpus[MEASURE_VCPUS_MAX];
     uint32_t n_vcpus; /* at least 1 */
     bool json;

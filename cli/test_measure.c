@@ -127,8 +127,9 @@ static void every_option_changes_the_measurement(void **state)
 {
     (void)state;
     static const char *const options[][2] = {
-        {"--cmdline", "quiet "}, {"--cpu", "EPYC-Milan"},   {"--guest-features", "0x21"},
-        {"--vcpus", "3"},        {"--kernel", "/dev/null"}, {"--initrd", "/dev/null"}};
+        {"--cmdline", "quiet "},   {"--cpu", "EPYC-Milan"},  {"--guest-features", "0x21"},
+        {"--vcpus", "3"},          {"--vmm", "ec2"},         {"--vmm", "gce"},
+        {"--kernel", "/dev/null"}, {"--initrd", "/dev/null"}};
     _cleanup_free_ char *base = MEASURE(0, dir);
 
     for (size_t i = 0; i < ELEMENTSOF(options); i++) {
@@ -149,12 +150,13 @@ static void json_lists_inputs_and_measurements(void **state)
     assert_true(
         json_equal(json_object_get(out, "measurements"), json_object_get(image, "measurements")));
     assert_string_equal(json_string_value(json_object_get(out, "cmdline")), "quiet");
+    assert_string_equal(json_string_value(json_object_get(out, "vmm")), "qemu");
 }
 
 static void wrong_usage_is_said(void **state)
 {
     (void)state;
-    static const char *const cases[][4] = {
+    static const char *const cases[][8] = {
         {NULL},
         {"a", "b"},
         {"a", "--vcpus", "0"},
@@ -171,11 +173,22 @@ static void wrong_usage_is_said(void **state)
         {"--ovmf", "a", "--cmdline", "b"},
         {"--kernel", "a"},
         {"a", "--nonsense"},
+        {"a", "--guest-features", "99999999999999999999"},
+        {"a", "--vmm", "xen"},
+        {"a", "--vmm", ""},
+        {"a", "--svsm", "b"},
+        {"a", "--vars-size", "0"},
+        {"a", "--vmm", "svsm", "--svsm", "b", "--vars-size", "0"},
+        {"--ovmf", "a", "--vmm", "svsm", "--svsm", "b"},
+        {"--ovmf", "a", "--vmm", "svsm", "--vars-size", "0"},
+        {"--ovmf", "a", "--vmm", "svsm", "--svsm", "b", "--vars-size=x"},
+        {"--ovmf", "a", "--vmm", "svsm", "--svsm", "b", "--vars-size=16777217"},
+        {"--ovmf=a", "--vmm=svsm", "--svsm=b", "--vars-size=0", "--guest-features=0x21"},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-        _cleanup_free_ char *output =
-            MEASURE(2, cases[i][0], cases[i][1], cases[i][2], cases[i][3]);
+        const char *const *c = cases[i];
+        _cleanup_free_ char *output = MEASURE(2, c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]);
         assert_string_equal(output, "");
     }
 }
@@ -199,24 +212,58 @@ static const char *text_of(const json_t *object, const char *name)
     return json_string_value(json_object_get(object, name));
 }
 
-/* Kernel and initrd are empty files in all published cases. */
+/* "--name=value"; NULL without a value. */
+static char *option(const char *name, const char *value)
+{
+    return value ? xasprintf("--%s=%s", name, value) : NULL;
+}
+
+static char *number(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+
+    return value ? xasprintf("%d", (int)json_integer_value(value)) : NULL;
+}
+
+static char *fixture(const json_t *c, const char *name)
+{
+    return text_of(c, name)
+               ? xasprintf("%s/snp/_launch_digest/fixtures/%s", root_dir, text_of(c, name))
+               : NULL;
+}
+
+/* Kernel and initrd are empty files in all published cases; an SVSM's features are always 0x1. */
 static void check_published(const json_t *c)
 {
-    _cleanup_free_ char *ovmf =
-        xasprintf("%s/snp/_launch_digest/fixtures/%s", root_dir, text_of(c, "ovmf"));
-    _cleanup_free_ char *vcpus =
-        xasprintf("%d", (int)json_integer_value(json_object_get(c, "vcpus")));
-    _cleanup_free_ char *features =
-        xasprintf("%d", (int)json_integer_value(json_object_get(c, "guest_features")));
-    bool kernel = text_of(c, "kernel") != NULL;
-    const char *expected = text_of(c, "expected");
-    _cleanup_free_ char *actual = MEASURE(
-        expected ? 0 : 2, "--ovmf", ovmf, "--vcpus", vcpus, "--cpu", text_of(c, "vcpu_type"),
-        "--guest-features", features, kernel ? "--kernel" : NULL, kernel ? "/dev/null" : NULL,
-        kernel ? "--cmdline" : NULL, kernel ? text_of(c, "append") : NULL);
+    const char *expected = text_of(c, "expected"), *svsm = text_of(c, "svsm");
+    const char *kernel = text_of(c, "kernel") ? "--kernel=/dev/null" : NULL;
+    const char *vmm_text = svsm ? "svsm" : text_of(c, "vmm"); /* "ec2-legacy (rdx=0)" */
+    _cleanup_free_ char *ovmf_path = fixture(c, "ovmf"), *svsm_path = fixture(c, "svsm");
+    _cleanup_free_ char *vcpus = number(c, "vcpus"), *vars_size = number(c, "ovmf_vars_size");
+    _cleanup_free_ char *features = svsm ? NULL : number(c, "guest_features");
+    _cleanup_free_ char *vmm = xasprintf("%.*s", (int)strcspn(vmm_text, " "), vmm_text);
+    const char *const values[][2] = {
+        {"ovmf", ovmf_path},
+        {"svsm", svsm_path},
+        {"vars-size", vars_size},
+        {"vmm", vmm},
+        {"vcpus", vcpus},
+        {"guest-features", features},
+        {"cpu", text_of(c, "vcpu_type")},
+        {"cmdline", kernel ? text_of(c, "append") : NULL},
+    };
+    char *options[ELEMENTSOF(values)];
+
+    for (size_t i = 0; i < ELEMENTSOF(values); i++)
+        options[i] = option(values[i][0], values[i][1]);
+    _cleanup_free_ char *actual =
+        MEASURE(expected ? 0 : 2, options[0], options[1], options[2], options[3], options[4],
+                options[5], options[6], options[7], kernel);
     _cleanup_free_ char *line = xasprintf("%s\n", expected ? expected : "");
 
     assert_string_equal(actual, expected ? line : "");
+    for (size_t i = 0; i < ELEMENTSOF(values); i++)
+        free(options[i]);
 }
 
 static void published_measurements_are_printed(void **state)
@@ -231,12 +278,12 @@ static void published_measurements_are_printed(void **state)
     }
     json_array_foreach(json_object_get(manifest, "cases"), i, c)
     {
-        if (strcmp(text_of(c, "mode"), "SEV_SNP") != 0 || strcmp(text_of(c, "vmm"), "qemu") != 0)
-            continue;
+        if (strncmp(text_of(c, "mode"), "SEV_SNP", 7) != 0 || !text_of(c, "ovmf"))
+            continue; /* no firmware: given as numbers only */
         check_published(c);
         n++;
     }
-    assert_true(n > 0);
+    assert_int_equal(n, 15);
 }
 
 int main(void)
