@@ -111,6 +111,8 @@ function(coffer_fuzz name)
         add_executable(${name} ${arg_SOURCES})
         target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
         target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+        add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/tests/fuzz/run $<TARGET_FILE:${name}> ${arg_CORPUS}
+            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     else()
         add_executable(${name} ${arg_SOURCES} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay.c)
         add_test(NAME ${name} COMMAND ${name} ${arg_CORPUS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
