@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/measure_options.h"
+#include "shared/attestation/id_key.h"
 #include "shared/attestation/image.h"
 #include "shared/attestation/launch_layout.h"
 #include "shared/base/alloc.h"
@@ -229,10 +230,28 @@ static struct error *run(const struct measure_options *options)
     return NULL;
 }
 
+static struct error *print_id_key(const char *path)
+{
+    _cleanup_buffer_ struct buffer pem = {};
+    uint8_t digest[ID_KEY_DIGEST_SIZE];
+    char hex[2 * ID_KEY_DIGEST_SIZE + 1];
+
+    struct error *err = file_read(path, ID_KEY_PEM_MAX, &pem);
+    if (!err)
+        err = error_wrap(id_key_digest(pem.data, pem.size, digest), "'%s'", path);
+    if (err)
+        return err;
+    hex_encode(digest, sizeof(digest), hex);
+    puts(hex);
+    return NULL;
+}
+
 int measure_main(int argc, char **argv)
 {
     struct measure_options options;
     int code = measure_options_parse(argc, argv, &options);
 
-    return code == EXIT_OK ? command_fail(run(&options)) : code;
+    if (code != EXIT_OK)
+        return code;
+    return command_fail(options.id_key ? print_id_key(options.id_key) : run(&options));
 }

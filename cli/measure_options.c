@@ -10,19 +10,13 @@
 #define VARS_SIZE_MAX (16 * 1024 * 1024)
 
 static const struct option long_options[] = {
-    {"ovmf", required_argument, NULL, 'o'},
-    {"kernel", required_argument, NULL, 'k'},
-    {"initrd", required_argument, NULL, 'i'},
-    {"cmdline", required_argument, NULL, 'a'},
-    {"cpu", required_argument, NULL, 'c'},
-    {"guest-features", required_argument, NULL, 'g'},
-    {"vcpus", required_argument, NULL, 'v'},
-    {"vmm", required_argument, NULL, 'm'},
-    {"svsm", required_argument, NULL, 's'},
-    {"vars-size", required_argument, NULL, 'z'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+    {"ovmf", required_argument, NULL, 'o'},   {"kernel", required_argument, NULL, 'k'},
+    {"initrd", required_argument, NULL, 'i'}, {"cmdline", required_argument, NULL, 'a'},
+    {"cpu", required_argument, NULL, 'c'},    {"guest-features", required_argument, NULL, 'g'},
+    {"vcpus", required_argument, NULL, 'v'},  {"vmm", required_argument, NULL, 'm'},
+    {"svsm", required_argument, NULL, 's'},   {"vars-size", required_argument, NULL, 'z'},
+    {"id-key", required_argument, NULL, 'd'}, {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
 
 static void print_usage(FILE *out)
@@ -30,6 +24,9 @@ static void print_usage(FILE *out)
     fputs(
         "usage: coffer measure DIR|IMAGE.JSON [options]\n"
         "       coffer measure --ovmf FILE [--kernel FILE] [options]\n"
+        "       coffer measure --id-key FILE\n"
+        "  --id-key FILE          public key (PEM, P-384) of an ID block: prints its digest, as\n"
+        "                         'id_keys' and 'author_keys' of a policy have it\n"
         "  --ovmf FILE            firmware with SEV-SNP metadata\n"
         "  --kernel FILE          measured direct boot of this kernel\n"
         "  --initrd FILE          its initial RAM disk (none: an empty one)\n"
@@ -138,6 +135,9 @@ static bool set_option(struct measure_options *options, int c)
         return measure_vcpus_parse(optarg, options);
     case 'm':
         return launch_vmm_find(optarg, &options->vmm);
+    case 'd':
+        options->id_key = optarg;
+        return true;
     case 's':
         options->svsm = optarg;
         return true;
@@ -166,6 +166,10 @@ static int check_svsm(const struct measure_options *options)
 
 static int check(const struct measure_options *options)
 {
+    if (options->id_key)
+        return options->image || options->firmware || options->kernel || options->json
+                   ? command_usage("--id-key stands alone")
+                   : EXIT_OK;
     if (!options->image && !options->firmware)
         return command_usage("measure needs an image folder or --ovmf");
     if (!options->image && !options->kernel && (options->initrd || options->cmdline))

@@ -9,7 +9,8 @@
 #define MEASURE_VCPUS_MAX 512
 
 struct measure_options {
-    const char *image; /* folder of a guest image, or its image.json; NULL: none */
+    const char *id_key; /* public key in PEM: its digest is asked for, and nothing else; NULL: no */
+    const char *image;  /* folder of a guest image, or its image.json; NULL: none */
     /* Instead of what the image says; NULL: as it says. */
     const char *firmware;
     const char *kernel;

@@ -174,6 +174,9 @@ static void wrong_usage_is_said(void **state)
         {"--kernel", "a"},
         {"a", "--nonsense"},
         {"a", "--guest-features", "99999999999999999999"},
+        {"a", "--id-key", "b"},
+        {"--ovmf", "a", "--id-key", "b"},
+        {"--id-key", "a", "--json"},
         {"a", "--vmm", "xen"},
         {"a", "--vmm", ""},
         {"a", "--svsm", "b"},
@@ -205,6 +208,29 @@ static void unusable_files_fail(void **state)
     assert_string_equal(no_firmware, "");
     assert_string_equal(empty, "");
     assert_string_equal(model, "");
+}
+
+/* The generator of P-384 (SEC 2), whose secret is 1; its digest by hash of the bytes written out.
+ */
+static void id_key_gives_its_digest(void **state)
+{
+    (void)state;
+    static const char pem[] = "-----BEGIN PUBLIC KEY-----\n"
+                              "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEqofKIr6LBTeOscce8yCtdG4dO2KLp5uY\n"
+                              "WfdB4IJUKjhVAvJdv1UpbDpUXjhydgq3NhfeSpYmLG9dnpi/kpLcKfj0Hb0omhR8\n"
+                              "6doxE7XwuMAKYLHOHX6BnXpDHXyQ6g5f\n"
+                              "-----END PUBLIC KEY-----\n";
+    _cleanup_free_ char *path = NULL;
+
+    write_file("id.pem", pem, strlen(pem), &path);
+    _cleanup_free_ char *digest = MEASURE(0, "--id-key", path);
+    _cleanup_free_ char *no_key = MEASURE(2, "--id-key", kernel_path);
+    _cleanup_free_ char *absent = MEASURE(1, "--id-key", "/nonexistent");
+
+    assert_string_equal(digest, "01ce77b697886b46c6e363a9d02bbee2506e4b21ca4b3085f35f20e4cf66ac78"
+                                "0e01e38aad53f973cbcea56e59a7b382\n");
+    assert_string_equal(no_key, "");
+    assert_string_equal(absent, "");
 }
 
 static const char *text_of(const json_t *object, const char *name)
@@ -295,6 +321,7 @@ int main(void)
         cmocka_unit_test(json_lists_inputs_and_measurements),
         cmocka_unit_test(wrong_usage_is_said),
         cmocka_unit_test(unusable_files_fail),
+        cmocka_unit_test(id_key_gives_its_digest),
         cmocka_unit_test(published_measurements_are_printed),
     };
 
