@@ -86,11 +86,22 @@ class Cluster:
             raise ApiError(problem.code, json.loads(text) if text else None) from None
         return json.loads(text) if text else None
 
+    def image_version(self, seconds=60):
+        """The newest that a host has; a host-agent that just started still checks its files."""
+        deadline = time.monotonic() + seconds
+        while True:
+            images = self.call("GET", "/api/v1/fleet")["images"]
+            if images:
+                return images[0]
+            if time.monotonic() > deadline:
+                pytest.fail(f"no host has a guest image ready within {seconds} s")
+            time.sleep(0.5)
+
     def create_body(self, compose=HELLO, **changes):
         body = {
             "workloadId": str(uuid.uuid4()),
             "name": "e2e",
-            "artifactsVersion": self.call("GET", "/api/v1/fleet")["images"][0],
+            "artifactsVersion": self.image_version(),
             "dockerCompose": compose,
             "envVars": {"GREETING": "hi"},
             "dockerCredentials": [{"server": REGISTRY, "username": "coffer",
@@ -115,7 +126,7 @@ class Cluster:
     def events(self, workload):
         return self.call("POST", "/api/v1/workload-events/list", {"workloadId": workload})["events"]
 
-    def wait_status(self, workload, statuses, seconds=300):
+    def wait_status(self, workload, statuses, seconds=480):
         """Polls until the status is one of statuses; 'error' always ends the wait."""
         deadline = time.monotonic() + seconds
         while True:

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from background import listen
-from conftest import DEV
+from conftest import DEV, ApiError
 
 HOSTS = ("host-1", "host-2")
 STEPS = {"created", "scheduled", "starting", "verified", "config", "leaf", "challenge", "attest",
@@ -114,6 +114,24 @@ def reservations(cluster):
     return found
 
 
+def runs(cluster, workload):
+    try:
+        return cluster.get(workload)["status"] == "running"
+    except ApiError:
+        return False
+
+
+def reservations_at_rest(cluster, seconds=120):
+    """The same, once nothing of an earlier test is still being deleted."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = reservations(cluster)
+        if all(runs(cluster, w) for _, on in found.values() for w in on):
+            return found
+        assert time.monotonic() < deadline, f"reservations of workloads that do not run: {found}"
+        time.sleep(0.5)
+
+
 def domains(cluster):
     """Every VM of both hosts, running or not: host and name."""
     found = []
@@ -130,7 +148,7 @@ def launches(cluster, host, workload_id):
 
 
 def test_deploy_completes_whatever_is_killed_at_every_step(cluster, workload):
-    before = reservations(cluster)
+    before = reservations_at_rest(cluster)
     body = cluster.create_body(name="crash-everywhere", envVars={"GREETING": "survived"})
     workload_id = body["workloadId"]
     with started_again(cluster), listen("steps", f"evt.workload.{workload_id}.>",
