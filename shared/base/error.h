@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 
@@ -41,15 +42,24 @@ struct error *error_new_at(const char *file, int line, enum error_code code, con
 struct error *error_errno_at(const char *file, int line, int errnum, const char *fmt, ...)
     _printf_(4, 5) _must_check_ _never_null_;
 
-#define error_new(code, ...) error_new_at(__FILE__, __LINE__, (code), __VA_ARGS__)
+/* Says to clang's analyzer, which does not heed returns_nonnull, that err is an error. */
+static inline struct error *error_made_(struct error *err) _must_check_ _never_null_;
+static inline struct error *error_made_(struct error *err)
+{
+    assert(err);
+    return err;
+}
+
+#define error_new(code, ...) error_made_(error_new_at(__FILE__, __LINE__, (code), __VA_ARGS__))
 
 /* Adds ": " and strerror(errnum); the code follows from errnum (ENOENT gives NOT_FOUND ...). */
-#define error_errno(errnum, ...) error_errno_at(__FILE__, __LINE__, (errnum), __VA_ARGS__)
+#define error_errno(errnum, ...)                                                                   \
+    error_made_(error_errno_at(__FILE__, __LINE__, (errnum), __VA_ARGS__))
 
 /* The last error of OpenSSL's queue, as INTERNAL; empties the queue. */
 struct error *error_openssl_at(const char *file, int line, const char *fmt, ...)
     _printf_(3, 4) _must_check_ _never_null_;
-#define error_openssl(...) error_openssl_at(__FILE__, __LINE__, __VA_ARGS__)
+#define error_openssl(...) error_made_(error_openssl_at(__FILE__, __LINE__, __VA_ARGS__))
 
 /* "context: text", same code and origin. Takes err and returns it; NULL stays NULL. */
 struct error *error_wrap(struct error *err, const char *fmt, ...) _printf_(2, 3) _must_check_;
