@@ -48,13 +48,16 @@ static bool is_of_report(const struct vek *vek, const struct report *report)
 static X509 *find_vek(const struct pool *pool, enum vek_kind kind, bool of_report)
 {
     for (size_t i = 0; i < pool->n_extra; i++) {
+        X509 *certificate = pool->extra[i];
         struct vek vek;
 
-        struct error *err = pool->extra[i] ? vek_parse(pool->extra[i], &vek) : NULL;
-        bool ok = pool->extra[i] && !err && vek.kind == kind;
+        if (!certificate)
+            continue;
+        struct error *err = vek_parse(certificate, &vek);
+        bool ok = !err && vek.kind == kind;
         error_free(err);
         if (ok && (!of_report || is_of_report(&vek, pool->input->report)))
-            return pool->extra[i];
+            return certificate;
     }
     return NULL;
 }
