@@ -1,6 +1,7 @@
 #include "services/api-gateway/http.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <malloc.h>
 #include <netdb.h>
 
@@ -145,6 +146,7 @@ static struct request *request_new(const struct http_server *server,
 
 static enum MHD_Result take_body(struct request *request, const char *data, size_t *size)
 {
+    assert(request->route || request->refused);
     size_t max = request->route ? request->route->body_max : 0;
 
     request->received += *size;

@@ -22,8 +22,8 @@ static size_t sequence_size(const unsigned char *p, size_t left)
 
 json_t *json_text(const void *data, size_t size)
 {
-    const unsigned char *p = data;
-    json_t *json = memchr(data ?: "", '\0', size) ? NULL : json_stringn(data ?: "", size);
+    const unsigned char *p = data ?: "";
+    json_t *json = memchr(p, '\0', size) ? NULL : json_stringn((const char *)p, size);
 
     if (json)
         return json;
