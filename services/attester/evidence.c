@@ -133,7 +133,7 @@ static json_t *crl_fetched_at(const struct evidence_maker *maker,
     const struct certificate_view host = read_table(&maker->collateral).crl;
     char text[CLOCK_TEXT_SIZE];
 
-    if (!maker->collateral_at_ms || !host.data || host.size != crl->size ||
+    if (!maker->collateral_at_ms || !host.data || !crl->data || host.size != crl->size ||
         memcmp(host.data, crl->data, crl->size) != 0)
         return json_null();
     clock_format(maker->collateral_at_ms, text);
