@@ -10,7 +10,7 @@ static void add_reason(struct health_verdict *verdict, const char *fmt, ...)
 
     verdict->healthy = false;
     if (used && used + 2 < sizeof(verdict->reason)) {
-        strcpy(verdict->reason + used, "; ");
+        memcpy(verdict->reason + used, "; ", 3);
         used += 2;
     }
     va_start(args, fmt);

@@ -1,5 +1,6 @@
 #include "services/guest-agent/process.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -101,6 +102,7 @@ static struct error *child_start(const struct process_options *options, struct c
 /* A tool that stops reading must not block us, nor end us with SIGPIPE. */
 static void feed(struct child *child, const char *input)
 {
+    assert(input); /* without any, the pipe was closed at once */
     size_t left = strlen(input) - child->written;
     ssize_t n = left ? write(child->in, input + child->written, left) : 0;
 

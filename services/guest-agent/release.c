@@ -230,15 +230,18 @@ static struct error *open_bundle(const struct release_expectation *expectation,
     void *message;
 
     *ret_code = "bundle_open";
-    struct error *err = seal_open(&expectation->identity->box, context, answer->sealed,
-                                  answer->sealed_size, &plain);
+    struct error *err = error_wrap(seal_open(&expectation->identity->box, context, answer->sealed,
+                                             answer->sealed_size, &plain),
+                                   "open the bundle");
     if (err)
-        return error_wrap(err, "open the bundle");
+        return err;
     *ret_code = "bundle_malformed";
-    err = bus_unpack(&coffer__v1__bundle__descriptor, plain.data, plain.size, arena, &message);
+    err = error_wrap(
+        bus_unpack(&coffer__v1__bundle__descriptor, plain.data, plain.size, arena, &message),
+        "bundle");
     if (!err)
         *ret_bundle = message;
-    return error_wrap(err, "bundle");
+    return err;
 }
 
 struct error *release_open(const struct release_expectation *expectation,

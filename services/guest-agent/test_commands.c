@@ -1,4 +1,5 @@
 /* Commands: only the authority and its gateway, each once, none old; answers are signed. */
+#include <assert.h>
 #include <stdatomic.h>
 
 #include "schemas/common.pb-c.h"
@@ -123,6 +124,7 @@ static struct error *send_packed(struct world *world, const struct command *comm
     struct bus_message message = {
         .subject = subject, .data = data, .size = size, .counter = command->counter};
 
+    assert(world);
     if (command->key) {
         bus_signed_bytes(signed_subject,
                          command->signed_counter ? command->signed_counter : command->counter, data,
@@ -276,7 +278,7 @@ static void test_logs_of_a_container_and_of_ourselves(void **state)
 {
     struct world *world = *state;
     _cleanup_(arena_freep) struct arena *arena = arena_new();
-    const Coffer__V1__LogsReply *reply;
+    const Coffer__V1__LogsReply *reply = NULL;
 
     support_check(ask_logs(world, "app-web-1", 1, arena, &reply));
     assert_int_equal(reply->n_lines, 2);

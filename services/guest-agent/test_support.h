@@ -22,7 +22,15 @@
     "{\"name\":\"app\",\"services\":{\"web\":{\"image\":\"hello:1\",\"networks\":"                 \
     "{\"default\":null}}},\"networks\":{\"default\":{\"name\":\"app_default\"}}}"
 
-void support_check(struct error *err);                         /* fails the test on an error */
+_Noreturn void support_fail(const struct error *err);
+
+/* Fails the test on an error. */
+static inline void support_check(struct error *err)
+{
+    if (err)
+        support_fail(err);
+}
+
 void support_refused(struct error *err, enum error_code code); /* fails it otherwise */
 
 struct support_fleet {
