@@ -124,7 +124,7 @@ char *console_tail_text(const char *path, size_t max)
     error_free(tail_of(path, max, &raw)); /* the reason for a failure is never worth a failure */
     const uint8_t *start = raw.data;
     size_t size = raw.size;
-    const uint8_t *line = size == max ? memchr(start, '\n', size) : NULL;
+    const uint8_t *line = size && size == max ? memchr(start, '\n', size) : NULL;
     if (line) { /* the first line is cut: leave it out */
         size -= (size_t)(line + 1 - start);
         start = line + 1;

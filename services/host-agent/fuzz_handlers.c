@@ -48,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     while (host_agent_handlers[n].subject)
         n++;
+    assert(n);
     log_init("fuzz", LOG_LEVEL_ERROR);
     config.state_dir = test_folder_new();
     ports.bus = bus_memory_new();

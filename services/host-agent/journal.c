@@ -311,6 +311,20 @@ static struct error *read_base64(const json_t *json, const char *name, struct bu
     return NULL;
 }
 
+static struct error *read_order(const json_t *json, struct vm_order *order)
+{
+    const char *reference = json_string_value(json_object_get(json, "files_reference"));
+    const char *credentials = json_string_value(json_object_get(json, "credentials"));
+
+    if (!reference || !credentials)
+        return error_new(ERROR_DATA_LOSS, "not an order");
+    order->generation = (uint64_t)json_integer_value(json_object_get(json, "generation"));
+    order->files_reference = xstrdup(reference);
+    order->credentials = xstrdup(credentials);
+    struct error *err = read_base64(json, "manifest", &order->manifest);
+    return err ?: read_base64(json, "compose", &order->compose);
+}
+
 struct error *journal_load_order(struct journal *journal, const char *workload_id,
                                  struct vm_order *ret_order)
 {
@@ -323,16 +337,7 @@ struct error *journal_load_order(struct journal *journal, const char *workload_i
         return err;
     _cleanup_(json_decrefp) json_t *json =
         json_loadb(buffer_text(&text), text.size, JSON_REJECT_DUPLICATES, NULL);
-    const char *reference = json_string_value(json_object_get(json, "files_reference"));
-    const char *credentials = json_string_value(json_object_get(json, "credentials"));
-    if (!reference || !credentials)
-        return error_new(ERROR_DATA_LOSS, "'%s' is not an order", path);
-    order.generation = (uint64_t)json_integer_value(json_object_get(json, "generation"));
-    order.files_reference = xstrdup(reference);
-    order.credentials = xstrdup(credentials);
-    err = read_base64(json, "manifest", &order.manifest);
-    if (!err)
-        err = read_base64(json, "compose", &order.compose);
+    err = read_order(json, &order);
     if (err)
         return error_recode(error_wrap(err, "'%s'", path), ERROR_DATA_LOSS);
     *ret_order = order;

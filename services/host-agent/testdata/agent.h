@@ -21,15 +21,25 @@ struct test_agent {
     struct arena *arena;
 };
 
+/* Fails the test on an error. */
+static inline void test_ok(struct error *err)
+{
+    if (!err)
+        return;
+    fail_msg("%s: %s", error_origin(err), error_text(err));
+    abort(); /* not reached: cmocka does not declare that a failure never returns */
+}
+
 /* Also a new start after kill -9: nothing but files and machines remain. */
 static inline void test_agent_open(struct test_agent *t)
 {
     const struct host_agent_ports ports = {
         .bus = t->bus, .clock = &t->clock.base, .hypervisor = t->machines};
+    struct host_agent *agent = NULL;
 
-    host_agent_free(t->agent);
-    t->agent = NULL;
-    assert_null(host_agent_new(&t->config, &ports, &t->agent));
+    host_agent_free(TAKE_PTR(t->agent));
+    test_ok(host_agent_new(&t->config, &ports, &agent));
+    t->agent = agent;
 }
 
 static inline void test_agent_configure(struct test_agent *t)
@@ -66,13 +76,13 @@ static inline struct test_agent *test_agent_new(void)
 
     t->dir = test_folder_new();
     t->images = xasprintf("%s/images", t->dir);
-    assert_null(sign_key_generate(&t->release_key));
+    test_ok(sign_key_generate(&t->release_key));
     t->key_hex = hex_encode_new(t->release_key.public, 32);
     test_image_make(t->images, "2026.1", &t->release_key);
     test_agent_configure(t);
     clock_fake_init(&t->clock, 1000000);
     t->bus = bus_memory_new();
-    assert_null(bus_ensure_streams(t->bus));
+    test_ok(bus_ensure_streams(t->bus));
     t->machines = hypervisor_memory_new(&options);
     t->arena = arena_new();
     test_agent_open(t);
@@ -104,7 +114,7 @@ static inline struct error *test_agent_send(struct test_agent *t, const char *ve
         row++;
     struct error *err = bus_dispatch(row, t->agent, &message, t->arena, &reply);
     if (!err && out)
-        assert_null(bus_unpack(row->reply, reply.data, reply.len, t->arena, out));
+        test_ok(bus_unpack(row->reply, reply.data, reply.len, t->arena, out));
     return err;
 }
 
@@ -175,16 +185,13 @@ static inline Coffer__V1__ListVmsReply *test_agent_list(struct test_agent *t)
 {
     void *out = NULL;
 
-    assert_null(test_agent_send(t, "list", "", 0, &out));
+    test_ok(test_agent_send(t, "list", "", 0, &out));
     return out;
 }
 
 static inline void test_agent_work(struct test_agent *t)
 {
-    struct error *err = vm_work(t->agent->vms);
-
-    if (err)
-        fail_msg("%s", error_text(err));
+    test_ok(vm_work(t->agent->vms));
 }
 
 /* The VM as the list has it; NULL: not there. */
