@@ -1,3 +1,5 @@
+#include <assert.h>
+
 #include "shared/base/alloc.h"
 #include "shared/bus/memory.h"
 #include "shared/bus/subject.h"
@@ -64,6 +66,7 @@ static bool is_chosen(struct memory_hub *hub, const struct memory_subscription *
             index = members;
         members++;
     }
+    assert(members); /* itself at least */
     return hub->queue_turn % members == index;
 }
 

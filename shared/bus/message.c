@@ -47,8 +47,9 @@ struct bus_message *bus_message_copy(const struct bus_message *message)
     for (size_t i = 0; i < ELEMENTSOF(text_members); i++) {
         const char **text = text_member(copy, i);
         if (*text) {
-            *text = strcpy(at, *text);
-            at += strlen(at) + 1;
+            size_t n = strlen(*text) + 1;
+            *text = memcpy(at, *text, n);
+            at += n;
         }
     }
     return copy;
