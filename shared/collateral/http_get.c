@@ -67,8 +67,9 @@ static struct error *problem(CURLcode code, const struct sink *sink, const char 
 struct error *http_get(const struct http_get_request *request, struct http_get_reply *ret_reply)
 {
     _cleanup_(curl_easy_cleanupp) CURL *curl = curl_easy_init();
-    _cleanup_(http_get_reply_done) struct http_get_reply reply = {};
-    struct sink sink = {.body = &reply.body, .max = request->max};
+    _cleanup_buffer_ struct buffer body = {};
+    struct http_get_reply reply = {};
+    struct sink sink = {.body = &body, .max = request->max};
     char text[CURL_ERROR_SIZE] = "";
     curl_off_t retry_after = 0;
 
@@ -84,7 +85,8 @@ struct error *http_get(const struct http_get_request *request, struct http_get_r
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply.status);
     if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK && retry_after > 0)
         reply.retry_after_ms = (retry_after < 86400 ? retry_after : 86400) * 1000;
+    reply.body = body;
+    body = (struct buffer){};
     *ret_reply = reply;
-    reply = (struct http_get_reply){};
     return NULL;
 }
