@@ -1,4 +1,5 @@
 /* YAML text -> tree, from libyaml's events: bounded in depth, events, aliases and expansion. */
+#include <assert.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -192,9 +193,11 @@ static struct node *merged(struct reading *reading, const struct node *node)
 
 static void on_close(struct reading *reading)
 {
+    assert(reading->depth > 0); /* libyaml ends only what it began, and one begun too deep stops */
     struct frame frame = reading->stack[--reading->depth];
     struct node *node = frame.node;
 
+    assert(node);
     if (node->kind == NODE_MAPPING && node_get(node, "<<"))
         node = merged(reading, node);
     add_anchor(reading, frame.anchor, node);
