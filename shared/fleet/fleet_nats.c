@@ -54,7 +54,7 @@ static struct error *load_or_make_seed(const char *dir, const char *name, enum n
     if (err)
         return err;
     nkey_seed_text(ret_key, seed);
-    strcat(seed, "\n");
+    memcpy(seed + strlen(seed), "\n", 2);
     err = write_text(path, seed, 0600);
     OPENSSL_cleanse(seed, sizeof(seed));
     return err;

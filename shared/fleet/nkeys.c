@@ -1,5 +1,6 @@
 #include "shared/fleet/nkeys.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 
 enum {
@@ -46,6 +47,7 @@ static bool base32_decode(const char *text, uint8_t *ret_data, size_t size)
         held -= 8;
         ret_data[n++] = (uint8_t)(bits >> held);
     }
+    assert(n == size); /* the length says so */
     return (bits & ((1U << held) - 1)) == 0;
 }
 
