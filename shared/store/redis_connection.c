@@ -1,5 +1,6 @@
 #include "shared/store/redis_connection.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <sys/time.h>
 
@@ -41,6 +42,7 @@ static struct error *broken(struct redis_connection *connection)
 static struct error *exchange(struct redis_connection *connection, int argc, const char **argv,
                               const size_t *sizes, redisReply **ret_reply)
 {
+    assert(connection->context);
     redisReply *reply = redisCommandArgv(connection->context, argc, argv, sizes);
 
     if (!reply)
