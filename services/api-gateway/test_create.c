@@ -363,7 +363,7 @@ static void test_restart_keeps_or_replaces_secrets(void **state)
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
     _cleanup_(arena_freep) struct arena *arena = arena_new();
     _cleanup_(json_decrefp) json_t *body = body_with(good_compose);
-    _cleanup_answer_ struct answer created = create(f, body);
+    _unused_ _cleanup_answer_ struct answer created = create(f, body);
     _cleanup_answer_ struct answer kept = restart(f, "");
     void *message = NULL;
 
@@ -399,7 +399,7 @@ static void test_restart_cannot_change_what_the_manifest_names(void **state)
     };
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
     _cleanup_(json_decrefp) json_t *body = body_with(good_compose);
-    _cleanup_answer_ struct answer created = create(f, body);
+    _unused_ _cleanup_answer_ struct answer created = create(f, body);
 
     (void)state;
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {

@@ -265,7 +265,7 @@ static void test_second_port_has_metrics_and_readiness(void **state)
         xasprintf("http://127.0.0.1:%u", http_server_port(f->gateway->metrics_http));
     _cleanup_free_ char *ready = xasprintf("%s/readyz", base);
     _cleanup_free_ char *metrics = xasprintf("%s/metrics", base);
-    _cleanup_answer_ struct answer list = http_get(f, "/api/v1/workloads/list");
+    _unused_ _cleanup_answer_ struct answer list = http_get(f, "/api/v1/workloads/list");
     _cleanup_answer_ struct answer is_ready = http_call(f, "GET", ready, NULL, NULL);
     _cleanup_answer_ struct answer text = http_call(f, "GET", metrics, NULL, NULL);
     _cleanup_answer_ struct answer outside = http_get(f, "/metrics");

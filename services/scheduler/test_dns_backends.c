@@ -235,7 +235,7 @@ static void test_bad_key_files(void **state)
     (void)state;
     static const char *const texts[] = {"", "hmac-sha256", "hmac-sha256:name", "a:b:c:d"};
     char path[] = "/tmp/tsig-test-XXXXXX";
-    _cleanup_close_ int fd = mkstemp(path);
+    _unused_ _cleanup_close_ int fd = mkstemp(path);
     struct dns *dns;
 
     for (size_t i = 0; i < ELEMENTSOF(texts); i++) {

@@ -19,7 +19,7 @@ static int set_up(void **state)
 {
     (void)state;
     kit_init(&kit);
-    other_key = EVP_RSA_gen(4096);
+    other_key = test_foreign_key(0);
     expect_ok(dev_certificate_issuer(other_key, NULL, NULL, &other_ark));
     return 0;
 }

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,4 +40,17 @@ static inline struct error *test_root_init(const char *dir)
             err = test_root_copy_key(from, dir, "ask.key");
     }
     return err ? err : tee_dev_init_root(dir);
+}
+
+/* RSA-4096 keys that no trusted root of the test has: n below 2. The caller frees. */
+static inline EVP_PKEY *test_foreign_key(unsigned n)
+{
+    static const char *const names[] = {"ark.key", "ask.key"};
+    const char *roots = getenv("COFFER_TEST_ROOTS");
+    _cleanup_free_ char *path =
+        xasprintf("%s/%u/%s", roots ? roots : "", TEST_ROOTS - 1, names[n % 2]);
+    _cleanup_fclose_ FILE *file = roots ? fopen(path, "re") : NULL;
+    EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
+
+    return key ? key : EVP_RSA_gen(4096);
 }

@@ -403,7 +403,7 @@ static void forged_chains_are_refused(void **state)
     struct processor_guest guest = test_guest();
     struct tee_evidence evidence, good;
     struct verify_policy policy = strict();
-    _cleanup_(EVP_PKEY_freep) EVP_PKEY *ark_key = EVP_RSA_gen(4096), *ask_key = EVP_RSA_gen(4096);
+    _cleanup_(EVP_PKEY_freep) EVP_PKEY *ark_key = test_foreign_key(0), *ask_key = test_foreign_key(1);
     _cleanup_(EVP_PKEY_freep) EVP_PKEY *vcek_key = EVP_EC_gen("P-384");
     _cleanup_(X509_freep) X509 *ark = NULL, *ask = NULL, *vcek = NULL;
     struct certificate_table table;

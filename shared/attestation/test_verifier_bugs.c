@@ -36,7 +36,7 @@ struct forged {
 
 static void forge(struct forged *ret)
 {
-    _cleanup_(EVP_PKEY_freep) EVP_PKEY *ark_key = EVP_RSA_gen(4096), *ask_key = EVP_RSA_gen(4096);
+    _cleanup_(EVP_PKEY_freep) EVP_PKEY *ark_key = test_foreign_key(0), *ask_key = test_foreign_key(1);
     _cleanup_(X509_freep) X509 *ark = NULL, *ask = NULL, *vcek = NULL;
 
     *ret = (struct forged){};
@@ -152,7 +152,7 @@ static void bug_3_an_intermediate_is_no_anchor(void **state)
 static void bug_3_only_known_intermediates_count(void **state)
 {
     (void)state;
-    _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = EVP_RSA_gen(4096);
+    _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = test_foreign_key(0);
     _cleanup_(X509_freep) X509 *ask = NULL, *vcek = NULL;
     _cleanup_buffer_ struct buffer ask_der = {}, vcek_der = {};
     struct verify_policy policy = kit_policy(&kit);

@@ -142,9 +142,9 @@ static void chain_needs_five_certificates_in_order(void **state)
     const struct mint_party *const order[] = {&gpu.leaf, &gpu.firmware, &mint.provisioner,
                                               &mint.identity, &mint.device_root};
     static const size_t cases[][6] = {{1, 0, 2, 3, 4}, {0, 2, 1, 3, 4}, {0, 1, 2, 2, 4}};
-    static const char *const texts[] = {"", "no certificate",
-                                        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END "
-                                        "CERTIFICATE-----\n"};
+    static const char empty_pem[] =
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    const char *const texts[] = {"", "no certificate", empty_pem};
     struct gpu_chain chain;
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
