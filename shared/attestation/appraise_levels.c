@@ -66,24 +66,6 @@ static bool covers(const struct policy_minimum *minimum, const struct appraisal 
            report->cpuid_stepping <= minimum->last_stepping;
 }
 
-/* NULL: none, or without CPUID more than one. */
-static const struct policy_minimum *find_minimum(const struct appraisal *a)
-{
-    size_t n = a->policy->n_minimums;
-    const struct policy_minimum *minimums =
-        n > 0 ? a->policy->minimums : policy_default_minimums(&n);
-    const struct policy_minimum *found = NULL;
-
-    for (size_t i = 0; i < n; i++) {
-        if (!covers(&minimums[i], a))
-            continue;
-        if (found && !report_has_cpuid(&a->report))
-            return NULL;
-        found = found ? found : &minimums[i];
-    }
-    return found;
-}
-
 /* "reported snp 8 < 23" for each component below its minimum. */
 static void compare(struct buffer *text, const char *level, const struct snp_tcb *minimum,
                     const struct snp_tcb *actual)
@@ -105,7 +87,8 @@ static void compare(struct buffer *text, const char *level, const struct snp_tcb
                           parts[i].actual, parts[i].minimum);
 }
 
-static void appraise_against(struct appraisal *a, const struct policy_minimum *minimum)
+/* What is below, or "". */
+static const char *below_text(const struct appraisal *a, const struct policy_minimum *minimum)
 {
     const struct {
         const char *name;
@@ -117,35 +100,73 @@ static void appraise_against(struct appraisal *a, const struct policy_minimum *m
         [POLICY_LAUNCH] = {"launch", a->report.launch_tcb},
     };
     _cleanup_buffer_ struct buffer below = {};
-    char text[SNP_TCB_TEXT_SIZE];
 
-    snp_tcb_format(a->product, &minimum->levels[POLICY_REPORTED], text);
-    const char *expected = arena_printf(a->result->arena, "at least %s (%s)", text, minimum->basis);
     for (size_t i = 0; i < POLICY_LEVELS; i++) {
         struct snp_tcb actual = decode(a, levels[i].raw);
 
         compare(&below, levels[i].name, &minimum->levels[i], &actual);
     }
-    if (below.size > 0)
-        appraise_problem(a, "tcb_minimum_below", expected, buffer_text(&below));
-    else
-        appraise_pass(a, "tcb_minimum", expected, "reported, committed, current and launch");
+    return arena_strdup(a->result->arena, buffer_text(&below));
+}
+
+static const char *minimum_text(const struct appraisal *a, const struct policy_minimum *minimum)
+{
+    char text[SNP_TCB_TEXT_SIZE];
+
+    snp_tcb_format(a->product, &minimum->levels[POLICY_REPORTED], text);
+    return arena_printf(
+        a->result->arena, "at least %s (%s%s)", text, minimum->basis,
+        a->policy->n_minimums > 0 ? "" : "; built-in minimums of " POLICY_MINIMUMS_VERSION);
+}
+
+/* The minimums that may be this processor's: with its CPUID the first that covers it, without all
+ * of its product. */
+struct minimums {
+    size_t n, n_below;
+    const struct policy_minimum *first;
+    const char *below; /* of the first that it is below */
+};
+
+static struct minimums find_minimums(const struct appraisal *a)
+{
+    size_t n = a->policy->n_minimums;
+    const struct policy_minimum *list = n > 0 ? a->policy->minimums : policy_default_minimums(&n);
+    struct minimums found = {};
+
+    for (size_t i = 0; i < n && (found.n == 0 || !report_has_cpuid(&a->report)); i++) {
+        if (!covers(&list[i], a))
+            continue;
+        const char *below = below_text(a, &list[i]);
+        if (found.n++ == 0)
+            found.first = &list[i];
+        if (below[0] && found.n_below++ == 0)
+            found.below = below;
+    }
+    return found;
 }
 
 static void appraise_minimum(struct appraisal *a)
 {
-    const struct policy_minimum *minimum = find_minimum(a);
+    static const char levels[] = "reported, committed, current and launch";
     const struct report *report = &a->report;
 
-    if (a->policy->any_tcb)
+    if (a->policy->any_tcb) {
         appraise_pass(a, "tcb_minimum", "any, as asked for", "");
-    else if (!minimum)
+        return;
+    }
+    const struct minimums found = find_minimums(a);
+    if (found.n == 0)
         appraise_problem(a, "tcb_minimum_not_given", "a minimum for this processor",
                          arena_printf(a->result->arena, "family 0x%x, model 0x%x, stepping %u",
                                       report->cpuid_family, report->cpuid_model,
                                       report->cpuid_stepping));
+    else if (found.n_below == found.n)
+        appraise_problem(a, "tcb_minimum_below", minimum_text(a, found.first), found.below);
+    else if (found.n_below > 0)
+        appraise_problem(a, "tcb_minimum_not_given", "a minimum for this processor",
+                         "several of the product, and no CPUID to choose by");
     else
-        appraise_against(a, minimum);
+        appraise_pass(a, "tcb_minimum", minimum_text(a, found.first), levels);
 }
 
 static uint32_t firmware_number(unsigned int major, unsigned int minor, unsigned int build)

@@ -14,13 +14,20 @@
         }                                                                                          \
     }
 
-/* Not the newest levels, which few hosts have, but those below which machines are known to be
- * open. fmc, bootloader, tee, snp, microcode. */
+/* Not the newest levels, which few hosts have, but those below which forged microcode can be
+ * loaded, and then nothing a report says is worth anything. AMD-SB-3019 names SNP levels and
+ * microcode patches per CPUID; the level is a patch's last byte, and each stepping counts its own.
+ * Turin: AMD-SB-7033 asks for microcode 0x47; the other parts are those of the first machines seen.
+ * fmc, bootloader, tee, snp, microcode. */
 static const struct policy_minimum default_minimums[] = {
-    {0x19, 0x00, 0x0f, 0, 255, "AMD-SB-3015", ALL_LEVELS(0, 4, 0, 23, 213)}, /* Milan */
-    {0x19, 0x10, 0x1f, 0, 255, "AMD-SB-3019", ALL_LEVELS(0, 10, 0, 23, 84)}, /* Genoa */
-    {0x19, 0xa0, 0xaf, 0, 255, "AMD-SB-3019", ALL_LEVELS(0, 10, 0, 23, 27)}, /* Bergamo, Siena */
-    {0x1a, 0x00, 0x1f, 0, 255, "first fleet levels", ALL_LEVELS(1, 1, 1, 4, 81)}, /* Turin */
+    {0x19, 0x00, 0x0f, 0, 1, "AMD-SB-3019, Milan 0x0a0011db", ALL_LEVELS(0, 4, 0, 24, 0xdb)},
+    {0x19, 0x00, 0x0f, 2, 2, "AMD-SB-3019, Milan-X 0x0a001244", ALL_LEVELS(0, 4, 0, 24, 0x44)},
+    {0x19, 0x10, 0x1f, 0, 1, "AMD-SB-3019, Genoa 0x0a101154", ALL_LEVELS(0, 10, 0, 23, 0x54)},
+    {0x19, 0x10, 0x1f, 2, 2, "AMD-SB-3019, Genoa-X 0x0a10124f", ALL_LEVELS(0, 10, 0, 23, 0x4f)},
+    {0x19, 0xa0, 0xaf, 0, 2, "AMD-SB-3019, Bergamo and Siena 0x0aa00219",
+     ALL_LEVELS(0, 10, 0, 23, 0x19)},
+    {0x1a, 0x00, 0x0f, 0, 255, "AMD-SB-7033, Turin", ALL_LEVELS(1, 1, 1, 4, 0x51)},
+    {0x1a, 0x10, 0x1f, 0, 255, "AMD-SB-7033, Turin Dense", ALL_LEVELS(1, 1, 1, 4, 0x47)},
 };
 
 const struct policy_minimum *policy_default_minimums(size_t *ret_n)

@@ -111,7 +111,8 @@ struct verify_policy {
     uint64_t launch_mitigations, current_mitigations; /* bits of the MIT vectors that must be set */
 };
 
-/* The built-in levels, newest knowledge at the time of the release; static. */
+/* The built-in levels, and when they were looked over last; static. */
+#define POLICY_MINIMUMS_VERSION "2026-11-28"
 const struct policy_minimum *policy_default_minimums(size_t *ret_n);
 
 /* "strict", or "nilcc": evidence of the existing system's report endpoint (its binding has no

@@ -2,8 +2,17 @@
 #include "shared/attestation/policy_read.h"
 #include "shared/base/cleanup.h"
 
-#define TCB_LEVEL  offsetof(struct policy_minimum, levels)
-#define MINIMUM(m) offsetof(struct policy_minimum, m)
+#define FAMILY_TURIN 0x1a
+
+#define TCB_LEVEL    offsetof(struct policy_minimum, levels)
+#define MINIMUM(m)   offsetof(struct policy_minimum, m)
+
+static const char *const level_names[POLICY_LEVELS] = {
+    [POLICY_REPORTED] = "reported",
+    [POLICY_COMMITTED] = "committed",
+    [POLICY_CURRENT] = "current",
+    [POLICY_LAUNCH] = "launch",
+};
 
 static void *at(void *target, size_t offset)
 {
@@ -39,18 +48,38 @@ static struct error *read_level(const struct policy_context *c, const struct pol
         COMPONENT(fmc), COMPONENT(bootloader), COMPONENT(tee), COMPONENT(snp), COMPONENT(microcode),
     };
 
+    /* a part that is left out would be a minimum of 0, which nobody said */
+    for (size_t i = 1; i < ELEMENTSOF(components); i++)
+        if (!json_object_get(value, components[i].name))
+            return policy_bad(c, "complete: 'bootloader', 'tee', 'snp' and 'microcode'");
     return policy_read_object(c, value, components, ELEMENTSOF(components),
                               at(target, field->offset));
+}
+
+/* Turin and later have a part more. A level that is not given is that of the reported one. */
+static struct error *complete_levels(const struct policy_context *c, const json_t *value,
+                                     struct policy_minimum *minimum)
+{
+    for (size_t i = 0; i < POLICY_LEVELS; i++) {
+        const json_t *level = json_object_get(value, level_names[i]);
+
+        if (!level)
+            minimum->levels[i] = minimum->levels[POLICY_REPORTED];
+        else if (minimum->family >= FAMILY_TURIN && !json_object_get(level, "fmc"))
+            return policy_bad(c, "complete: this family has 'fmc' too");
+    }
+    return NULL;
 }
 
 static struct error *read_minimum(const struct policy_context *c, const json_t *value,
                                   struct policy_minimum *minimum)
 {
-#define LEVEL(text, i)                                                                             \
+#define LEVEL(i)                                                                                   \
     {                                                                                              \
-        .name = (text), .read = read_level, .offset = TCB_LEVEL + (i) * sizeof(struct snp_tcb)     \
+        .name = level_names[i], .read = read_level,                                                \
+        .offset = TCB_LEVEL + (i) * sizeof(struct snp_tcb)                                         \
     }
-    static const struct policy_field fields[] = {
+    const struct policy_field fields[] = {
         {.name = "family", .read = policy_read_u8, .offset = MINIMUM(family)},
         {.name = "models",
          .read = read_range,
@@ -61,10 +90,10 @@ static struct error *read_minimum(const struct policy_context *c, const json_t *
          .offset = MINIMUM(first_stepping),
          .n_offset = MINIMUM(last_stepping)},
         {.name = "basis", .read = policy_read_text, .offset = MINIMUM(basis)},
-        LEVEL("reported", POLICY_REPORTED),
-        LEVEL("committed", POLICY_COMMITTED),
-        LEVEL("current", POLICY_CURRENT),
-        LEVEL("launch", POLICY_LAUNCH),
+        LEVEL(POLICY_REPORTED),
+        LEVEL(POLICY_COMMITTED),
+        LEVEL(POLICY_CURRENT),
+        LEVEL(POLICY_LAUNCH),
     };
 
     minimum->basis = "";
@@ -72,7 +101,8 @@ static struct error *read_minimum(const struct policy_context *c, const json_t *
     if (!json_object_get(value, "family") || !json_object_get(value, "models") ||
         !json_object_get(value, "reported"))
         return policy_bad(c, "complete: each entry has 'family', 'models' and 'reported'");
-    return policy_read_object(c, value, fields, ELEMENTSOF(fields), minimum);
+    struct error *err = policy_read_object(c, value, fields, ELEMENTSOF(fields), minimum);
+    return err ? err : complete_levels(c, value, minimum);
 }
 
 struct error *policy_read_minimums(const struct policy_context *c, const struct policy_field *field,

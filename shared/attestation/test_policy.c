@@ -18,7 +18,9 @@
     "00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000" \
     "0000"
 #define WITH(member) "{\"schema\":\"coffer.policy/v1\"," member "}"
-#define ENTRY        "{\"family\":25,\"models\":[1,2],\"reported\":{\"snp\":24}}"
+#define PARTS(snp)   "\"bootloader\":1,\"tee\":2,\"snp\":" snp ",\"microcode\":5"
+#define LEVEL(snp)   "{" PARTS(snp) "}"
+#define ENTRY        "{\"family\":25,\"models\":[1,2],\"reported\":" LEVEL("24") "}"
 
 static struct error *parse(const char *text, struct arena *arena, struct verify_policy *ret)
 {
@@ -48,10 +50,11 @@ static const char full[] = WITH(
     "\"unknown_bits\":\"refuse\",\"migration_agent\":\"accept\",\"abi_minimum\":\"1.55\","
     "\"minimum_tcb\":[{\"family\":25,\"models\":[1,2],\"steppings\":[3,4],\"basis\":\"SB\","
     "\"reported\":{\"fmc\":1,\"bootloader\":2,\"tee\":3,\"snp\":4,\"microcode\":5},"
-    "\"committed\":{\"snp\":6},\"current\":{\"snp\":7},\"launch\":{\"snp\":8}}],"
-    "\"minimum_firmware\":\"1.55.21\",\"provisional_firmware\":\"accept\","
-    "\"id_keys\":[\"" H48 "\"],\"author_keys\":[\"" H48 "\"],\"guest_svn_minimum\":9,"
-    "\"mitigations\":{\"launch\":3,\"current\":4}");
+    "\"committed\":" LEVEL("6") ",\"current\":" LEVEL("7") ",\"launch\":" LEVEL(
+        "8") "}],"
+             "\"minimum_firmware\":\"1.55.21\",\"provisional_firmware\":\"accept\","
+             "\"id_keys\":[\"" H48 "\"],\"author_keys\":[\"" H48 "\"],\"guest_svn_minimum\":9,"
+             "\"mitigations\":{\"launch\":3,\"current\":4}");
 
 static void check_values(const struct verify_policy *policy)
 {
@@ -207,15 +210,16 @@ static void bad_policies_are_refused(void **state)
         WITH("\"minimum_tcb\":[]"),
         WITH("\"minimum_tcb\":[{}]"),
         WITH("\"minimum_tcb\":{}"),
-        WITH("\"minimum_tcb\":[{\"models\":[1,2],\"reported\":{}}]"),
-        WITH("\"minimum_tcb\":[{\"family\":25,\"reported\":{}}]"),
+        WITH("\"minimum_tcb\":[{\"models\":[1,2],\"reported\":" LEVEL("4") "}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"reported\":" LEVEL("4") "}]"),
         WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,2]}]"),
-        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[2,1],\"reported\":{}}]"),
-        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1],\"reported\":{}}]"),
-        WITH("\"minimum_tcb\":[{\"family\":256,\"models\":[1,2],\"reported\":{}}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[2,1],\"reported\":" LEVEL("4") "}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1],\"reported\":" LEVEL("4") "}]"),
+        WITH("\"minimum_tcb\":[{\"family\":256,\"models\":[1,2],\"reported\":" LEVEL("4") "}]"),
         WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,2],\"reported\":{\"ucode\":1}}]"),
-        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,2],\"reported\":{\"snp\":256}}]"),
-        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,2],\"reported\":{},\"x\":1}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,2],\"reported\":" LEVEL("256") "}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,2],\"reported\":" LEVEL(
+            "4") ",\"x\":1}]"),
         WITH("\"minimum_tcb\":[" ENTRY ",1]"),
         WITH("\"id_keys\":\"any\""),
         WITH("\"id_keys\":[]"),
@@ -239,6 +243,89 @@ static void bad_policies_are_refused(void **state)
             fail_msg("accepted: %s", bad[i]);
         expect_code(err, ERROR_INVALID_ARGUMENT);
         assert_int_equal(policy.vmpl, 77); /* untouched on failure */
+    }
+}
+
+/* A part that is left out would be a minimum of 0, which nobody said. */
+static void a_minimum_without_components_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[][3] = {
+        {"25", "", ""},
+        {"25", "\"tee\":1,\"snp\":1,\"microcode\":1", ""},
+        {"25", "\"bootloader\":1,\"snp\":1,\"microcode\":1", ""},
+        {"25", "\"bootloader\":1,\"tee\":1,\"microcode\":1", ""},
+        {"25", "\"bootloader\":1,\"tee\":1,\"snp\":1", ""},
+        {"26", "\"bootloader\":1,\"tee\":1,\"snp\":1,\"microcode\":1", ""},
+        {"25", PARTS("1"), ",\"committed\":{}"},
+        {"25", PARTS("1"), ",\"current\":{\"snp\":1}"},
+        {"26", "\"fmc\":1," PARTS("1"), ",\"launch\":" LEVEL("1")},
+    };
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+
+    for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+        _cleanup_free_ char *text =
+            xasprintf("{\"schema\":\"coffer.policy/v1\",\"minimum_tcb\":[{\"family\":%s,"
+                      "\"models\":[0,255],\"reported\":{%s}%s}]}",
+                      bad[i][0], bad[i][1], bad[i][2]);
+        struct verify_policy policy;
+
+        expect_code(parse(text, arena, &policy), ERROR_INVALID_ARGUMENT);
+    }
+}
+
+static void absent_levels_take_the_reported_minimum(void **state)
+{
+    (void)state;
+    static const char text[] =
+        WITH("\"minimum_tcb\":[{\"family\":26,\"models\":[0,255],\"reported\":{"
+             "\"fmc\":3," PARTS("7") "},\"launch\":{\"fmc\":2," PARTS("6") "}}]");
+    static const struct snp_tcb reported = {3, 1, 2, 7, 5}, launch = {2, 1, 2, 6, 5};
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct verify_policy policy;
+
+    expect_ok(parse(text, arena, &policy));
+    const struct snp_tcb *levels = policy.minimums[0].levels;
+    assert_true(snp_tcb_equal(&levels[POLICY_REPORTED], &reported));
+    assert_true(snp_tcb_equal(&levels[POLICY_COMMITTED], &reported));
+    assert_true(snp_tcb_equal(&levels[POLICY_CURRENT], &reported));
+    assert_true(snp_tcb_equal(&levels[POLICY_LAUNCH], &launch));
+}
+
+/* AMD-SB-3019 (CVE-2024-56161) and AMD-SB-7033 (CVE-2024-36347): below these patches forged
+ * microcode can be loaded. The last byte of a patch is its level. */
+static void default_minimums_exclude_microcode_forgery(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t family, model, stepping, snp;
+        uint32_t patch;
+    } fixed[] = {
+        {0x19, 0x01, 1, 0x18, 0x0a0011db}, {0x19, 0x01, 2, 0x18, 0x0a001244},
+        {0x19, 0x11, 1, 0x17, 0x0a101154}, {0x19, 0x11, 2, 0x17, 0x0a10124f},
+        {0x19, 0xa0, 2, 0x17, 0x0aa00219}, {0x1a, 0x02, 1, 0, 0x0b002147},
+        {0x1a, 0x11, 0, 0, 0x0b101047},
+    };
+    size_t n;
+    const struct policy_minimum *minimums = policy_default_minimums(&n);
+
+    for (size_t i = 0; i < ELEMENTSOF(fixed); i++) {
+        size_t covering = 0;
+
+        for (size_t k = 0; k < n; k++) {
+            const struct policy_minimum *m = &minimums[k];
+
+            if (m->family != fixed[i].family || fixed[i].model < m->first_model ||
+                m->last_model < fixed[i].model || fixed[i].stepping < m->first_stepping ||
+                m->last_stepping < fixed[i].stepping)
+                continue;
+            covering++;
+            for (size_t level = 0; level < POLICY_LEVELS; level++) {
+                assert_in_range(m->levels[level].microcode, fixed[i].patch & 0xff, 255);
+                assert_in_range(m->levels[level].snp, fixed[i].snp, 255);
+            }
+        }
+        assert_int_equal(covering, 1);
     }
 }
 
@@ -364,6 +451,9 @@ int main(void)
         cmocka_unit_test(every_member_is_read),
         cmocka_unit_test(any_is_a_word),
         cmocka_unit_test(bad_policies_are_refused),
+        cmocka_unit_test(a_minimum_without_components_is_refused),
+        cmocka_unit_test(absent_levels_take_the_reported_minimum),
+        cmocka_unit_test(default_minimums_exclude_microcode_forgery),
         cmocka_unit_test(too_much_is_refused),
         cmocka_unit_test(named_policies_say_what_they_give_up),
         cmocka_unit_test(the_schema_knows_the_same_members),

@@ -36,7 +36,8 @@ struct forged {
 
 static void forge(struct forged *ret)
 {
-    _cleanup_(EVP_PKEY_freep) EVP_PKEY *ark_key = test_foreign_key(0), *ask_key = test_foreign_key(1);
+    _cleanup_(EVP_PKEY_freep) EVP_PKEY *ark_key = test_foreign_key(0),
+                                       *ask_key = test_foreign_key(1);
     _cleanup_(X509_freep) X509 *ark = NULL, *ask = NULL, *vcek = NULL;
 
     *ret = (struct forged){};
@@ -335,7 +336,18 @@ static void bug_12_an_older_version_is_no_way_around(void **state)
     kit_expect(&policy, &evidence, NULL);
     minimum.levels[POLICY_REPORTED].snp = 26;
     kit_expect(&policy, &evidence, "tcb_minimum_below");
-    policy.n_minimums = 0; /* Genoa and Bergamo */
+    /* which one is meant cannot be told: what holds for all of them does */
+    struct policy_minimum several[] = {minimum, minimum};
+    policy.minimums = several;
+    policy.n_minimums = 2;
+    kit_expect(&policy, &evidence, "tcb_minimum_below");
+    several[1].levels[POLICY_REPORTED].snp = 25;
+    kit_expect(&policy, &evidence, "tcb_minimum_not_given");
+    several[0].levels[POLICY_REPORTED].snp = 25;
+    kit_expect(&policy, &evidence, NULL);
+    several[1].levels[POLICY_REPORTED].snp = 26;
+    kit_expect(&policy, &evidence, "tcb_minimum_not_given");
+    several[0].family = several[1].family = 0x1a; /* another product */
     kit_expect(&policy, &evidence, "tcb_minimum_not_given");
     policy.any_tcb = true;
     policy.report_versions = 0;
