@@ -58,8 +58,9 @@ static bool covers(const struct policy_minimum *minimum, const struct appraisal 
 {
     const struct report *report = &a->report;
 
-    if (!report_has_cpuid(report)) /* the product is all that is known */
-        return snp_product_from_cpuid(minimum->family, minimum->first_model) == a->product;
+    if (!report_has_cpuid(report)) /* the product is all that is known, if it is */
+        return a->product != SNP_PRODUCT_UNKNOWN &&
+               snp_product_from_cpuid(minimum->family, minimum->first_model) == a->product;
     return minimum->family == report->cpuid_family && minimum->first_model <= report->cpuid_model &&
            report->cpuid_model <= minimum->last_model &&
            minimum->first_stepping <= report->cpuid_stepping &&

@@ -35,7 +35,7 @@ static void appraise_measurement(struct appraisal *a)
         appraise_problem(a, "measurement_none", "a measurement", "none (all zero)");
     else if (policy->any_measurement)
         appraise_pass(a, "measurement", "any, as asked for", text);
-    else if (!policy->measurements || policy->n_measurements == 0)
+    else if (policy->n_measurements == 0)
         appraise_problem(a, "measurement_not_given",
                          policy->image_version
                              ? arena_printf(a->result->arena, "those of image %s, not at hand",

@@ -57,6 +57,37 @@ struct row {
 };
 
 /* Offsets: SEV-SNP firmware ABI, ATTESTATION_REPORT. */
+/* The kit's processor: family 0x19, model 0x11, stepping 1. */
+static void minimum_for(struct verify_policy *policy, struct policy_minimum processors)
+{
+    static struct policy_minimum minimum;
+
+    minimum = processors;
+    minimum.basis = "the test";
+    policy->minimums = &minimum;
+    policy->n_minimums = 1;
+}
+static void minimum_of_higher_models(struct verify_policy *policy)
+{
+    minimum_for(policy, (struct policy_minimum){0x19, 0x12, 0x1f, 0, 255, "", {}});
+}
+static void minimum_of_lower_models(struct verify_policy *policy)
+{
+    minimum_for(policy, (struct policy_minimum){0x19, 0x00, 0x10, 0, 255, "", {}});
+}
+static void minimum_of_higher_steppings(struct verify_policy *policy)
+{
+    minimum_for(policy, (struct policy_minimum){0x19, 0x00, 0xff, 2, 255, "", {}});
+}
+static void minimum_of_lower_steppings(struct verify_policy *policy)
+{
+    minimum_for(policy, (struct policy_minimum){0x19, 0x00, 0xff, 0, 0, "", {}});
+}
+static void minimum_of_another_family(struct verify_policy *policy)
+{
+    minimum_for(policy, (struct policy_minimum){0x1a, 0x00, 0xff, 0, 255, "", {}});
+}
+
 static const struct row signed_rows[] = {
     {"format_algorithm", 0x034, 0x02, NULL},
     {"format_reserved", 0x04c, 0x01, NULL},
@@ -82,15 +113,22 @@ static const struct row signed_rows[] = {
     {"extensions_tcb", 0x180, 0x03, NULL}, /* bootloader 9 */
     {"extensions_chip", 0x1a0, 0x01, any_chip},
     {"extensions_chip", 0x1df, 0x80, any_chip},
-    {"tcb_order", 0x1e6, 0x02, NULL},            /* committed snp 27 */
-    {"tcb_order", 0x03e, 0x01, NULL},            /* current snp 24 */
-    {"provisional_firmware", 0x03e, 0x02, NULL}, /* current snp 27 */
-    {"provisional_firmware", 0x1e8, 0x04, NULL}, /* current build 47 */
-    {"provisional_firmware", 0x1ed, 0x40, NULL}, /* committed minor 119 */
-    {"tcb_minimum_below", 0x1f6, 0x10, NULL},    /* launch snp 9 */
-    {"tcb_minimum_below", 0x1f7, 0x40, NULL},    /* launch microcode 20 */
-    {"tcb_minimum_below", 0x1f0, 0x02, NULL},    /* launch bootloader 8 */
+    {"tcb_order", 0x1e6, 0x02, NULL},               /* committed snp 27 */
+    {"tcb_order", 0x03e, 0x01, NULL},               /* current snp 24 */
+    {"tcb_order", 0x1e6, 0x01, accept_provisional}, /* committed snp 24, reported 25 */
+    {"provisional_firmware", 0x03e, 0x02, NULL},    /* current snp 27 */
+    {"provisional_firmware", 0x1e8, 0x04, NULL},    /* current build 47 */
+    {"provisional_firmware", 0x1ed, 0x40, NULL},    /* committed minor 119 */
+    {"provisional_firmware", 0x1ea, 0x02, NULL},    /* current major 3 */
+    {"tcb_minimum_below", 0x1f6, 0x10, NULL},       /* launch snp 9 */
+    {"tcb_minimum_below", 0x1f7, 0x40, NULL},       /* launch microcode 20 */
+    {"tcb_minimum_below", 0x1f0, 0x02, NULL},       /* launch bootloader 8 */
     {"tcb_minimum_not_given", 0x18a, 0x02, NULL},
+    {"tcb_minimum_not_given", 0, 0, minimum_of_higher_models},
+    {"tcb_minimum_not_given", 0, 0, minimum_of_lower_models},
+    {"tcb_minimum_not_given", 0, 0, minimum_of_higher_steppings},
+    {"tcb_minimum_not_given", 0, 0, minimum_of_lower_steppings},
+    {"tcb_minimum_not_given", 0, 0, minimum_of_another_family},
     {"firmware_below", 0x1e8, 0x01, accept_provisional}, /* current build 42 */
     {"firmware_below", 0x1ec, 0x01, accept_provisional},
     {"firmware_below", 0x1e9, 0x01, accept_provisional}, /* minor 54 */
@@ -218,6 +256,65 @@ static void empty_fields_are_not_values(void **state)
     fill("id_block_inconsistent", 0x0e0, 0, 48, list_a_zero_id_key);
     fill("id_block_inconsistent", 0x110, 0, 48, NULL);
     fill("id_block_inconsistent", 0x110, 0, 48, list_a_zero_id_key);
+}
+
+/* Zero digests mean that there was no ID block, and then nothing may look as if there had been. */
+struct id_block_row {
+    const char *code;
+    bool id_key, author_key, author_enabled;
+    uint8_t guest_svn, family_id, image_id;
+    void (*tweak)(struct verify_policy *);
+};
+
+static void ask_for_no_key(struct verify_policy *policy)
+{
+    policy->n_id_keys = policy->n_author_keys = policy->guest_svn = 0;
+}
+static void list_a_zero_author(struct verify_policy *policy)
+{
+    static const uint8_t zero[1][48];
+
+    ask_for_no_key(policy);
+    policy->author_keys = zero;
+    policy->n_author_keys = 1;
+}
+
+static void an_id_block_is_all_there_or_not_at_all(void **state)
+{
+    (void)state;
+    static const struct id_block_row rows[] = {
+        {NULL, false, false, false, 0, 0, 0, ask_for_no_key},
+        {NULL, true, false, false, 7, 1, 1, ask_for_no_key},
+        {NULL, true, true, true, 0, 0, 0, ask_for_no_key},
+        {"id_block_inconsistent", false, false, false, 1, 0, 0, ask_for_no_key},
+        {"id_block_inconsistent", false, false, false, 0, 1, 0, ask_for_no_key},
+        {"id_block_inconsistent", false, false, false, 0, 0, 1, ask_for_no_key},
+        {"id_block_inconsistent", false, true, true, 0, 0, 0, ask_for_no_key},
+        {"id_block_inconsistent", true, true, false, 7, 0, 0, ask_for_no_key},
+        {"id_block_inconsistent", true, false, true, 7, 0, 0, ask_for_no_key},
+        {"id_block_author_key", true, false, false, 7, 0, 0, NULL},
+        {"id_block_author_key", true, false, false, 7, 0, 0, list_a_zero_author},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        const struct id_block_row *row = &rows[i];
+        struct verify_policy policy = kit_policy(&kit);
+        struct tee_evidence evidence;
+
+        kit_evidence(&kit, &evidence);
+        uint8_t *report = evidence.report;
+        report[0x004] = row->guest_svn;
+        report[0x01f] = row->family_id; /* last bytes: all of them count */
+        report[0x02f] = row->image_id;
+        memset(report + 0x0e0, row->id_key ? 0x1d : 0, 48);
+        memset(report + 0x110, row->author_key ? 0xa0 : 0, 48);
+        report[0x048] = (uint8_t)((report[0x048] & ~1) | row->author_enabled);
+        kit_sign(&kit, report);
+        if (row->tweak)
+            row->tweak(&policy);
+        kit_expect(&policy, &evidence, row->code);
+        tee_evidence_done(&evidence);
+    }
 }
 
 /* Every step of the verifier is in this file's tables, or has a test file of its own. */
@@ -374,6 +471,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_changed_field_fails_its_own_step_only),
         cmocka_unit_test(empty_fields_are_not_values),
+        cmocka_unit_test(an_id_block_is_all_there_or_not_at_all),
         cmocka_unit_test(every_step_has_a_row),
         cmocka_unit_test(what_a_policy_accepts_by_name_passes),
         cmocka_unit_test(chips_can_be_listed_and_denied),
