@@ -75,6 +75,65 @@ static void bad_certificate_tables_are_refused(void **state)
     assert_null(table.vcek.data);
 }
 
+static const uint8_t vcek_guid[16] = {0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64,
+                                      0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd};
+
+/* A table of one certificate of so many bytes, and so many bytes behind it. */
+static void one_entry(size_t size, size_t behind, struct buffer *ret)
+{
+    static const uint8_t zeros[24];
+
+    *ret = (struct buffer){};
+    buffer_add(ret, vcek_guid, sizeof(vcek_guid));
+    buffer_add(ret, zeros, 8);
+    buffer_add(ret, zeros, sizeof(zeros));
+    put_u32le(ret, 16, 48);
+    put_u32le(ret, 20, (uint32_t)size);
+    for (size_t i = 0; i < size + behind; i++)
+        buffer_add_u8(ret, 0x30);
+}
+
+static void sizes_have_limits_and_failures_leave_no_trace(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t size, behind;
+        bool good;
+    } rows[] = {
+        {CERTIFICATE_SIZE_MAX, 0, true},
+        {CERTIFICATE_SIZE_MAX + 1, 0, false},
+        {1, TEE_CERTIFICATES_MAX - 49, true},
+        {1, TEE_CERTIFICATES_MAX - 48, false},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_buffer_ struct buffer bytes = {};
+        struct certificate_table table = {.crl = {vcek_guid, 7}};
+
+        one_entry(rows[i].size, rows[i].behind, &bytes);
+        struct error *err = certificate_table_parse(bytes.data, bytes.size, &table);
+        assert_int_equal(err == NULL, rows[i].good);
+        assert_int_equal(table.vcek.size, rows[i].good ? rows[i].size : 0);
+        assert_int_equal(table.crl.size, rows[i].good ? 0 : 7);
+        error_free(err);
+    }
+}
+
+static void only_what_is_there_is_written(void **state)
+{
+    (void)state;
+    const struct certificate_table table = {.vcek = {vcek_guid, sizeof(vcek_guid)}};
+    _cleanup_buffer_ struct buffer bytes = {};
+    struct certificate_table again;
+
+    certificate_table_write(&table, &bytes);
+    assert_int_equal(bytes.size, 2 * 24 + sizeof(vcek_guid));
+    expect_ok(certificate_table_parse(bytes.data, bytes.size, &again));
+    assert_int_equal(again.vcek.size, sizeof(vcek_guid));
+    assert_memory_equal(again.vcek.data, vcek_guid, sizeof(vcek_guid));
+    assert_null(again.ask.data);
+}
+
 static void texts_from_evidence_cannot_steer_a_terminal(void **state)
 {
     (void)state;
@@ -164,6 +223,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_certificate_tables_are_refused),
+        cmocka_unit_test(sizes_have_limits_and_failures_leave_no_trace),
+        cmocka_unit_test(only_what_is_there_is_written),
         cmocka_unit_test(texts_from_evidence_cannot_steer_a_terminal),
         cmocka_unit_test(no_steps_are_no_verdict),
         cmocka_unit_test(dev_init_keeps_what_exists),

@@ -98,6 +98,8 @@ static void bug_1_and_2_a_carried_root_is_never_trusted(void **state)
         kit_replace(&evidence, &(struct kit_table){.vcek = &vcek, .ask = &ask, .ark = &ark});
         kit_appraise(&policy, &evidence, &result);
         assert_string_equal(kit_step(&result, "chain")->code, "chain_root");
+        assert_non_null(strstr(kit_step(&result, "chain")->actual, "CN=ARK-Genoa"));
+        assert_non_null(strstr(kit_step(&result, "chain")->actual, "which is not trusted"));
         assert_string_equal(kit_step(&result, "signature")->code, "");
         assert_false(result.development);
         verify_result_done(&result);

@@ -6,9 +6,8 @@
 
 #include "shared/attestation/dev_certificate.h"
 #include "shared/attestation/report.h"
+#include "shared/attestation/roots.h"
 #include "shared/attestation/vek.h"
-
-DEFINE_CLEANUP(X509 *, X509_free)
 
 static struct kit kit;
 
@@ -416,6 +415,38 @@ static void chains_that_amd_never_makes_are_refused(void **state)
     }
 }
 
+static void no_hwid(X509 *vek)
+{
+    take_out(vek, VEK_OID_HWID);
+}
+
+/* A product's root counts for that product; of a certificate that says no product, its own step
+ * says so. */
+static void a_products_root_is_of_no_other_product(void **state)
+{
+    (void)state;
+    static const struct {
+        enum snp_product product;
+        void (*change)(X509 *);
+        const char *code;
+    } rows[] = {
+        {SNP_PRODUCT_UNKNOWN, NULL, ""},
+        {SNP_PRODUCT_GENOA, NULL, ""},
+        {SNP_PRODUCT_MILAN, NULL, "chain_product"},
+        {SNP_PRODUCT_TURIN, NULL, "chain_product"},
+        {SNP_PRODUCT_MILAN, no_hwid, ""},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        struct minted minted;
+
+        mint(&(struct recipe){"SEV-Genoa", .change = rows[i].change}, &minted);
+        minted.roots->roots[0].product = rows[i].product;
+        expect_chain(&minted, rows[i].code);
+        minted_done(&minted);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +454,7 @@ int main(void)
         cmocka_unit_test(a_vlek_fits_any_chip),
         cmocka_unit_test(bug_7_turin_is_judged_by_its_own_layout),
         cmocka_unit_test(chains_that_amd_never_makes_are_refused),
+        cmocka_unit_test(a_products_root_is_of_no_other_product),
     };
 
     return cmocka_run_group_tests_name("verifier keys", tests, set_up, tear_down);
