@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shared/attestation/certificates.h"
+#include "shared/attestation/pem.h"
 #include "shared/base/encode.h"
 #include "shared/manifest/manifest.h"
 
@@ -56,7 +57,8 @@ static struct error *get_certificate(const json_t *object, const char *name, str
         return wrong(name);
     _cleanup_(BIO_freep) BIO *bio =
         BIO_new_mem_buf(json_string_value(value), (int)json_string_length(value));
-    _cleanup_(X509_freep) X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    _cleanup_(X509_freep) X509 *certificate =
+        bio ? PEM_read_bio_X509(bio, NULL, pem_no_password, NULL) : NULL;
     int size = certificate ? i2d_X509(certificate, &der) : -1;
     ERR_clear_error();
     if (size <= 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "shared/attestation/pem.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 #include "shared/seal/seal.h"
@@ -97,7 +98,8 @@ static struct error *take_key(CURL *curl, uint8_t ret_spki_sha256[32])
 {
     const char *pem = peer_pem(curl);
     _cleanup_(BIO_freep) BIO *bio = pem ? BIO_new_mem_buf(pem, -1) : NULL;
-    _cleanup_(X509_freep) X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    _cleanup_(X509_freep) X509 *certificate =
+        bio ? PEM_read_bio_X509(bio, NULL, pem_no_password, NULL) : NULL;
     uint8_t *der = NULL;
     int size = certificate ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der) : -1;
 

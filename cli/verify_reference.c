@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/attestation/pem.h"
 #include "shared/base/alloc.h"
 #include "shared/base/clock.h"
 #include "shared/base/encode.h"
@@ -74,7 +75,8 @@ static struct error *load_nonce(const struct verify_options *options,
 static struct error *spki_of_pem(const struct buffer *pem, uint8_t ret_sha256[32])
 {
     _cleanup_(BIO_freep) BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->size);
-    _cleanup_(X509_freep) X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    _cleanup_(X509_freep) X509 *certificate =
+        bio ? PEM_read_bio_X509(bio, NULL, pem_no_password, NULL) : NULL;
     uint8_t *der = NULL;
     int size = certificate ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der) : -1;
 

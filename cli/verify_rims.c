@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 
 #include "cli/folder.h"
+#include "shared/attestation/pem.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 #include "shared/nvidia/rim.h"
@@ -83,7 +84,8 @@ static struct error *load_root(const char *dir, const char *name,
     if (err)
         return err;
     _cleanup_(BIO_freep) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.size);
-    _cleanup_(X509_freep) X509 *root = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    _cleanup_(X509_freep) X509 *root =
+        bio ? PEM_read_bio_X509(bio, NULL, pem_no_password, NULL) : NULL;
     bool ok = root && X509_digest(root, EVP_sha256(), fingerprint, NULL) == 1;
     ERR_clear_error();
     return ok ? NULL : error_new(ERROR_INVALID_ARGUMENT, "'%s' is not a certificate", path);

@@ -9,6 +9,7 @@
 
 #include "shared/attestation/certificates.h"
 #include "shared/attestation/dev_certificate.h"
+#include "shared/attestation/pem.h"
 #include "shared/attestation/processor.h"
 #include "shared/attestation/roots.h"
 #include "shared/base/alloc.h"
@@ -53,7 +54,7 @@ static struct error *load_key(const char *path, EVP_PKEY **ret_key)
     if (err)
         return err;
     _cleanup_(BIO_freep) BIO *bio = BIO_new_mem_buf(buffer_text(&text), (int)text.size);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, pem_no_password, NULL) : NULL;
     if (!key)
         return error_openssl("read '%s'", path);
     *ret_key = key;

@@ -8,6 +8,8 @@
 #include <openssl/pem.h>
 #include <string.h>
 
+#include "shared/attestation/pem.h"
+
 #define KEY_SIZE   0x404
 #define CURVE_P384 2
 #define X_OFFSET   0x04
@@ -33,16 +35,6 @@ static bool is_p384(const EVP_PKEY *key)
            strcmp(group, "secp384r1") == 0;
 }
 
-/* An encrypted file is refused: nobody is asked. */
-static int no_password(char *buffer, int size, int writing, void *state)
-{
-    (void)buffer;
-    (void)size;
-    (void)writing;
-    (void)state;
-    return -1;
-}
-
 struct error *id_key_digest(const void *pem, size_t size, uint8_t ret_digest[ID_KEY_DIGEST_SIZE])
 {
     uint8_t form[KEY_SIZE] = {CURVE_P384};
@@ -50,7 +42,7 @@ struct error *id_key_digest(const void *pem, size_t size, uint8_t ret_digest[ID_
     if (size > ID_KEY_PEM_MAX)
         return error_new(ERROR_INVALID_ARGUMENT, "key of %zu bytes", size);
     BIO *bio = BIO_new_mem_buf(pem, (int)size);
-    EVP_PKEY *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, no_password, NULL) : NULL;
+    EVP_PKEY *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, pem_no_password, NULL) : NULL;
     bool ok = key && is_p384(key) &&
               put_coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, form + X_OFFSET) &&
               put_coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, form + Y_OFFSET);

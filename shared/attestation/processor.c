@@ -8,6 +8,7 @@
 
 #include "shared/attestation/certificates.h"
 #include "shared/attestation/dev_certificate.h"
+#include "shared/attestation/pem.h"
 #include "shared/attestation/report.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
@@ -93,7 +94,7 @@ static struct error *read_key(const char *dir, EVP_PKEY **ret_key)
     if (err)
         return err;
     _cleanup_(BIO_freep) BIO *bio = BIO_new_mem_buf(buffer_text(&text), (int)text.size);
-    *ret_key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+    *ret_key = bio ? PEM_read_bio_PrivateKey(bio, NULL, pem_no_password, NULL) : NULL;
     return *ret_key ? NULL : error_openssl("read '%s'", path);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shared/attestation/certificates.h"
+#include "shared/attestation/pem.h"
 #include "shared/attestation/verifier.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
@@ -130,7 +131,7 @@ static struct error *read_pem(const char *dir, const char *name, struct pem_list
         return err;
     _cleanup_(BIO_freep) BIO *bio = BIO_new_mem_buf(buffer_text(&text), (int)text.size);
     while (bio && ret_list->n < TRUST_ROOTS_MAX) {
-        X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        X509 *certificate = PEM_read_bio_X509(bio, NULL, pem_no_password, NULL);
         if (!certificate)
             break;
         ret_list->certificates[ret_list->n++] = certificate;
