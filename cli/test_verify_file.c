@@ -18,11 +18,7 @@ static char *answer_path, *spki;
 
 static void write_answer(void)
 {
-    uint8_t nonce[32];
-
-    expect_ok(hex_decode(NONCE, nonce, sizeof(nonce)));
-    _cleanup_free_ char *body = verify_server_body(&server, nonce);
-    expect_ok(file_write_atomic(answer_path, body, strlen(body), 0600));
+    verify_scene_answer(&server, NONCE, answer_path);
 }
 
 static int set_up(void **state)
@@ -45,17 +41,7 @@ static int tear_down(void **state)
     return verify_scene_tear_down(state);
 }
 
-static void expect(int code, const char *text, const char *const *arguments, size_t n)
-{
-    _cleanup_free_ char *output = NULL;
-    int actual = verify_scene_run(arguments, n, &output);
-
-    if (actual != code || !strstr(output, text))
-        fail_msg("code %d, not %d, or no '%s' in:\n%s", actual, code, text, output);
-}
-#define EXPECT(code, text, ...)                                                                    \
-    expect((code), (text), (const char *const[]){__VA_ARGS__},                                     \
-           ELEMENTSOF(((const char *const[]){__VA_ARGS__})))
+#define EXPECT VERIFY_EXPECT
 
 /* What a saved answer needs to be verified. */
 #define SAVED                                                                                      \
@@ -91,60 +77,12 @@ static void manifest_in_the_answer_must_be_the_one_of_the_report(void **state)
     write_answer();
 }
 
-/* The report of the saved answer, bare, with its certificates beside it in a folder. */
-struct bare {
-    char *report, *report_data, *measurement, *certs;
-};
-
-static void write_certificates(const struct bare *bare, const struct buffer *bytes)
-{
-    struct certificate_table table;
-    const struct {
-        const char *name;
-        const struct certificate_view *view;
-    } files[] = {{"vcek.der", &table.vcek},
-                 {"ask.crt", &table.ask},
-                 {"ark.cer", &table.ark},
-                 {"list.crl", &table.crl}};
-
-    expect_ok(certificate_table_parse(bytes->data, bytes->size, &table));
-    expect_ok(dir_make(bare->certs, 0700));
-    for (size_t i = 0; i < ELEMENTSOF(files); i++) {
-        _cleanup_free_ char *path = xasprintf("%s/%s", bare->certs, files[i].name);
-        expect_ok(file_write_atomic(path, files[i].view->data, files[i].view->size, 0600));
-    }
-}
-
-static struct bare make_bare(void)
-{
-    struct tee_evidence evidence;
-    uint8_t report_data[64];
-    struct bare bare = {.certs = verify_scene_path("certs")};
-
-    memset(report_data, 0xda, sizeof(report_data));
-    expect_ok(processor_report(server.processor, &server.guest, report_data, &evidence));
-    bare.report = verify_scene_file("report.bin", evidence.report, TEE_REPORT_SIZE);
-    bare.report_data = hex_encode_new(report_data, sizeof(report_data));
-    bare.measurement = hex_encode_new(server.guest.measurement, 48);
-    write_certificates(&bare, &evidence.certificates);
-    tee_evidence_done(&evidence);
-    return bare;
-}
-
-static void bare_done(struct bare *bare)
-{
-    free(bare->report);
-    free(bare->report_data);
-    free(bare->measurement);
-    free(bare->certs);
-}
-
 #define BARE "--report", bare.report, "--trust-root", scene.fleet.root
 
 static void bare_report_is_verified(void **state)
 {
     (void)state;
-    _cleanup_(bare_done) struct bare bare = make_bare();
+    _cleanup_(verify_bare_done) struct verify_bare bare = verify_scene_bare(&server);
 
     EXPECT(0, "VERIFIED", BARE, "--certs", bare.certs, "--report-data", bare.report_data,
            "--measurement", bare.measurement, "--any-manifest");
@@ -165,7 +103,7 @@ static void bare_report_is_verified(void **state)
 static void folder_with_rubbish_is_said(void **state)
 {
     (void)state;
-    _cleanup_(bare_done) struct bare bare = make_bare();
+    _cleanup_(verify_bare_done) struct verify_bare bare = verify_scene_bare(&server);
     static const struct {
         const char *name;
         const char *content;
@@ -190,7 +128,7 @@ static void folder_with_rubbish_is_said(void **state)
 static void too_many_certificates_are_refused(void **state)
 {
     (void)state;
-    _cleanup_(bare_done) struct bare bare = make_bare();
+    _cleanup_(verify_bare_done) struct verify_bare bare = verify_scene_bare(&server);
     _cleanup_free_ char *from = xasprintf("%s/vcek.der", bare.certs);
     _cleanup_buffer_ struct buffer der = {};
 
@@ -206,33 +144,19 @@ static void too_many_certificates_are_refused(void **state)
     }
 }
 
-/* Sealed by the release key, or by another; caller frees the path. */
-static char *make_policy(const char *text, const struct sign_key *key)
-{
-    char *path = verify_scene_file("policy.json", text, strlen(text));
-    _cleanup_free_ char *key_path = verify_scene_path("release.key"), *output = NULL;
-    const char *const arguments[] = {"seal", path, "--key", key_path};
-
-    expect_ok(key_file_save(key_path, key->secret));
-    assert_int_equal(
-        test_command(policy_seal_main, scene.output, arguments, ELEMENTSOF(arguments), &output), 0);
-    assert_int_equal(remove(key_path), 0);
-    return path;
-}
-
 #define POLICY_HEAD "{\"schema\": \"" POLICY_SCHEMA "\", \"name\": \"ours\", "
 
 static void policy_counts_only_when_the_release_key_signed_it(void **state)
 {
     (void)state;
     static const char text[] = POLICY_HEAD "\"chip_ids\": \"any\", \"vmpl\": 1}";
-    _cleanup_free_ char *ours = make_policy(text, &scene.release_key);
+    _cleanup_free_ char *ours = verify_scene_policy(text, &scene.release_key);
 
     EXPECT(1, "NOT VERIFIED: vmpl", SAVED, "--nonce", NONCE, "--peer", spki, "--policy", ours);
     EXPECT(1, "policy          ours\n", SAVED, "--nonce", NONCE, "--peer", spki, "--policy", ours);
     EXPECT(2, "", "--report", answer_path, "--policy", ours, "--any-manifest", "--offline");
     free(ours);
-    ours = make_policy(text, &scene.other_key);
+    ours = verify_scene_policy(text, &scene.other_key);
     EXPECT(2, "", SAVED, "--nonce", NONCE, "--peer", spki, "--policy", ours);
     free(ours);
     ours = verify_scene_file("policy.json", text, strlen(text)); /* unsigned */
@@ -243,7 +167,7 @@ static void changed_policy_is_refused(void **state)
 {
     (void)state;
     _cleanup_free_ char *path =
-        make_policy(POLICY_HEAD "\"chip_ids\": \"any\", \"vmpl\": 0}", &scene.release_key);
+        verify_scene_policy(POLICY_HEAD "\"chip_ids\": \"any\", \"vmpl\": 0}", &scene.release_key);
     json_auto_t *root = json_load_file(path, 0, NULL);
 
     EXPECT(0, "VERIFIED", SAVED, "--nonce", NONCE, "--peer", spki, "--policy", path);
@@ -259,7 +183,7 @@ static void policy_and_options_may_not_contradict(void **state)
         xasprintf(POLICY_HEAD "\"chip_ids\": \"any\", \"host_data\": \"%s\", "
                               "\"measurements\": \"any\"}",
                   scene.manifest_sha256);
-    _cleanup_free_ char *path = make_policy(text, &scene.release_key);
+    _cleanup_free_ char *path = verify_scene_policy(text, &scene.release_key);
 
     EXPECT(0, "VERIFIED", "--report", answer_path, "--trust-root", scene.fleet.root, "--policy",
            path, "--nonce", NONCE, "--peer", spki);
@@ -315,7 +239,8 @@ static void existing_systems_answer_is_read(void **state)
     (void)state;
     static const char *const ours[] = {"binding",   "manifest", "certificates", "collateral",
                                        "cpu_model", "fresh",    "provider",     "tee"};
-    _cleanup_(bare_done) struct bare bare = make_bare(); /* for the certificates */
+    _cleanup_(verify_bare_done) struct verify_bare bare =
+        verify_scene_bare(&server); /* for the certificates */
 
     server.no_nonce = true;
     server.guest.vmpl = 1;

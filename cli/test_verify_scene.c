@@ -2,8 +2,10 @@
 
 #include <jansson.h>
 
+#include "cli/command.h"
 #include "cli/test_command.h"
 #include "cli/verify.h"
+#include "shared/attestation/certificates.h"
 #include "shared/base/encode.h"
 #include "shared/manifest/manifest.h"
 #include "shared/manifest/signed_document.h"
@@ -126,4 +128,78 @@ struct verify_server verify_scene_honest(void)
         .manifest = scene.manifest,
         .processor = scene.fleet.processors[0],
     };
+}
+
+void verify_scene_expect(int code, const char *text, const char *const *arguments, size_t n)
+{
+    _cleanup_free_ char *output = NULL;
+    int actual = verify_scene_run(arguments, n, &output);
+
+    if (actual != code || !strstr(output, text))
+        fail_msg("code %d, not %d, or no '%s' in:\n%s", actual, code, text, output);
+}
+
+void verify_scene_answer(struct verify_server *server, const char *nonce_hex, const char *path)
+{
+    uint8_t nonce[32];
+
+    expect_ok(hex_decode(nonce_hex, nonce, sizeof(nonce)));
+    _cleanup_free_ char *body = verify_server_body(server, nonce);
+    expect_ok(file_write_atomic(path, body, strlen(body), 0600));
+}
+
+char *verify_scene_policy(const char *text, const struct sign_key *key)
+{
+    char *path = verify_scene_file("policy.json", text, strlen(text));
+    _cleanup_free_ char *key_path = verify_scene_path("release.key"), *output = NULL;
+    const char *const arguments[] = {"seal", path, "--key", key_path};
+
+    expect_ok(key_file_save(key_path, key->secret));
+    assert_int_equal(
+        test_command(policy_seal_main, scene.output, arguments, ELEMENTSOF(arguments), &output), 0);
+    assert_int_equal(remove(key_path), 0);
+    return path;
+}
+
+static void write_certificates(const struct verify_bare *bare, const struct buffer *bytes)
+{
+    struct certificate_table table;
+    const struct {
+        const char *name;
+        const struct certificate_view *view;
+    } files[] = {{"vcek.der", &table.vcek},
+                 {"ask.crt", &table.ask},
+                 {"ark.cer", &table.ark},
+                 {"list.crl", &table.crl}};
+
+    expect_ok(certificate_table_parse(bytes->data, bytes->size, &table));
+    expect_ok(dir_make(bare->certs, 0700));
+    for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+        _cleanup_free_ char *path = xasprintf("%s/%s", bare->certs, files[i].name);
+        expect_ok(file_write_atomic(path, files[i].view->data, files[i].view->size, 0600));
+    }
+}
+
+struct verify_bare verify_scene_bare(struct verify_server *server)
+{
+    struct tee_evidence evidence;
+    uint8_t report_data[64];
+    struct verify_bare bare = {.certs = verify_scene_path("certs")};
+
+    memset(report_data, 0xda, sizeof(report_data));
+    expect_ok(processor_report(server->processor, &server->guest, report_data, &evidence));
+    bare.report = verify_scene_file("report.bin", evidence.report, TEE_REPORT_SIZE);
+    bare.report_data = hex_encode_new(report_data, sizeof(report_data));
+    bare.measurement = hex_encode_new(server->guest.measurement, 48);
+    write_certificates(&bare, &evidence.certificates);
+    tee_evidence_done(&evidence);
+    return bare;
+}
+
+void verify_bare_done(struct verify_bare *bare)
+{
+    free(bare->report);
+    free(bare->report_data);
+    free(bare->measurement);
+    free(bare->certs);
 }

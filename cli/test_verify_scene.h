@@ -29,5 +29,23 @@ int verify_scene_run(const char *const *arguments, size_t n, char **ret_output);
     verify_scene_run((const char *const[]){__VA_ARGS__},                                           \
                      ELEMENTSOF(((const char *const[]){__VA_ARGS__})), (output))
 
+/* The exit code, and a text that the output must hold. */
+void verify_scene_expect(int code, const char *text, const char *const *arguments, size_t n);
+#define VERIFY_EXPECT(code, text, ...)                                                             \
+    verify_scene_expect((code), (text), (const char *const[]){__VA_ARGS__},                        \
+                        ELEMENTSOF(((const char *const[]){__VA_ARGS__})))
+
+/* Saves what the server answers to this nonce. */
+void verify_scene_answer(struct verify_server *server, const char *nonce_hex, const char *path);
+/* A policy file sealed by the release key, or by another; caller frees the path. */
+char *verify_scene_policy(const char *text, const struct sign_key *key);
+
+/* A report of the server's guest, bare, with its certificates beside it in a folder. */
+struct verify_bare {
+    char *report, *report_data, *measurement, *certs;
+};
+struct verify_bare verify_scene_bare(struct verify_server *server);
+void verify_bare_done(struct verify_bare *bare);
+
 /* Plays the attester as it should be. */
 struct verify_server verify_scene_honest(void);
