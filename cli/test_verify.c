@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include "cli/test_verify_scene.h"
+#include "cli/verify_fetch.h"
+#include "shared/base/clock.h"
 #include "shared/base/encode.h"
 
 struct arguments {
@@ -107,7 +109,8 @@ static void what_is_not_told_cannot_be_told(void **state)
     expect(&server, &a, 3, "CANNOT TELL: manifest");
     a = usual();
     a.image = NULL;
-    expect(&server, &a, 3, "CANNOT TELL: measurement");
+    expect(&server, &a, 3, "CANNOT TELL: image");
+    expect(&server, &a, 3, "code: measurement_not_given");
     a = usual();
     server.raw = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     expect(&server, &a, 3, "CANNOT TELL: evidence");
@@ -121,6 +124,28 @@ static void what_is_not_told_cannot_be_told(void **state)
     server = verify_scene_honest();
     server.huge = true;
     expect(&server, &a, 3, "larger than");
+}
+
+/* Who is told to come again stays within the time for the whole. */
+static void busy_server_is_asked_within_one_deadline(void **state)
+{
+    (void)state;
+    static const uint8_t nonce[32];
+    _cleanup_(verify_fetched_done) struct verify_fetched fetched = {};
+    struct verify_server server = verify_scene_honest();
+
+    server.raw = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    verify_server_start(&server, scene.ca);
+    _cleanup_free_ char *connect = xasprintf("127.0.0.1:%u", server.port);
+    struct verify_options options = {.host = (char *)"hello.coffer.test",
+                                     .port = (char *)"443",
+                                     .ca = scene.ca,
+                                     .connect = connect};
+    int64_t begin_ms = clock_monotonic_ms(clock_system());
+    expect_ok(verify_fetch(&options, nonce, 1900, &fetched)); /* less than the pause */
+    assert_int_equal(fetched.status, 503);
+    assert_true(clock_monotonic_ms(clock_system()) - begin_ms < 1900);
+    verify_server_stop(&server);
 }
 
 static void unreached_server_cannot_be_told(void **state)
@@ -246,6 +271,10 @@ static void wrong_usage_is_said(void **state)
         {"https://a", "--policy", "/nonexistent"},
         {"https://a", "--certs", "/nonexistent"},
         {"https://a", "--image", "no-such-version"},
+        {"https://a", "--release-key", "/nonexistent"},
+        {"https://a", "--release-key", "00"},
+        {"https://a", "--ca", "/nonexistent"},
+        {"https://a", "--ca", "/dev/null"},
         {"--report", "/nonexistent"},
         {"--report", "/dev/null"},
         {"--report", "/dev/zero"},
@@ -253,6 +282,7 @@ static void wrong_usage_is_said(void **state)
         {"--report", "x", "--connect", "y:1"},
         {"--report", "x", "--report-data", "00"},
         {"--report", "x", "--peer", "/dev/null"},
+        {"--report", "x", "--nonce", "auto"},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -269,6 +299,7 @@ int main(void)
         cmocka_unit_test(honest_server_is_verified),
         cmocka_unit_test(result_as_json_says_the_same),
         cmocka_unit_test(what_is_not_told_cannot_be_told),
+        cmocka_unit_test(busy_server_is_asked_within_one_deadline),
         cmocka_unit_test(unreached_server_cannot_be_told),
         cmocka_unit_test(wrong_expectations_fail_at_their_step),
         cmocka_unit_test(dishonest_servers_fail_at_their_step),

@@ -1,13 +1,17 @@
 /* `coffer verify --offline` with what the key service said before, on a recorded report. */
+#include <jansson.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "cli/test_command.h"
 #include "cli/verify.h"
+#include "shared/attestation/policy.h"
 #include "shared/attestation/report.h"
 #include "shared/base/encode.h"
 #include "shared/collateral/cache.h"
 #include "shared/collateral/kds.h"
+#include "shared/manifest/signed_document.h"
 
 #define AT "2026-03-25T22:20:06Z"
 
@@ -123,12 +127,61 @@ static void poisoned_cache_is_not_believed(void **state)
     assert_non_null(strstr(output, "\nCANNOT TELL: chain: "));
 }
 
+/* AMD's root and a release key in one folder, as somebody could hand it over. */
+static char *make_trust_root(const struct sign_key *key)
+{
+    char *root = xasprintf("%s/trust", dir);
+    _cleanup_free_ char *ark = xasprintf("%s/ark.pem", root);
+    _cleanup_free_ char *pub = xasprintf("%s/release.pub", root);
+    _cleanup_free_ char *hex = hex_encode_new(key->public, sizeof(key->public));
+    _cleanup_buffer_ struct buffer der = {};
+
+    read_vector("_roots/milan_ark.der", &der);
+    const uint8_t *at = der.data;
+    X509 *certificate = d2i_X509(NULL, &at, (long)der.size);
+    assert_non_null(certificate);
+    expect_ok(dir_make(root, 0700));
+    FILE *file = fopen(ark, "we");
+    assert_non_null(file);
+    assert_int_equal(PEM_write_X509(file, certificate), 1);
+    fclose(file);
+    X509_free(certificate);
+    expect_ok(file_write_atomic(pub, hex, strlen(hex), 0600));
+    return root;
+}
+
+/* The result would not be marked "development": what counts for it is not this folder's to say. */
+static void release_key_beside_amds_root_does_not_count(void **state)
+{
+    (void)state;
+    struct sign_key key;
+    expect_ok(sign_key_generate(&key));
+    _cleanup_free_ char *root = make_trust_root(&key), *output = NULL;
+    _cleanup_free_ char *policy = xasprintf("%s/policy.json", dir);
+    _cleanup_free_ char *hex = hex_encode_new(key.public, sizeof(key.public));
+    json_auto_t *json = json_pack("{s:s, s:s, s:s}", "schema", POLICY_SCHEMA, "name", "theirs",
+                                  "measurements", "any");
+    const char *const arguments[] = {"verify",    "--report",      report_path, "--trust-root",
+                                     root,        "--policy",      policy,      "--any-manifest",
+                                     "--offline", "--release-key", hex};
+
+    expect_ok(signed_document_seal(json, &key));
+    assert_int_equal(json_dump_file(json, policy, 0), 0);
+    assert_int_equal(
+        test_command(verify_main, output_path, arguments, ELEMENTSOF(arguments) - 2, &output), 2);
+    free(output);
+    assert_int_equal(
+        test_command(verify_main, output_path, arguments, ELEMENTSOF(arguments), &output), 3);
+    assert_non_null(strstr(output, "policy          theirs\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_cache_cannot_tell),
         cmocka_unit_test(cached_certificates_serve),
         cmocka_unit_test(poisoned_cache_is_not_believed),
+        cmocka_unit_test(release_key_beside_amds_root_does_not_count),
     };
     struct stat st;
 

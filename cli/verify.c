@@ -10,6 +10,7 @@
 #include "cli/verify_appraise.h"
 #include "cli/verify_fetch.h"
 #include "cli/verify_key_service.h"
+#include "cli/verify_nothing.h"
 #include "cli/verify_options.h"
 #include "cli/verify_page.h"
 #include "cli/verify_reference.h"
@@ -56,6 +57,7 @@ static bool judge_connection(struct run *run, const struct verify_fetched *fetch
         add_tls(run, VERDICT_FAIL,
                 arena_printf(run->result.arena, "redirect to '%s', which is not followed",
                              fetched->redirect ? fetched->redirect : ""));
+        add_evidence(run, VERDICT_UNKNOWN, "a redirect is none");
         return false;
     }
     add_tls(run, VERDICT_PASS, "");
@@ -80,11 +82,13 @@ static void parse_answer(struct run *run, const struct buffer *body)
 static void take_answer_of_server(struct run *run)
 {
     _cleanup_(verify_fetched_done) struct verify_fetched fetched = {};
-    struct error *err = verify_fetch(&run->options, run->reference.nonce, &fetched);
+    struct error *err =
+        verify_fetch(&run->options, run->reference.nonce, VERIFY_FETCH_MS, &fetched);
 
     if (err) {
         bool bad = error_get_code(err) == ERROR_PERMISSION_DENIED;
         add_tls(run, bad ? VERDICT_FAIL : VERDICT_UNKNOWN, error_text(err));
+        add_evidence(run, VERDICT_UNKNOWN, "nobody was asked");
         error_free(err);
         return;
     }
@@ -92,6 +96,27 @@ static void take_answer_of_server(struct run *run)
         return;
     run->reference.spki_sha256 = arena_memdup(run->reference.arena, fetched.spki_sha256, 32);
     parse_answer(run, &fetched.body);
+}
+
+/* What a bare report cannot show must not look as if it had been looked at. */
+static struct error *check_bare_options(const struct verify_options *options)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } cannot[] = {{"--nonce", options->nonce != NULL},
+                  {"--peer", options->peer != NULL},
+                  {"--gpus", options->gpus != NULL},
+                  {"--rims", options->rims != NULL}};
+
+    for (size_t i = 0; i < ELEMENTSOF(cannot); i++)
+        if (cannot[i].given)
+            return error_new(ERROR_INVALID_ARGUMENT,
+                             "'%s' is a bare report, which cannot be judged by %s: give the "
+                             "attester's whole answer, or say with --report-data what the report "
+                             "must carry",
+                             options->report, cannot[i].name);
+    return NULL;
 }
 
 static struct error *take_answer_of_file(struct run *run)
@@ -106,9 +131,18 @@ static struct error *take_answer_of_file(struct run *run)
         parse_answer(run, &bytes);
         return NULL;
     }
+    err = check_bare_options(&run->options);
+    if (err)
+        return err;
     verify_answer_from_report(bytes.data, &run->answer);
     run->have_answer = true;
     return NULL;
+}
+
+/* What a report says is nobody's word before a trusted chip is known to have signed it. */
+static bool is_signed(const struct verify_result *result)
+{
+    return verify_result_passed(result, "chain") && verify_result_passed(result, "signature");
 }
 
 static int print_page(struct run *run)
@@ -120,12 +154,11 @@ static int print_page(struct run *run)
         .at_ms = run->reference.policy.at_ms,
     };
 
-    if (run->have_answer) {
-        verify_page_add_hex(&page, "measurement", "measurement",
-                            run->answer.report + MEASUREMENT_AT, 48);
-        verify_page_add_hex(&page, "manifest_sha256", "manifest hash",
-                            run->answer.report + HOST_DATA_AT, 32);
-    }
+    bool known = is_signed(&run->result);
+    verify_page_add_hex(&page, "measurement", "measurement",
+                        known ? run->answer.report + MEASUREMENT_AT : NULL, 48);
+    verify_page_add_hex(&page, "manifest_sha256", "manifest hash",
+                        known ? run->answer.report + HOST_DATA_AT : NULL, 32);
     if (run->reference.extra.note)
         verify_page_add(&page, "collateral", "key service", run->reference.extra.note);
     return verify_page_print(&page, run->options.json);
@@ -153,6 +186,8 @@ static int verify(struct run *run)
     if (run->have_answer)
         err = verify_appraise(&run->reference, &run->reference.extra.collateral, &run->answer,
                               &run->result);
+    else
+        err = verify_nothing(&run->reference, &run->result);
     return err ? fail(err, EXIT_CANNOT_TELL) : print_page(run);
 }
 

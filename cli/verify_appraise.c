@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/verify_devices.h"
+#include "cli/verify_image.h"
 #include "shared/attestation/binding.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
@@ -25,6 +26,7 @@ struct check {
     bool is_bound;                     /* the report commits to that key, and to all the rest */
     uint8_t report_data[BINDING_SIZE]; /* what the report must say */
     bool have_report_data;
+    bool is_given; /* a bare report says what was given in words */
 };
 
 static const char *hex(struct check *c, const void *data, size_t size)
@@ -80,50 +82,52 @@ static bool report_says(const struct check *c, const uint8_t report_data[BINDING
     return CRYPTO_memcmp(c->answer->report + REPORT_DATA_AT, report_data, BINDING_SIZE) == 0;
 }
 
+static const char key_why[] = "somebody in between could answer with the evidence of another";
+static const char freshness_why[] = "old evidence could be shown again";
+
 static void check_key(struct check *c, bool bound)
 {
-    static const char why[] = "somebody in between could answer with the evidence of another";
     const uint8_t *peer = c->reference->spki_sha256;
     bool told = c->answer->has_spki && c->answer->fresh;
 
     if (!peer) {
         add(c, "key", VERDICT_UNKNOWN, "whose TLS key it is for is not given (--peer)",
-            told ? hex(c, c->answer->spki_sha256, 32) : "", why);
+            told ? hex(c, c->answer->spki_sha256, 32) : "", key_why);
         return;
     }
     const char *expected =
         arena_printf(c->result->arena, "this connection's key %s", hex(c, peer, 32));
     if (bound)
-        add(c, "key", VERDICT_PASS, expected, hex(c, peer, 32), why);
+        add(c, "key", VERDICT_PASS, expected, hex(c, peer, 32), key_why);
     else if (c->answer->fresh && !c->reference->nonce)
-        add(c, "key", VERDICT_UNKNOWN, expected, "cannot be told without the nonce", why);
+        add(c, "key", VERDICT_UNKNOWN, expected, "cannot be told without the nonce", key_why);
     else if (told && memcmp(c->answer->spki_sha256, peer, 32) != 0)
         add(c, "key", VERDICT_FAIL, expected,
             arena_printf(c->result->arena, "the evidence is for %s",
                          hex(c, c->answer->spki_sha256, 32)),
-            why);
+            key_why);
     else
-        add(c, "key", VERDICT_FAIL, expected, "the report is not bound to it", why);
+        add(c, "key", VERDICT_FAIL, expected, "the report is not bound to it", key_why);
 }
 
 /* A report for another key may still answer our nonce: say which of the two is wrong. */
 static void check_freshness(struct check *c, bool bound)
 {
-    static const char why[] = "old evidence could be shown again";
     uint8_t other[BINDING_SIZE];
 
     if (!c->answer->fresh && c->reference->accept_static) {
         add(c, "freshness", VERDICT_PASS, "any age, as this policy allows",
-            "the evidence answers no nonce", why);
+            "the evidence answers no nonce", freshness_why);
         return;
     }
     if (!c->reference->nonce) {
-        add(c, "freshness", VERDICT_UNKNOWN, "what it must answer is not given (--nonce)", "", why);
+        add(c, "freshness", VERDICT_UNKNOWN, "what it must answer is not given (--nonce)", "",
+            freshness_why);
         return;
     }
     const char *nonce = hex(c, c->reference->nonce, 32);
     if (!c->answer->fresh) {
-        add(c, "freshness", VERDICT_FAIL, nonce, "the evidence answers no nonce", why);
+        add(c, "freshness", VERDICT_FAIL, nonce, "the evidence answers no nonce", freshness_why);
         return;
     }
     bool fresh = bound || (compute(c, c->answer->spki_sha256, other) && report_says(c, other));
@@ -131,10 +135,32 @@ static void check_freshness(struct check *c, bool bound)
         fresh ? arena_printf(c->result->arena, "answered, with %llu more",
                              (unsigned long long)c->answer->nonce_count - 1)
               : "the report does not answer it",
-        why);
+        freshness_why);
 }
 
-/* A bare report does not say what its report_data commits to: the caller may. */
+/* A bare report does not say what its report_data commits to. Who gives the value in words has
+ * judged whose key and which question that is, and the page says so; who does not cannot be told.
+ */
+static void check_bare(struct check *c)
+{
+    static const char any[] = "any, as report_data is given in words";
+    static const char differs[] = "the report does not carry the report_data that was given";
+    static const char silent[] = "a bare report does not say; --report-data may";
+    bool given = c->have_report_data, said = given && report_says(c, c->report_data);
+    enum verdict verdict = said ? VERDICT_PASS : given ? VERDICT_FAIL : VERDICT_UNKNOWN;
+    const char *problem = given ? differs : silent;
+
+    c->is_given = said;
+    add(c, "key", verdict, said ? any : "the key that the caller means",
+        said ? "whose key it is for was the caller's to judge" : problem, key_why);
+    if (c->reference->accept_static)
+        add(c, "freshness", VERDICT_PASS, "any age, as this policy allows",
+            "the evidence answers no nonce", freshness_why);
+    else
+        add(c, "freshness", verdict, said ? any : "the question that the caller means",
+            said ? "what it answers was the caller's to judge" : problem, freshness_why);
+}
+
 static void check_binding(struct check *c)
 {
     const struct verify_reference *reference = c->reference;
@@ -144,8 +170,10 @@ static void check_binding(struct check *c)
         memcpy(c->report_data, reference->report_data, BINDING_SIZE);
         c->have_report_data = true;
     }
-    if (c->answer->bare)
+    if (c->answer->bare) {
+        check_bare(c);
         return;
+    }
     find_root(c);
     const uint8_t *claimed = c->answer->has_spki ? c->answer->spki_sha256 : NULL;
     c->spki_sha256 = reference->spki_sha256 ? reference->spki_sha256 : claimed;
@@ -166,61 +194,14 @@ static struct error *check_devices(struct check *c)
     const struct verify_binding binding = {
         .nonce_root = c->have_root ? c->nonce_root : NULL,
         .spki_sha256 = c->spki_sha256,
+        .is_given = c->is_given,
         .is_bound = c->answer->fresh && c->is_bound,
     };
 
     return verify_devices(c->reference, c->answer, &binding, c->result);
 }
 
-struct measurements {
-    const uint8_t (*digests)[LAUNCH_DIGEST_SIZE];
-    size_t n;
-};
-
-/* vCPUs and model are claims: a wrong one leads to a measurement that is not the report's. A bare
- * report claims nothing: each of the image's measurements will do. */
-static struct measurements image_measurements(struct check *c)
-{
-    const struct image *image = c->reference->image;
-    uint8_t(*digests)[LAUNCH_DIGEST_SIZE] =
-        arena_alloc(c->result->arena, (image->n_measurements + 1) * LAUNCH_DIGEST_SIZE);
-    struct measurements found = {.digests = (const uint8_t(*)[LAUNCH_DIGEST_SIZE])digests};
-
-    if (!c->answer->bare) {
-        found.n = image_measurements_for(image, c->answer->vcpus,
-                                         c->answer->cpu_model ? c->answer->cpu_model : "", digests,
-                                         image->n_measurements);
-        return found;
-    }
-    for (size_t i = 0; i < image->n_measurements; i++)
-        memcpy(digests[found.n++], image->measurements[i].digest, LAUNCH_DIGEST_SIZE);
-    return found;
-}
-
-static struct measurements check_image(struct check *c)
-{
-    static const char why[] = "measurements are worth as much as who published them";
-    static const char wanted[] = "image.json signed by the release key";
-    const struct verify_reference *reference = c->reference;
-
-    if (reference->image_problem)
-        add(c, "image", reference->image_verdict, wanted, reference->image_problem, why);
-    if (!reference->image)
-        return (struct measurements){reference->measurements, reference->n_measurements};
-    struct measurements allowed = image_measurements(c);
-    const char *version = reference->image->version;
-    if (allowed.n > 0)
-        add(c, "image", VERDICT_PASS, wanted, arena_printf(c->result->arena, "version %s", version),
-            why);
-    else
-        add(c, "image", VERDICT_FAIL, "a measurement for this guest's vCPUs and CPU model",
-            arena_printf(c->result->arena, "version %s has none for %u of '%s'", version,
-                         c->answer->vcpus, c->answer->cpu_model ? c->answer->cpu_model : ""),
-            why);
-    return allowed;
-}
-
-static struct error *check_report(struct check *c, const struct measurements *allowed,
+static struct error *check_report(struct check *c, const struct verify_measurements *allowed,
                                   const struct verify_collateral *collateral)
 {
     const struct verify_reference *reference = c->reference;
@@ -230,11 +211,9 @@ static struct error *check_report(struct check *c, const struct measurements *al
     policy.report_data = c->have_report_data ? c->report_data : NULL;
     policy.any_host_data = !c->have_manifest && reference->any_manifest;
     policy.host_data = c->have_manifest ? c->manifest_sha256 : reference->manifest_sha256;
-    if (allowed->n > 0) {
-        policy.any_measurement = false;
-        policy.measurements = allowed->digests;
-        policy.n_measurements = allowed->n;
-    }
+    policy.any_measurement = allowed->any;
+    policy.measurements = allowed->digests;
+    policy.n_measurements = allowed->n;
     return verify_snp(&policy, c->answer->report, TEE_REPORT_SIZE, c->answer->certificates.data,
                       c->answer->certificates.size, c->result);
 }
@@ -301,7 +280,7 @@ struct error *verify_appraise(const struct verify_reference *reference,
     else if (reference->manifest_sha256)
         memcpy(c.manifest_sha256, reference->manifest_sha256, 32);
     check_binding(&c);
-    struct measurements allowed = check_image(&c);
+    struct verify_measurements allowed = verify_image(reference, answer, result);
     struct error *err = check_report(&c, &allowed, collateral);
     if (err)
         return err;

@@ -8,13 +8,23 @@ static void add(struct verify_result *result, enum verdict verdict, const char *
     verify_step_add(result, "devices", verdict, expected, actual, why);
 }
 
-static void check_none(const struct verify_reference *reference, const struct verify_answer *answer,
-                       bool wanted, struct verify_result *result)
+/* As with key and freshness: report_data in words stands for what it commits to. */
+static void check_bare(bool is_given, struct verify_result *result)
+{
+    if (is_given)
+        add(result, VERDICT_PASS, "any, as report_data is given in words",
+            "a bare report shows none");
+    else
+        add(result, VERDICT_UNKNOWN, "devices that the report commits to",
+            "a bare report says nothing of devices");
+}
+
+static void check_none(const struct verify_reference *reference, bool wanted,
+                       struct verify_result *result)
 {
     if (wanted)
-        add(result, VERDICT_UNKNOWN, "devices that the report commits to",
-            answer->bare ? "a bare report says nothing of devices" : "none are shown");
-    else if (!answer->bare)
+        add(result, VERDICT_UNKNOWN, "devices that the report commits to", "none are shown");
+    else
         add(result, VERDICT_PASS,
             reference->any_gpus ? "any: how many is not given (--gpus)" : "no devices", "none");
 }
@@ -67,11 +77,15 @@ struct error *verify_devices(const struct verify_reference *reference,
 {
     bool wanted = !reference->any_gpus && reference->n_gpus > 0;
 
+    if (answer->bare) {
+        check_bare(binding->is_given, result);
+        return NULL;
+    }
     if (answer->n_devices == 0)
-        check_none(reference, answer, wanted, result);
+        check_none(reference, wanted, result);
     else
         check_bound(answer, binding, result);
-    if (answer->n_devices == 0 && (!wanted || answer->bare))
+    if (answer->n_devices == 0 && !wanted)
         return NULL;
     return judge(reference, answer, binding, result);
 }

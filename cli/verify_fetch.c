@@ -8,14 +8,14 @@
 
 #include "shared/attestation/pem.h"
 #include "shared/base/alloc.h"
+#include "shared/base/clock.h"
 #include "shared/base/encode.h"
 #include "shared/seal/seal.h"
 
 #define PATH              "/nilcc/api/v2/report"
 #define CONNECT_TIMEOUT_S 15L
-#define TIMEOUT_S         60L
 #define ATTEMPTS          4
-#define PAUSE_S           2
+#define PAUSE_MS          2000
 
 DEFINE_CLEANUP(CURL *, curl_easy_cleanup)
 DEFINE_CLEANUP(struct curl_slist *, curl_slist_free_all)
@@ -56,11 +56,11 @@ static struct error *curl_problem(CURLcode code, const char *text)
     }
 }
 
-static void set_limits(CURL *curl)
+static void set_limits(CURL *curl, int64_t timeout_ms)
 {
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(curl, CURLOPT_MAXFILESIZE, (long)VERIFY_ANSWER_MAX);
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
@@ -129,7 +129,7 @@ static struct error *perform(CURL *curl, struct verify_fetched *fetched)
 }
 
 static struct error *fetch_once(const struct verify_options *options, const char *url,
-                                struct verify_fetched *fetched)
+                                int64_t timeout_ms, struct verify_fetched *fetched)
 {
     _cleanup_(curl_easy_cleanupp) CURL *curl = curl_easy_init();
     _cleanup_(curl_slist_free_allp) struct curl_slist *connect_to = NULL;
@@ -137,7 +137,7 @@ static struct error *fetch_once(const struct verify_options *options, const char
     if (!curl)
         return error_new(ERROR_INTERNAL, "libcurl");
     curl_easy_setopt(curl, CURLOPT_URL, url);
-    set_limits(curl);
+    set_limits(curl, timeout_ms);
     set_tls(curl, options);
     if (options->connect) {
         _cleanup_free_ char *rule =
@@ -150,23 +150,27 @@ static struct error *fetch_once(const struct verify_options *options, const char
 }
 
 struct error *verify_fetch(const struct verify_options *options, const uint8_t nonce[32],
-                           struct verify_fetched *ret_fetched)
+                           int64_t timeout_ms, struct verify_fetched *ret_fetched)
 {
     _cleanup_free_ char *hex = hex_encode_new(nonce, 32);
     _cleanup_free_ char *url =
         xasprintf("https://%s:%s" PATH "?nonce=%s", options->host, options->port, hex);
 
+    int64_t end_ms = clock_monotonic_ms(clock_system()) + timeout_ms;
+
     for (int i = 0;; i++) {
         _cleanup_(verify_fetched_done) struct verify_fetched fetched = {};
 
-        struct error *err = fetch_once(options, url, &fetched);
+        int64_t left_ms = end_ms - clock_monotonic_ms(clock_system());
+        struct error *err = fetch_once(options, url, left_ms, &fetched);
         if (err)
             return err;
-        if (fetched.status != 503 || i + 1 == ATTEMPTS) {
+        left_ms = end_ms - clock_monotonic_ms(clock_system());
+        if (fetched.status != 503 || i + 1 == ATTEMPTS || left_ms <= PAUSE_MS) {
             *ret_fetched = fetched;
             fetched = (struct verify_fetched){};
             return NULL;
         }
-        nanosleep(&(struct timespec){.tv_sec = PAUSE_S}, NULL);
+        nanosleep(&(struct timespec){.tv_sec = PAUSE_MS / 1000}, NULL);
     }
 }

@@ -8,6 +8,7 @@
 #include "shared/base/error.h"
 
 #define VERIFY_ANSWER_MAX (1024 * 1024)
+#define VERIFY_FETCH_MS   60000
 
 struct verify_fetched {
     long status;             /* HTTP */
@@ -19,7 +20,8 @@ void verify_fetched_done(struct verify_fetched *fetched);
 
 /*
  * PERMISSION_DENIED: the certificate is not valid for the name. UNAVAILABLE: not reached, or no
- * answer in time. RESOURCE_EXHAUSTED: answer too large. An answer of 503 is asked for again.
+ * answer in time. RESOURCE_EXHAUSTED: answer too large. An answer of 503 is asked for again,
+ * up to three times, while time is left: the whole takes no longer than timeout_ms.
  */
 struct error *verify_fetch(const struct verify_options *options, const uint8_t nonce[32],
-                           struct verify_fetched *ret_fetched) _must_check_;
+                           int64_t timeout_ms, struct verify_fetched *ret_fetched) _must_check_;

@@ -160,8 +160,11 @@ static const char *problem_of(struct verify_options *options)
         return "--manifest and --any-manifest exclude each other";
     if (options->image && options->n_measurements > 0)
         return "--image and --measurement exclude each other";
-    if (strcmp(options->nonce, "auto") != 0 && !is_hex(options->nonce, data, 32))
+    bool new_nonce = options->nonce && strcmp(options->nonce, "auto") == 0;
+    if (options->nonce && !new_nonce && !is_hex(options->nonce, data, 32))
         return "--nonce is 'auto' or 64 hex digits";
+    if (new_nonce && options->report)
+        return "--nonce auto is for https://NAME; a --report has answered before";
     if (options->report_data && !is_hex(options->report_data, data, 64))
         return "--report-data is 128 hex digits";
     if (options->host && (options->peer || options->report_data))
@@ -207,7 +210,7 @@ static int parse(int argc, char **argv, struct verify_options *options)
 
 int verify_options_parse(int argc, char **argv, struct verify_options *ret_options)
 {
-    struct verify_options options = {.nonce = "auto"};
+    struct verify_options options = {};
     int code = parse(argc, argv, &options);
 
     if (code != EXIT_OK)

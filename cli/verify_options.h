@@ -17,7 +17,7 @@ struct verify_options {
     const char *report;
 
     /* What it must show. */
-    const char *nonce;       /* "auto" or 64 hex digits */
+    const char *nonce;       /* "auto", as is NULL for a host, or 64 hex digits */
     const char *peer;        /* file or 64 hex digits: whose TLS key a report file is bound to */
     const char *report_data; /* 128 hex digits, for a bare report */
     const char *manifest;    /* file or 64 hex digits */

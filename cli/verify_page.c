@@ -28,9 +28,10 @@ void verify_page_add(struct verify_page *page, const char *id, const char *label
 void verify_page_add_hex(struct verify_page *page, const char *id, const char *label,
                          const void *data, size_t size)
 {
-    char *text = arena_alloc(page->result->arena, 2 * size + 1);
+    char *text = data ? arena_alloc(page->result->arena, 2 * size + 1) : NULL;
 
-    hex_encode(data, size, text);
+    if (data)
+        hex_encode(data, size, text);
     verify_page_add(page, id, label, text);
 }
 
@@ -64,7 +65,8 @@ static void print_step(const struct verify_step *step)
         return;
     if (step->expected[0] && shown != step->expected)
         printf("  %-13s expected: %s\n", "", step->expected);
-    printf("  %-13s why: %s\n", "", step->why);
+    if (step->expected[0]) /* else there was nothing that it could have been compared with */
+        printf("  %-13s why: %s\n", "", step->why);
     if (step->code[0])
         printf("  %-13s code: %s\n", "", step->code);
 }
@@ -75,7 +77,8 @@ static void print_text(const struct verify_page *page, const char *summary, cons
         print_step(&page->result->steps[i]);
     putchar('\n');
     for (size_t i = 0; i < page->n_facts; i++)
-        printf("%-15s %s\n", page->facts[i].label, page->facts[i].value);
+        if (page->facts[i].value)
+            printf("%-15s %s\n", page->facts[i].label, page->facts[i].value);
     printf("%-15s %s\n%-15s %s\n", "policy", page->policy, "judged for", at);
     for (size_t i = 0; page->gives_up && page->gives_up[i]; i++)
         printf("%-15s %s\n", i == 0 ? "gives up" : "", page->gives_up[i]);
@@ -90,7 +93,8 @@ static void print_json(const struct verify_page *page, const char *summary, cons
     for (size_t i = 0; page->gives_up && page->gives_up[i]; i++)
         json_array_append_new(gives_up, json_string(page->gives_up[i]));
     for (size_t i = 0; i < page->n_facts; i++)
-        json_object_set_new(root, page->facts[i].id, json_string(page->facts[i].value));
+        json_object_set_new(root, page->facts[i].id,
+                            page->facts[i].value ? json_string(page->facts[i].value) : json_null());
     json_object_set_new(root, "policy", json_string(page->policy));
     json_object_set_new(root, "gives_up", gives_up);
     json_object_set_new(root, "at", json_string(at));

@@ -12,7 +12,7 @@
 struct verify_fact {
     const char *id;    /* in JSON */
     const char *label; /* on the page */
-    const char *value;
+    const char *value; /* NULL: not known, null in JSON */
 };
 
 struct verify_page {
@@ -24,7 +24,8 @@ struct verify_page {
     size_t n_facts;
 };
 
-/* Adds a fact of hex digits; the text lives in the result's arena. */
+/* Adds a fact of hex digits, data NULL: one that is not known; the text lives in the result's
+ * arena. */
 void verify_page_add_hex(struct verify_page *page, const char *id, const char *label,
                          const void *data, size_t size);
 void verify_page_add(struct verify_page *page, const char *id, const char *label,

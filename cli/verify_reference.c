@@ -4,7 +4,6 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "shared/attestation/pem.h"
 #include "shared/base/alloc.h"
@@ -16,6 +15,7 @@
 
 #define HEX_FILE_MAX         256
 #define CERTIFICATE_FILE_MAX (64 * 1024)
+#define CA_FILE_MAX          (4 * 1024 * 1024)
 #define IMAGES_DIR           "/usr/share/coffer/images"
 
 DEFINE_CLEANUP(BIO *, BIO_free)
@@ -61,10 +61,10 @@ static struct error *load_nonce(const struct verify_options *options,
     uint8_t nonce[32];
     struct error *err = NULL;
 
-    if (strcmp(options->nonce, "auto") != 0)
-        err = hex_decode(options->nonce, nonce, sizeof(nonce));
-    else if (options->report)
+    if (options->report && !options->nonce)
         return NULL;
+    if (options->nonce && strcmp(options->nonce, "auto") != 0)
+        err = hex_decode(options->nonce, nonce, sizeof(nonce));
     else if (RAND_bytes(nonce, sizeof(nonce)) != 1)
         err = error_openssl("nonce");
     if (!err)
@@ -164,35 +164,78 @@ static struct error *load_gpus(const struct verify_options *options,
                       "--rims");
 }
 
-/* Given, or beside a development root, or pinned when this program was built. NOT_FOUND: nobody
- * said whose signature counts. */
-static struct error *load_release_key(const struct verify_options *options,
-                                      uint8_t ret_public[SIGN_KEY_SIZE])
+/* Beside a development root only: a result under AMD's root is not marked, so that nothing from a
+ * folder may count for it unsaid. */
+static struct error *load_release_key_of_root(const char *dir, uint8_t ret_public[SIGN_KEY_SIZE],
+                                              bool *ret_found)
 {
+    _cleanup_free_ char *path = xasprintf("%s/release.pub", dir);
+    struct error *err = load_hex(path, ret_public);
+
+    *ret_found = !err;
+    if (error_get_code(err) != ERROR_NOT_FOUND)
+        return error_wrap(err, "--trust-root");
+    error_free(err);
+    return NULL;
+}
+
+/* Given, or beside a development root, or pinned when this program was built. None is no error
+ * yet: nobody may need it. */
+static struct error *load_release_key(const struct verify_options *options,
+                                      struct verify_reference *reference)
+{
+    uint8_t public[SIGN_KEY_SIZE];
+    struct error *err = NULL;
+    bool found = true;
+
     if (options->release_key)
-        return error_wrap(load_hex(options->release_key, ret_public), "--release-key");
-    if (options->trust_root) {
-        _cleanup_free_ char *path = xasprintf("%s/release.pub", options->trust_root);
-        struct error *err = load_hex(path, ret_public);
-        if (error_get_code(err) != ERROR_NOT_FOUND)
-            return err;
-        error_free(err);
+        err = error_wrap(load_hex(options->release_key, public), "--release-key");
+    else if (options->trust_root && trust_roots_are_development(reference->roots))
+        err = load_release_key_of_root(options->trust_root, public, &found);
+    else
+        found = false;
+    if (!err && !found && COFFER_RELEASE_KEY[0]) {
+        err = hex_decode(COFFER_RELEASE_KEY, public, SIGN_KEY_SIZE);
+        found = true;
     }
-    if (COFFER_RELEASE_KEY[0])
-        return hex_decode(COFFER_RELEASE_KEY, ret_public, SIGN_KEY_SIZE);
+    if (!err && found)
+        reference->release_key = keep(reference, public, sizeof(public));
+    return err;
+}
+
+static struct error *no_release_key(void)
+{
     return error_new(ERROR_NOT_FOUND, "no release key is given (--release-key)");
 }
 
-/* A path, or a version among the images that are installed here. */
-static char *image_path(const char *image, bool *ret_is_version)
+static bool is_path(const char *image)
 {
-    const char *dir = getenv("COFFER_IMAGES");
+    const char *dot = strrchr(image, '.');
+
+    return strchr(image, '/') || (dot && strcmp(dot, ".json") == 0);
+}
+
+static bool is_version(const char *image)
+{
     size_t plain = strspn(image, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                  "0123456789.-_+");
 
-    *ret_is_version = image[0] && image[0] != '.' && !image[plain] && access(image, F_OK) != 0;
-    return *ret_is_version ? xasprintf("%s/%s/image.json", dir ? dir : IMAGES_DIR, image)
-                           : xstrdup(image);
+    return image[0] && image[0] != '.' && !image[plain];
+}
+
+/* A path, or a version among the images that are installed here: the name alone says which of the
+ * two, whatever lies in the working directory. A policy names no paths. */
+static struct error *image_path(const char *option, const char *name, char **ret_path)
+{
+    const char *dir = getenv("COFFER_IMAGES");
+
+    if (option && is_path(option))
+        *ret_path = xstrdup(option);
+    else if (is_version(name))
+        *ret_path = xasprintf("%s/%s/image.json", dir ? dir : IMAGES_DIR, name);
+    else
+        return error_new(ERROR_INVALID_ARGUMENT, "'%s' is no version of an image", name);
+    return NULL;
 }
 
 static struct error *check_version(const struct image *image, const char *version)
@@ -203,29 +246,40 @@ static struct error *check_version(const struct image *image, const char *versio
                      image->version, version);
 }
 
+/* Signed by the release key, of the version that was asked for: by the option, by the policy. */
+static struct error *open_image(const struct verify_options *options, const struct buffer *text,
+                                struct verify_reference *reference, struct image **ret_image)
+{
+    const char *asked = options->image && !is_path(options->image) ? options->image : NULL;
+    const char *of_policy = reference->policy.image_version;
+
+    struct error *err =
+        image_parse(text->data, text->size, reference->release_key, reference->arena, ret_image);
+    if (!err && asked)
+        err = check_version(*ret_image, asked);
+    if (!err && of_policy)
+        err = check_version(*ret_image, of_policy);
+    return err;
+}
+
 /* A description that is not the publisher's is a finding, not a failure of the command. */
-static struct error *load_image(const struct verify_options *options, const char *name,
+static struct error *load_image(const struct verify_options *options,
                                 struct verify_reference *reference)
 {
-    bool is_version = false;
-    _cleanup_free_ char *path = image_path(name, &is_version);
+    const char *name = options->image ? options->image : reference->policy.image_version;
     _cleanup_buffer_ struct buffer text = {};
-    uint8_t public[SIGN_KEY_SIZE];
+    _cleanup_free_ char *path = NULL;
     struct image *image = NULL;
 
-    struct error *err = file_read(path, IMAGE_JSON_MAX, &text);
+    if (!name)
+        return NULL;
+    struct error *err = image_path(options->image, name, &path);
+    if (!err)
+        err = file_read(path, IMAGE_JSON_MAX, &text);
     if (err)
         return error_wrap(err, "--image");
-    err = load_release_key(options, public);
-    reference->image_verdict = err ? VERDICT_UNKNOWN : VERDICT_FAIL;
-    if (err && error_get_code(err) != ERROR_NOT_FOUND)
-        return err;
-    if (!err)
-        err = image_parse(text.data, text.size, public, reference->arena, &image);
-    if (!err && is_version)
-        err = check_version(image, name);
-    if (!err && reference->policy.image_version)
-        err = check_version(image, reference->policy.image_version);
+    reference->image_verdict = reference->release_key ? VERDICT_FAIL : VERDICT_UNKNOWN;
+    err = reference->release_key ? open_image(options, &text, reference, &image) : no_release_key();
     if (err)
         reference->image_problem = arena_strdup(reference->arena, error_text(err));
     else
@@ -238,14 +292,13 @@ static struct error *read_policy(const struct verify_options *options,
                                  struct verify_reference *reference)
 {
     _cleanup_buffer_ struct buffer text = {}, body = {};
-    uint8_t public[SIGN_KEY_SIZE];
     json_auto_t *root = NULL;
 
     struct error *err = file_read(options->policy, POLICY_MAX, &text);
+    if (!err && !reference->release_key)
+        err = no_release_key();
     if (!err)
-        err = load_release_key(options, public);
-    if (!err)
-        err = signed_document_open(text.data, text.size, public, &root);
+        err = signed_document_open(text.data, text.size, reference->release_key, &root);
     if (!err)
         err = canonical_json(root, &body);
     if (!err)
@@ -271,15 +324,31 @@ static struct error *load_policy(const struct verify_options *options,
     return read_policy(options, reference);
 }
 
-/* Options and policy may each say what must run; they may not contradict each other. */
-static struct error *merge(const struct verify_options *options, struct verify_reference *reference)
+/* What may run: the list of a policy counts beside the image that it names, and beside no other. */
+static struct error *merge_measurements(const struct verify_options *options,
+                                        struct verify_reference *reference)
 {
     const struct verify_policy *policy = &reference->policy;
     bool listed = policy->n_measurements > 0 || policy->any_measurement;
 
-    if (listed && (options->image || options->n_measurements > 0))
+    if (listed && (options->n_measurements > 0 || (options->image && !policy->image_version)))
         return error_new(ERROR_INVALID_ARGUMENT,
                          "the policy says which measurements count: no --image or --measurement");
+    if (policy->image_version && options->n_measurements > 0)
+        return error_new(ERROR_INVALID_ARGUMENT,
+                         "the policy says which image may run: no --measurement");
+    if (options->n_measurements > 0)
+        reference->measurements = arena_memdup(reference->arena, options->measurements,
+                                               options->n_measurements * LAUNCH_DIGEST_SIZE);
+    reference->n_measurements = options->n_measurements;
+    return NULL;
+}
+
+static struct error *merge_manifest(const struct verify_options *options,
+                                    struct verify_reference *reference)
+{
+    const struct verify_policy *policy = &reference->policy;
+
     if (policy->host_data && options->any_manifest)
         return error_new(ERROR_INVALID_ARGUMENT, "the policy says which manifest must run");
     if (policy->host_data && reference->manifest_sha256 &&
@@ -289,11 +358,41 @@ static struct error *merge(const struct verify_options *options, struct verify_r
         reference->manifest_sha256 = policy->host_data;
     if (!reference->manifest_sha256 && policy->any_host_data)
         reference->any_manifest = true;
-    if (options->n_measurements > 0)
-        reference->measurements = arena_memdup(reference->arena, options->measurements,
-                                               options->n_measurements * LAUNCH_DIGEST_SIZE);
-    reference->n_measurements = options->n_measurements;
     return NULL;
+}
+
+/* Beside what is computed from nonce and key, which must match too. */
+static struct error *merge_report_data(struct verify_reference *reference)
+{
+    const uint8_t *of_policy = reference->policy.report_data;
+
+    if (of_policy && reference->report_data && memcmp(of_policy, reference->report_data, 64) != 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "--report-data is not the one of the policy");
+    if (of_policy)
+        reference->report_data = of_policy;
+    return NULL;
+}
+
+/* Options and policy may each say what must run; they may not contradict each other. */
+static struct error *merge(const struct verify_options *options, struct verify_reference *reference)
+{
+    struct error *err = merge_measurements(options, reference);
+
+    if (!err)
+        err = merge_manifest(options, reference);
+    return err ? err : merge_report_data(reference);
+}
+
+/* libcurl reads it again; here a file that is none is said before anybody is asked. */
+static struct error *check_ca(const struct verify_options *options)
+{
+    _cleanup_buffer_ struct buffer pem = {};
+    uint8_t hash[32];
+
+    if (!options->ca)
+        return NULL;
+    struct error *err = file_read(options->ca, CA_FILE_MAX, &pem);
+    return error_wrap(err ? err : spki_of_pem(&pem, hash), "--ca");
 }
 
 static struct error *load(const struct verify_options *options, struct verify_reference *reference)
@@ -307,14 +406,17 @@ static struct error *load(const struct verify_options *options, struct verify_re
     if (!err)
         err = load_manifest(options, reference);
     if (!err)
+        err = check_ca(options);
+    if (!err)
         err = load_roots(options, reference);
+    if (!err)
+        err = load_release_key(options, reference);
     if (!err)
         err = load_policy(options, reference);
     if (!err)
         err = merge(options, reference);
-    const char *image = options->image ? options->image : reference->policy.image_version;
-    if (!err && image && options->n_measurements == 0)
-        err = load_image(options, image, reference);
+    if (!err)
+        err = load_image(options, reference);
     if (!err && options->certs)
         err = error_wrap(verify_extra_load(options->certs, reference->arena, &reference->extra),
                          "--certs");

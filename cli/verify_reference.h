@@ -24,6 +24,7 @@ struct verify_reference {
     const uint8_t *spki_sha256;     /* 32 */
     const uint8_t *report_data;     /* 64 */
     const uint8_t *manifest_sha256; /* 32 */
+    const uint8_t *release_key;     /* 32 */
     const char *manifest;           /* its text */
     bool any_manifest;
     const uint8_t (*measurements)[LAUNCH_DIGEST_SIZE]; /* given by hand */

@@ -165,6 +165,14 @@ struct error *trust_roots_load(const char *dir, struct trust_roots **ret_roots)
     return NULL;
 }
 
+bool trust_roots_are_development(const struct trust_roots *roots)
+{
+    for (size_t i = 0; i < roots->n; i++)
+        if (!roots->roots[i].development)
+            return false;
+    return roots->n > 0;
+}
+
 void trust_roots_free(struct trust_roots *roots)
 {
     if (!roots)

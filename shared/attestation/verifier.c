@@ -165,8 +165,14 @@ static struct error *check_arguments(const struct verify_policy *policy,
     return NULL;
 }
 
-static void appraise(struct appraisal *a)
+static void appraise(struct appraisal *a, const struct chain_input *input)
 {
+    struct verify_cache *cache = a->policy->cache;
+    struct chain *own = NULL;
+
+    a->chain = cache ? verify_cache_get(cache, input) : NULL;
+    if (!a->chain)
+        a->chain = own = chain_new(input);
     appraise_head(a);
     appraise_chain(a);
     appraise_validity(a);
@@ -175,6 +181,7 @@ static void appraise(struct appraisal *a)
     appraise_extensions(a);
     appraise_signature(a);
     appraise_fields(a);
+    chain_free(own);
 }
 
 struct error *verify_snp(const struct verify_policy *policy, const void *report, size_t report_size,
@@ -182,7 +189,6 @@ struct error *verify_snp(const struct verify_policy *policy, const void *report,
                          struct verify_result *result)
 {
     struct appraisal a = {.policy = policy, .result = result};
-    struct chain *own = NULL;
 
     struct error *err = check_arguments(policy, result);
     if (err)
@@ -195,10 +201,19 @@ struct error *verify_snp(const struct verify_policy *policy, const void *report,
         .table_size = certificates_size,
         .collateral = policy->collateral,
     };
-    a.chain = policy->cache ? verify_cache_get(policy->cache, &input) : NULL;
-    if (!a.chain)
-        a.chain = own = chain_new(&input);
-    appraise(&a);
-    chain_free(own);
+    appraise(&a, &input);
+    return NULL;
+}
+
+struct error *verify_snp_no_report(const struct verify_policy *policy, struct verify_result *result)
+{
+    struct appraisal a = {.policy = policy, .result = result};
+    const struct chain_input input = {.roots = policy->roots};
+
+    struct error *err = check_arguments(policy, result);
+    if (err)
+        return err;
+    appraise_problem(&a, "format_no_report", "", NULL);
+    appraise(&a, &input);
     return NULL;
 }

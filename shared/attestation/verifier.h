@@ -43,6 +43,8 @@ void verify_result_done(struct verify_result *result);
 enum verdict verify_result_verdict(const struct verify_result *result);
 /* The first failed step, else the first unknown one, else NULL. */
 const struct verify_step *verify_result_first_problem(const struct verify_result *result);
+/* There is such a step, and it passed. */
+bool verify_result_passed(const struct verify_result *result, const char *id);
 /* {verdict, development, steps: [...]}; caller decrefs. */
 json_t *verify_result_to_json(const struct verify_result *result);
 /* The code is the catalogue's first for this step and verdict. Texts are copied; what a terminal
@@ -66,6 +68,8 @@ void verify_problem_add(struct verify_result *result, const char *code, const ch
 /* Trusted roots: AMD's, pinned in the binary, and only when asked for, roots from a folder. */
 struct trust_roots;
 struct error *trust_roots_amd(struct trust_roots **ret_roots) _must_check_;
+/* None of them is AMD's. */
+bool trust_roots_are_development(const struct trust_roots *roots);
 /* dir holds ark.pem and ask.pem; the chain is then marked "development". */
 struct error *trust_roots_load(const char *dir, struct trust_roots **ret_roots) _must_check_;
 void trust_roots_free(struct trust_roots *roots);
@@ -96,6 +100,9 @@ DEFINE_CLEANUP(struct verify_cache *, verify_cache_free)
 struct error *verify_snp(const struct verify_policy *policy, const void *report, size_t report_size,
                          const void *certificates, size_t certificates_size,
                          struct verify_result *result) _must_check_;
+/* The same steps for a run that got no evidence: none can be told. */
+struct error *verify_snp_no_report(const struct verify_policy *policy,
+                                   struct verify_result *result) _must_check_;
 
 /* Decoded fields for showing; INVALID_ARGUMENT when it is not a report. */
 struct snp_report {

@@ -90,6 +90,14 @@ const struct verify_step *verify_result_first_problem(const struct verify_result
     return step ? step : first_with(result, VERDICT_UNKNOWN);
 }
 
+bool verify_result_passed(const struct verify_result *result, const char *id)
+{
+    for (size_t i = 0; i < result->n_steps; i++)
+        if (strcmp(result->steps[i].id, id) == 0)
+            return result->steps[i].verdict == VERDICT_PASS;
+    return false;
+}
+
 static json_t *step_to_json(const struct verify_step *step)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "id", step->id, "verdict",
