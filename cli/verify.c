@@ -88,7 +88,7 @@ static void take_answer_of_server(struct run *run)
     if (err) {
         bool bad = error_get_code(err) == ERROR_PERMISSION_DENIED;
         add_tls(run, bad ? VERDICT_FAIL : VERDICT_UNKNOWN, error_text(err));
-        add_evidence(run, VERDICT_UNKNOWN, "nobody was asked");
+        add_evidence(run, VERDICT_UNKNOWN, "there is no answer");
         error_free(err);
         return;
     }

@@ -71,8 +71,8 @@ struct verify_policy {
     const uint8_t (*measurements)[48]; /* allow-list; all-zero entries are refused */
     size_t n_measurements;
     bool any_measurement;
-    const char *image_version;     /* NULL, or: measurements are those of this signed image; the
-                                    * caller looks them up */
+    const char *image_version;     /* NULL, or: measurements are those of this signed image, and of
+                                    * the list, if any; the caller looks them up */
     const uint8_t (*chip_ids)[64]; /* allow-list */
     size_t n_chip_ids;
     bool any_chip_id;
