@@ -27,39 +27,42 @@ struct report_firmware {
     uint8_t major;
 };
 
+/* AMD 56860, SEV Secure Nested Paging Firmware ABI, table ATTESTATION_REPORT: beside each member
+ * its name and byte offset there. */
 struct report {
-    uint32_t version;
-    uint32_t guest_svn;
-    uint64_t policy;
-    uint8_t family_id[16];
-    uint8_t image_id[16];
-    uint32_t vmpl;
-    uint32_t signature_algo;
-    uint64_t current_tcb;
-    uint64_t platform_info;
-    uint32_t key_info;
-    uint8_t report_data[64];
-    uint8_t measurement[48];
-    uint8_t host_data[32];
-    uint8_t id_key_digest[48];
-    uint8_t author_key_digest[48];
-    uint8_t report_id[32];
-    uint8_t report_id_ma[32];
-    uint64_t reported_tcb;
-    uint8_t cpuid_family; /* zero in version 2, like the next two */
-    uint8_t cpuid_model;
-    uint8_t cpuid_stepping;
-    uint8_t chip_id[64];
-    uint64_t committed_tcb;
-    struct report_firmware current;
-    struct report_firmware committed;
-    uint64_t launch_tcb;
-    uint64_t launch_mit_vector; /* version 5 and later, else zero */
-    uint64_t current_mit_vector;
-    uint8_t signature_r[REPORT_SCALAR_SIZE]; /* little endian */
-    uint8_t signature_s[REPORT_SCALAR_SIZE];
-    bool reserved_set; /* a reserved byte of a known version is not zero */
-    bool tail_set;     /* a byte behind the signature, which nothing signs, is not zero */
+    uint32_t version;          /* VERSION 000h */
+    uint32_t guest_svn;        /* GUEST_SVN 004h */
+    uint64_t policy;           /* POLICY 008h, table Guest Policy */
+    uint8_t family_id[16];     /* FAMILY_ID 010h */
+    uint8_t image_id[16];      /* IMAGE_ID 020h */
+    uint32_t vmpl;             /* VMPL 030h */
+    uint32_t signature_algo;   /* SIGNATURE_ALGO 034h, table Encoding for Signing Algorithms */
+    uint64_t current_tcb;      /* CURRENT_TCB 038h, table TCB_VERSION */
+    uint64_t platform_info;    /* PLATFORM_INFO 040h */
+    uint32_t key_info;         /* AUTHOR_KEY_EN, MASK_CHIP_KEY, SIGNING_KEY 048h; 04Ch reserved */
+    uint8_t report_data[64];   /* REPORT_DATA 050h */
+    uint8_t measurement[48];   /* MEASUREMENT 090h */
+    uint8_t host_data[32];     /* HOST_DATA 0C0h */
+    uint8_t id_key_digest[48]; /* ID_KEY_DIGEST 0E0h */
+    uint8_t author_key_digest[48];    /* AUTHOR_KEY_DIGEST 110h */
+    uint8_t report_id[32];            /* REPORT_ID 140h */
+    uint8_t report_id_ma[32];         /* REPORT_ID_MA 160h */
+    uint64_t reported_tcb;            /* REPORTED_TCB 180h */
+    uint8_t cpuid_family;             /* CPUID_FAM_ID 188h; version 2: zero, like the next two */
+    uint8_t cpuid_model;              /* CPUID_MOD_ID 189h */
+    uint8_t cpuid_stepping;           /* CPUID_STEP 18Ah; 18Bh to 19Fh reserved */
+    uint8_t chip_id[64];              /* CHIP_ID 1A0h */
+    uint64_t committed_tcb;           /* COMMITTED_TCB 1E0h */
+    struct report_firmware current;   /* CURRENT_BUILD, _MINOR, _MAJOR 1E8h; 1EBh reserved */
+    struct report_firmware committed; /* COMMITTED_BUILD, _MINOR, _MAJOR 1ECh; 1EFh reserved */
+    uint64_t launch_tcb;              /* LAUNCH_TCB 1F0h */
+    uint64_t launch_mit_vector;       /* LAUNCH_MIT_VECTOR 1F8h; before version 5 zero */
+    uint64_t current_mit_vector;      /* CURRENT_MIT_VECTOR 200h, the same; 208h to 29Fh reserved */
+    /* SIGNATURE 2A0h, table Format for an ECDSA P-384 Signature: little endian */
+    uint8_t signature_r[REPORT_SCALAR_SIZE]; /* R 2A0h */
+    uint8_t signature_s[REPORT_SCALAR_SIZE]; /* S 2E8h; 330h to 49Fh reserved */
+    bool reserved_set;                       /* a reserved byte of a known version is not zero */
+    bool tail_set; /* a byte behind the signature, which nothing signs, is not zero */
 };
 
 /* Exactly TEE_REPORT_SIZE bytes; versions before 2 are refused, those after 5 are read as 5. */
