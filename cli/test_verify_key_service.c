@@ -368,6 +368,11 @@ static void time_judged_for_is_not_the_time_of_fetching(void **state)
     ask(NULL);
     assert_string_equal(reference.extra.note, "chain from the cache, 0 min old; "
                                               "revocation list from the cache, 0 min old");
+    start_reference();
+    reference.policy.at_ms += 30 * YEAR_MS; /* longer than a root lives */
+    verify_key_service_ask(&reference, &answer, &online);
+    assert_non_null(strstr(reference.extra.note, "out of date"));
+    assert_int_equal(reference.extra.collateral.n_certificates, 0);
 }
 
 static void malformed_evidence_is_for_the_verifier_to_refuse(void **state)
