@@ -8,12 +8,14 @@
 #include "cli/verify.h"
 #include "shared/attestation/policy.h"
 #include "shared/attestation/report.h"
+#include "shared/base/clock.h"
 #include "shared/base/encode.h"
 #include "shared/collateral/cache.h"
 #include "shared/collateral/kds.h"
 #include "shared/manifest/signed_document.h"
 
-#define AT "2026-03-25T22:20:06Z"
+#define HOUR_MS INT64_C(3600000)
+#define AT      "2026-03-25T22:20:06Z"
 
 static char dir[64];
 static char *vectors, *report_path, *output_path;
@@ -32,13 +34,14 @@ static struct error *accept(void *data, const void *body, size_t size)
     return NULL;
 }
 
-static void put(const char *path, bool kept, const char *vector)
+static void put(const char *path, bool kept, const char *vector, int64_t age_ms)
 {
     _cleanup_free_ char *cache_dir = xasprintf("%s/coffer/collateral", dir);
     _cleanup_(cache_freep) struct cache *cache = NULL;
     const struct cache_key key = {path, kept};
     const struct cache_check check = {accept, NULL};
-    _cleanup_(item_done) struct item item = {.fetched_at_ms = 1};
+    _cleanup_(item_done) struct item item = {.fetched_at_ms =
+                                                 clock_wall_ms(clock_system()) - age_ms};
 
     read_vector(vector, &item.body);
     expect_ok(cache_open(cache_dir, 16, &cache));
@@ -51,19 +54,20 @@ static void fill_cache(const char *vcek)
     struct kds_chip chip;
 
     kds_path_chain(SNP_PRODUCT_MILAN, VEK_VCEK, path);
-    put(path, true, "_roots/milan_vcek_cert_chain.pem");
+    put(path, true, "_roots/milan_vcek_cert_chain.pem", 72 * HOUR_MS);
     expect_ok(kds_chip_init(report_product(&report), report.chip_id, report.reported_tcb, &chip));
     kds_path_vcek(&chip, path);
-    put(path, false, vcek);
+    put(path, false, vcek, 5 * HOUR_MS);
 }
 
-static char *verify(void)
+static char *verify(bool json)
 {
     _cleanup_free_ char *measurement = hex_encode_new(report.measurement, 48);
     _cleanup_free_ char *report_data = hex_encode_new(report.report_data, 64);
-    const char *const arguments[] = {"verify",    "--report",       report_path, "--at",
-                                     AT,          "--measurement",  measurement, "--report-data",
-                                     report_data, "--any-manifest", "--offline"};
+    const char *const arguments[] = {
+        "verify",    "--report",       report_path, "--at",
+        AT,          "--measurement",  measurement, "--report-data",
+        report_data, "--any-manifest", "--offline", json ? "--json" : NULL};
     char *output = NULL;
 
     assert_int_equal(
@@ -100,29 +104,37 @@ static int tear_down(void **state)
 static void empty_cache_cannot_tell(void **state)
 {
     (void)state;
-    _cleanup_free_ char *output = verify();
+    _cleanup_free_ char *output = verify(false);
 
     assert_non_null(strstr(output, "code: chain_no_vek"));
     assert_non_null(strstr(output, "key service     "));
 }
 
+#define TOLD                                                                                       \
+    "chain from the cache, 3 days old; VCEK from the cache, 5 h old; no revocation list "          \
+    "('/vcek/v1/Milan/crl': offline)"
+
 static void cached_certificates_serve(void **state)
 {
     (void)state;
     fill_cache("milan-v5-gcp/vcek.der");
-    _cleanup_free_ char *output = verify();
+    _cleanup_free_ char *output = verify(false);
 
     /* No list of AMD's is recorded: that alone is missing. */
     assert_non_null(strstr(output, "\nCANNOT TELL: revocation: "));
     assert_null(strstr(output, "code: chain_"));
     assert_null(strstr(output, "code: signature_"));
+    assert_non_null(strstr(output, "\nkey service     " TOLD "\n"));
+    _cleanup_free_ char *text = verify(true);
+    json_auto_t *root = json_loads(text, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(root, "collateral")), TOLD);
 }
 
 static void poisoned_cache_is_not_believed(void **state)
 {
     (void)state;
     fill_cache("milan-v3-qemu-direct-boot-dstack/vcek.der"); /* genuine, of another chip */
-    _cleanup_free_ char *output = verify();
+    _cleanup_free_ char *output = verify(false);
 
     assert_non_null(strstr(output, "\nCANNOT TELL: chain: "));
 }

@@ -15,6 +15,7 @@
 #include "cli/verify_page.h"
 #include "cli/verify_reference.h"
 #include "shared/base/alloc.h"
+#include "shared/collateral/collateral.h"
 
 #define MEASUREMENT_AT 0x90
 #define HOST_DATA_AT   0xc0
@@ -171,6 +172,16 @@ static int fail(struct error *err, int code)
     return code;
 }
 
+static void ask_key_service(struct run *run)
+{
+    const struct verify_key_service service = {
+        .url = run->options.offline ? NULL : COLLATERAL_KDS_URL,
+    };
+
+    if (!run->options.trust_root)
+        verify_key_service_ask(&run->reference, &run->answer, &service);
+}
+
 static int verify(struct run *run)
 {
     struct error *err = verify_reference_load(&run->options, &run->reference);
@@ -181,8 +192,8 @@ static int verify(struct run *run)
         return fail(err, EXIT_USAGE);
     if (!run->options.report)
         take_answer_of_server(run);
-    if (run->have_answer && !run->options.trust_root)
-        verify_key_service_ask(&run->reference, &run->answer, run->options.offline);
+    if (run->have_answer)
+        ask_key_service(run);
     if (run->have_answer)
         err = verify_appraise(&run->reference, &run->reference.extra.collateral, &run->answer,
                               &run->result);

@@ -14,7 +14,7 @@ DEFINE_CLEANUP(BIO *, BIO_free)
 static struct error *too_many(void)
 {
     return error_new(ERROR_RESOURCE_EXHAUSTED, "more than %d certificates or revocation lists",
-                     VERIFY_COLLATERAL_MAX);
+                     VERIFY_FOLDER_MAX);
 }
 
 /* By trying: what a DER file holds does not stand in its name. */
@@ -37,7 +37,7 @@ static struct error *add_der(struct verify_extra *extra, struct arena *arena, co
     }
     size_t *n = is_certificate ? &extra->collateral.n_certificates : &extra->collateral.n_crls;
     struct certificate_view *views = is_certificate ? extra->certificates : extra->crls;
-    if (*n == VERIFY_COLLATERAL_MAX)
+    if (*n == VERIFY_FOLDER_MAX)
         return too_many();
     views[(*n)++] = (struct certificate_view){arena_memdup(arena, der, size), size};
     return NULL;

@@ -7,11 +7,14 @@
 #include "shared/base/arena.h"
 #include "shared/base/error.h"
 
+/* Of each, from a folder: the key service's VCEK, chain and list must find room beside them. */
+#define VERIFY_FOLDER_MAX (VERIFY_COLLATERAL_MAX - 3)
+
 struct verify_extra {
     struct certificate_view certificates[VERIFY_COLLATERAL_MAX];
     struct certificate_view crls[VERIFY_COLLATERAL_MAX];
     struct verify_collateral collateral; /* of these */
-    const char *note;                    /* what could not be had, or NULL */
+    const char *note; /* of the key service: what came whence and what not; or NULL */
 };
 
 /* Every file in dir that ends in .der, .crt, .cer, .pem or .crl; bytes live in arena. NOT_FOUND, or

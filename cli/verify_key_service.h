@@ -1,14 +1,21 @@
-/* What the evidence lacks, from AMD's key service or the cache of its answers. */
+/* What the evidence lacks, and what was revoked, from AMD's key service and the cache of its
+ * answers. */
 #pragma once
 
 #include "cli/verify_answer.h"
 #include "cli/verify_reference.h"
 
+struct verify_key_service {
+    const char *url; /* NULL: offline, only the cache */
+    bool allow_http; /* of a test */
+};
+
 /*
- * Adds the chip's certificates and the revocation list to reference->extra when neither the answer
- * nor --certs has them, and the roots are AMD's. offline: only from the cache, which is
- * coffer/collateral below XDG_CACHE_HOME or ~/.cache. Never fails: what could not be had is told in
- * extra.note, and the verifier cannot tell then.
+ * Adds chain and revocation list to reference->extra, whatever the answer carries: the prover does
+ * not choose the list. Of a report signed by a VCEK also that, when neither the answer nor --certs
+ * has the report's own. The cache (coffer/collateral below XDG_CACHE_HOME or ~/.cache) serves as
+ * collateral.h says. Never fails: extra.note tells what came from where, and what could not be had;
+ * the verifier judges what is there.
  */
 void verify_key_service_ask(struct verify_reference *reference, const struct verify_answer *answer,
-                            bool offline);
+                            const struct verify_key_service *service);

@@ -133,7 +133,7 @@ static void keep(struct host_collateral *collateral, const struct collateral *go
     if (got) {
         buffer_done(&collateral->table);
         collateral_write_table(got, &collateral->table);
-        collateral->at_ms = got->crl_at_ms;
+        collateral->at_ms = got->crl_origin.at_ms;
     }
     collateral->settled = true;
     pthread_mutex_unlock(&collateral->lock);

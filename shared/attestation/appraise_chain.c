@@ -58,34 +58,56 @@ void appraise_validity(struct appraisal *a)
     appraise_pass(a, "validity", expected, "");
 }
 
-/* A list that is wrong is no list; one that is old may still name what is revoked. */
-static bool find_crl_problem(struct appraisal *a, const char *expected)
+/* The evidence may not carry a wrong list; of those at hand a wrong one is no list. */
+static const char *wrong_list(const struct chain *chain, bool carried)
 {
-    for (size_t i = 0; i < a->chain->n_crls; i++) {
-        const struct chain_crl *crl = &a->chain->crls[i];
-
-        if (crl->problem) {
-            appraise_problem(a, "revocation_crl", expected, crl->problem);
-            return true;
-        }
-        if (crl->revoked >= 0) {
-            appraise_problem(
-                a, "revocation_revoked", expected,
-                arena_printf(a->result->arena, "%s is", chain_place_name(crl->revoked)));
-            return true;
-        }
-    }
-    return false;
+    for (size_t i = 0; i < chain->n_crls; i++)
+        if (chain->crls[i].problem && chain->crls[i].carried == carried)
+            return chain->crls[i].problem;
+    return NULL;
 }
 
-static const struct chain_crl *newest_covering(const struct chain *chain)
+/* Any list of the root, also one out of date; enum chain_place, or -1: none. */
+static int revoked_place(const struct chain *chain)
+{
+    for (size_t i = 0; i < chain->n_crls; i++)
+        if (!chain->crls[i].problem && chain->crls[i].revoked >= 0)
+            return chain->crls[i].revoked;
+    return -1;
+}
+
+/* One made later says nothing of this time, and hides none that does. */
+static const struct chain_crl *newest_covering(const struct chain *chain, int64_t at_ms)
 {
     const struct chain_crl *newest = NULL;
 
-    for (size_t i = 0; i < chain->n_crls; i++)
-        if (chain->crls[i].covers && (!newest || newest->from_ms < chain->crls[i].from_ms))
-            newest = &chain->crls[i];
+    for (size_t i = 0; i < chain->n_crls; i++) {
+        const struct chain_crl *crl = &chain->crls[i];
+
+        if (crl->problem || !crl->covers)
+            continue;
+        bool made = crl->from_ms <= at_ms, other_made = newest && newest->from_ms <= at_ms;
+        if (!newest || (made == other_made ? newest->from_ms < crl->from_ms : made))
+            newest = crl;
+    }
     return newest;
+}
+
+/* true: a list says, or is, what must not be. */
+static bool find_crl_problem(struct appraisal *a, const struct chain_crl *good,
+                             const char *expected)
+{
+    const char *wrong = wrong_list(a->chain, true);
+    int place = revoked_place(a->chain);
+
+    if (!wrong && !good)
+        wrong = wrong_list(a->chain, false);
+    if (place >= 0)
+        appraise_problem(a, "revocation_revoked", expected,
+                         arena_printf(a->result->arena, "%s is", chain_place_name(place)));
+    else if (wrong)
+        appraise_problem(a, "revocation_crl", expected, wrong);
+    return place >= 0 || wrong;
 }
 
 /* Nothing to look up in: cannot tell, unless the policy says that this is fine. */
@@ -102,8 +124,8 @@ static void no_list(struct appraisal *a, const char *code, const char *expected,
 void appraise_revocation(struct appraisal *a)
 {
     static const char expected[] = "nothing of the chain on the root's revocation list";
-    const struct chain_crl *crl = newest_covering(a->chain);
     int64_t at_ms = a->policy->at_ms;
+    const struct chain_crl *crl = newest_covering(a->chain, at_ms);
 
     for (int i = 0; i < CHAIN_LENGTH; i++) {
         if (a->chain->certificates[i])
@@ -111,7 +133,7 @@ void appraise_revocation(struct appraisal *a)
         appraise_problem(a, "revocation_no_chain", expected, NULL);
         return;
     }
-    if (find_crl_problem(a, expected))
+    if (find_crl_problem(a, crl, expected))
         return;
     if (!crl) {
         no_list(a, "revocation_no_crl", expected, "no revocation list for this chain");

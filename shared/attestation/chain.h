@@ -29,6 +29,7 @@ struct chain_input {
 
 struct chain_crl {
     const char *problem; /* NULL: the root's own, and understood */
+    bool carried;        /* by the evidence; else it was at hand */
     bool covers;         /* speaks of this chain's intermediate */
     int revoked;         /* enum chain_place, or -1: none */
     int64_t from_ms, until_ms;

@@ -36,63 +36,58 @@ static bool is_issuer(X509 *issuer, X509 *subject)
     return X509_NAME_cmp(X509_get_issuer_name(subject), X509_get_subject_name(issuer)) == 0;
 }
 
-/* The certificate of this kind in the collateral that is exactly the report's, else any. */
-static bool is_of_report(const struct vek *vek, const struct report *report)
-{
-    struct snp_tcb reported = snp_tcb_decode(vek->product, report->reported_tcb);
+enum fit { FIT_UNREADABLE, FIT_OF_ANOTHER, FIT_OF_REPORT };
 
-    return snp_tcb_equal(&reported, &vek->tcb) &&
-           (vek->kind == VEK_VLEK || memcmp(vek->hwid, report->chip_id, vek->hwid_size) == 0);
-}
-
-static X509 *find_vek(const struct pool *pool, enum vek_kind kind, bool of_report)
-{
-    for (size_t i = 0; i < pool->n_extra; i++) {
-        X509 *certificate = pool->extra[i];
-        struct vek vek;
-
-        if (!certificate)
-            continue;
-        struct error *err = vek_parse(certificate, &vek);
-        bool ok = !err && vek.kind == kind;
-        error_free(err);
-        if (ok && (!of_report || is_of_report(&vek, pool->input->report)))
-            return certificate;
-    }
-    return NULL;
-}
-
-/* Hosts keep certificates of before a firmware update: the collateral may have the right one. */
-static bool table_vek_is_stale(const struct pool *pool, X509 *carried)
+static enum fit fit_of(X509 *certificate, const struct report *report)
 {
     struct vek vek;
+    struct error *err = vek_parse(certificate, &vek);
+    bool readable = !err;
 
-    if (!pool->input->report)
-        return false;
-    struct error *err = vek_parse(carried, &vek);
-    bool stale = !err && !is_of_report(&vek, pool->input->report);
     error_free(err);
-    return stale;
+    if (!readable)
+        return FIT_UNREADABLE;
+    return !report || vek_is_of_report(&vek, report) ? FIT_OF_REPORT : FIT_OF_ANOTHER;
 }
 
+/* The certificate at hand that is the report's. Those of other chips and levels are nobody's claim,
+ * and neither is one of several keys: absent, not bad. */
+static X509 *find_vek(const struct pool *pool)
+{
+    X509 *found = NULL;
+
+    for (size_t i = 0; i < pool->n_extra; i++) {
+        X509 *certificate = pool->extra[i];
+
+        if (!certificate || fit_of(certificate, pool->input->report) != FIT_OF_REPORT)
+            continue;
+        if (found && EVP_PKEY_eq(X509_get0_pubkey(found), X509_get0_pubkey(certificate)) != 1)
+            return NULL;
+        if (!found)
+            found = certificate;
+    }
+    ERR_clear_error();
+    return found;
+}
+
+/* Hosts keep certificates of before a firmware update: one at hand may be the right one. What is
+ * carried stays otherwise, for step "extensions" to judge. */
 static const char *collect_vek(struct pool *pool)
 {
     const struct report *report = pool->input->report;
     bool vlek = report && report_signing_key(report) == REPORT_SIGNING_KEY_VLEK;
-    enum vek_kind kind = vlek ? VEK_VLEK : VEK_VCEK;
     const struct certificate_view *view = vlek ? &pool->table.vlek : &pool->table.vcek;
     const struct certificate_view *other = vlek ? &pool->table.vcek : &pool->table.vlek;
-    X509 *exact = report ? find_vek(pool, kind, true) : NULL;
-    X509 *extra = exact ? exact : find_vek(pool, kind, false);
+    X509 *exact = find_vek(pool);
 
-    if (!view->data && !extra)
+    if (!view->data && !exact)
         view = other; /* the wrong kind is said by step "signing_key" */
     X509 *carried = chain_parse_der(view);
     if (view->data && !carried)
         return "chain_certificate";
-    if (!carried || (exact && table_vek_is_stale(pool, carried))) {
+    if (exact && (!carried || fit_of(carried, report) == FIT_OF_ANOTHER)) {
         X509_free(carried);
-        carried = take_ref(extra);
+        carried = take_ref(exact);
     }
     pool->chain->certificates[CHAIN_VEK] = carried;
     return carried ? NULL : "chain_no_vek";
@@ -124,6 +119,24 @@ static const char *collect_ask(struct pool *pool)
     return *ask ? NULL : "chain_no_ask";
 }
 
+/* By name anything can be the root: a trusted one at hand is meant, whatever else is there. */
+static X509 *find_ark(const struct pool *pool, X509 *ask)
+{
+    X509 *found = NULL;
+
+    for (size_t i = 0; i < pool->n_extra; i++) {
+        X509 *ark = pool->extra[i];
+
+        if (!ark || !is_issuer(ark, ask) || !is_issuer(ark, ark))
+            continue;
+        if (trust_roots_match(pool->input->roots, ark))
+            return ark;
+        if (!found)
+            found = ark;
+    }
+    return found;
+}
+
 /* A carried ARK is only ever compared with the trusted ones. */
 static const char *collect_ark(struct pool *pool, const struct trust_root **ret_root)
 {
@@ -136,10 +149,8 @@ static const char *collect_ark(struct pool *pool, const struct trust_root **ret_
     const struct trust_root *at_hand = ark ? NULL : trust_roots_issuer_of(roots, ask);
     if (at_hand)
         ark = take_ref(at_hand->ark);
-    for (size_t i = 0; i < pool->n_extra && !ark; i++)
-        if (pool->extra[i] && is_issuer(pool->extra[i], ask) &&
-            is_issuer(pool->extra[i], pool->extra[i]))
-            ark = take_ref(pool->extra[i]);
+    if (!ark)
+        ark = take_ref(find_ark(pool, ask));
     if (!ark)
         return "chain_no_ark";
     pool->chain->certificates[CHAIN_ARK] = ark;

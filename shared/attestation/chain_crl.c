@@ -11,7 +11,7 @@ static int revoked_place(const struct crl *crl, const struct chain *chain)
 }
 
 /* Lists of other products' roots are none of this chain's business. */
-static void add_crl(struct chain *chain, const struct crl *crl)
+static void add_crl(struct chain *chain, const struct crl *crl, bool carried)
 {
     X509 *ark = chain->certificates[CHAIN_ARK];
 
@@ -19,6 +19,7 @@ static void add_crl(struct chain *chain, const struct crl *crl)
         return;
     chain->crls[chain->n_crls++] = (struct chain_crl){
         .problem = crl_problem(crl, ark),
+        .carried = carried,
         .covers = crl_covers(crl, chain->certificates[CHAIN_ASK]),
         .revoked = revoked_place(crl, chain),
         .from_ms = crl_this_update_ms(crl),
@@ -26,16 +27,18 @@ static void add_crl(struct chain *chain, const struct crl *crl)
     };
 }
 
-static void read_crl(struct chain *chain, const struct certificate_view *view)
+static void read_crl(struct chain *chain, const struct certificate_view *view, bool carried)
 {
     _cleanup_(crl_freep) struct crl *crl = NULL;
 
     struct error *err = crl_parse(view->data, view->size, &crl);
     if (err)
-        chain->crls[chain->n_crls++] = (struct chain_crl){
-            .problem = arena_strdup(chain->arena, error_text(err)), .revoked = -1};
+        chain->crls[chain->n_crls++] =
+            (struct chain_crl){.problem = arena_strdup(chain->arena, error_text(err)),
+                               .carried = carried,
+                               .revoked = -1};
     else
-        add_crl(chain, crl);
+        add_crl(chain, crl, carried);
     error_free(err);
 }
 
@@ -46,7 +49,7 @@ void chain_read_crls(struct chain *chain, const struct certificate_view *carried
         if (!chain->certificates[i])
             return;
     if (carried->data)
-        read_crl(chain, carried);
+        read_crl(chain, carried, true);
     for (size_t i = 0; collateral && i < collateral->n_crls; i++)
-        read_crl(chain, &collateral->crls[i]);
+        read_crl(chain, &collateral->crls[i], false);
 }

@@ -184,6 +184,21 @@ bool crl_covers(const struct crl *crl, X509 *certificate)
     return covers;
 }
 
+static const ASN1_OCTET_STRING *distribution_point(const struct crl *crl)
+{
+    int at = X509_CRL_get_ext_by_NID(crl->x509, NID_issuing_distribution_point, -1);
+
+    return at < 0 ? NULL : X509_EXTENSION_get_data(X509_CRL_get_ext(crl->x509, at));
+}
+
+bool crl_is_of_series(const struct crl *a, const struct crl *b)
+{
+    const ASN1_OCTET_STRING *x = distribution_point(a), *y = distribution_point(b);
+
+    return X509_NAME_cmp(X509_CRL_get_issuer(a->x509), X509_CRL_get_issuer(b->x509)) == 0 &&
+           (x && y ? ASN1_OCTET_STRING_cmp(x, y) == 0 : x == y);
+}
+
 bool crl_revokes(const struct crl *crl, X509 *certificate)
 {
     X509_REVOKED *entry = NULL;

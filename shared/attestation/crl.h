@@ -38,5 +38,8 @@ const char *crl_problem(const struct crl *crl, X509 *ark);
  * distribution point of its own speaks of all. */
 bool crl_covers(const struct crl *crl, X509 *certificate);
 
+/* Same issuer, by name, and same distribution point: one of the two renews the other. */
+bool crl_is_of_series(const struct crl *a, const struct crl *b);
+
 /* By serial number; entries on hold or removed again count. */
 bool crl_revokes(const struct crl *crl, X509 *certificate);

@@ -7,6 +7,7 @@
 #include "shared/attestation/crl.h"
 #include "shared/attestation/dev_certificate.h"
 #include "shared/attestation/roots.h"
+#include "shared/base/clock.h"
 
 #define HOUR_MS INT64_C(3600000)
 #define DAY_MS  (24 * HOUR_MS)
@@ -130,6 +131,140 @@ static void any_list_can_revoke(void **state)
     expect(&policy, turned, 2, "revocation_revoked");
 }
 
+/* A list of another time does not hide the one that is in date, wherever it stands. */
+static void a_list_made_later_does_not_hide_one_in_date(void **state)
+{
+    (void)state;
+    const struct verify_policy policy = kit_policy(&kit);
+    const struct kit_crl good = {.number = 1};
+    const struct kit_crl old = {.from_ms = kit.now_ms - 3 * DAY_MS,
+                                .until_ms = kit.now_ms - 2 * DAY_MS};
+    const struct {
+        struct kit_crl a, b;
+        const char *code;
+    } cases[] = {
+        {good, {.from_ms = kit.now_ms + HOUR_MS}, NULL}, /* verified for a time gone by */
+        {good, old, NULL},
+        {old, {.from_ms = kit.now_ms + HOUR_MS}, "revocation_stale"},
+        {{.from_ms = kit.now_ms + HOUR_MS}, {.from_ms = kit.now_ms + DAY_MS}, "revocation_stale"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        expect(&policy, (const struct kit_crl[]){cases[i].a, cases[i].b}, 2, cases[i].code);
+        expect(&policy, (const struct kit_crl[]){cases[i].b, cases[i].a}, 2, cases[i].code);
+    }
+}
+
+/* The text names the list that was looked up in. */
+static void the_newest_list_made_by_then_is_the_one_that_counts(void **state)
+{
+    (void)state;
+    const int64_t made[] = {kit.now_ms - 2 * DAY_MS, kit.now_ms - DAY_MS, kit.now_ms + DAY_MS};
+    static const size_t orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 2, 0}, {1, 0, 2}};
+
+    for (size_t i = 0; i < ELEMENTSOF(orders); i++) {
+        struct buffer der[3] = {};
+        struct certificate_view views[3];
+        struct verify_policy policy = kit_policy(&kit);
+        const struct verify_collateral collateral = {.crls = views, .n_crls = 3};
+        struct tee_evidence evidence;
+        struct verify_result result;
+        char text[CLOCK_TEXT_SIZE];
+
+        for (size_t k = 0; k < 3; k++) {
+            kit_make_crl(&kit, &(struct kit_crl){.from_ms = made[orders[i][k]]}, &der[k]);
+            views[k] = (struct certificate_view){der[k].data, der[k].size};
+        }
+        policy.collateral = &collateral;
+        kit_evidence(&kit, &evidence);
+        kit_appraise(&policy, &evidence, &result);
+        clock_format(made[1] / 1000 * 1000, text);
+        assert_int_equal(kit_step(&result, "revocation")->verdict, VERDICT_PASS);
+        assert_non_null(strstr(kit_step(&result, "revocation")->actual, text));
+        verify_result_done(&result);
+        tee_evidence_done(&evidence);
+        for (size_t k = 0; k < 3; k++)
+            buffer_done(&der[k]);
+    }
+}
+
+/* What is at hand may hold anything: only the root's own lists speak. */
+static void a_foreign_list_beside_a_good_one_does_no_harm(void **state)
+{
+    (void)state;
+    const struct verify_policy policy = kit_policy(&kit);
+    const struct kit_crl good = {.number = 1}, foreign = {.key = other_key, .revoked = {2}};
+    const struct kit_crl elsewhere = {.point = "https://crl.example/a"};
+    const struct {
+        struct kit_crl a, b;
+        const char *code;
+    } cases[] = {
+        {good, foreign, NULL},
+        {good, {.unknown_critical = true}, NULL},
+        {good, {.pkcs1 = true, .revoked = {2}}, NULL},
+        {foreign, {.key = other_key}, "revocation_crl"},
+        {elsewhere, foreign, "revocation_crl"}, /* a good one, but not for this chain */
+        {{.revoked = {2}}, foreign, "revocation_revoked"},
+        {{.until_ms = kit.now_ms - HOUR_MS / 2}, foreign, "revocation_stale"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        expect(&policy, (const struct kit_crl[]){cases[i].a, cases[i].b}, 2, cases[i].code);
+        expect(&policy, (const struct kit_crl[]){cases[i].b, cases[i].a}, 2, cases[i].code);
+    }
+}
+
+/* The evidence itself may not show a list that is not its root's, whatever else is at hand. */
+static void a_foreign_list_in_the_evidence_is_bad(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer foreign = {};
+    const struct verify_policy policy = kit_policy(&kit);
+    struct tee_evidence evidence;
+
+    kit_make_crl(&kit, &(struct kit_crl){.key = other_key}, &foreign);
+    const struct certificate_view view = {foreign.data, foreign.size};
+    kit_evidence(&kit, &evidence);
+    kit_replace(&evidence, &(struct kit_table){.crl = &view});
+    kit_expect(&policy, &evidence, "revocation_crl");
+    tee_evidence_done(&evidence);
+}
+
+/* A root of the same name and another key, before the right one or behind it. */
+static void a_foreign_root_beside_the_trusted_one_does_no_harm(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer right = {}, wrong = {};
+    struct trust_roots pinned = *kit.roots; /* as AMD's: the ARK is not at hand */
+    const struct certificate_view none = {};
+    struct verify_policy policy = kit_policy(&kit);
+    struct tee_evidence evidence;
+
+    kit_der(kit.ark, &right);
+    kit_der(other_ark, &wrong);
+    const struct certificate_view views[] = {
+        {wrong.data, wrong.size}, {right.data, right.size}, {wrong.data, wrong.size}};
+    pinned.roots[0].ark = NULL;
+    policy.roots = &pinned;
+    kit_evidence(&kit, &evidence);
+    kit_replace(&evidence, &(struct kit_table){.ark = &none});
+    for (size_t i = 0; i < 2; i++) {
+        const struct verify_collateral collateral = {
+            .certificates = views + i, .n_certificates = 2, .crls = kit.crls, .n_crls = 1};
+
+        policy.collateral = &collateral;
+        kit_expect(&policy, &evidence, NULL);
+    }
+    const struct verify_collateral only_wrong = {
+        .certificates = views, .n_certificates = 1, .crls = kit.crls, .n_crls = 1};
+    struct verify_result result;
+    policy.collateral = &only_wrong;
+    kit_appraise(&policy, &evidence, &result);
+    assert_string_equal(kit_step(&result, "chain")->code, "chain_root");
+    verify_result_done(&result);
+    tee_evidence_done(&evidence);
+}
+
 static void a_carried_list_counts_like_others(void **state)
 {
     (void)state;
@@ -237,6 +372,11 @@ int main(void)
         cmocka_unit_test(soft_means_missing_or_old_but_never_revoked),
         cmocka_unit_test(grace_is_counted_from_the_next_update),
         cmocka_unit_test(any_list_can_revoke),
+        cmocka_unit_test(a_list_made_later_does_not_hide_one_in_date),
+        cmocka_unit_test(the_newest_list_made_by_then_is_the_one_that_counts),
+        cmocka_unit_test(a_foreign_list_beside_a_good_one_does_no_harm),
+        cmocka_unit_test(a_foreign_list_in_the_evidence_is_bad),
+        cmocka_unit_test(a_foreign_root_beside_the_trusted_one_does_no_harm),
         cmocka_unit_test(a_carried_list_counts_like_others),
         cmocka_unit_test(a_cached_chain_is_judged_each_time),
         cmocka_unit_test(a_list_can_be_read),

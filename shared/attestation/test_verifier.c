@@ -368,6 +368,111 @@ static void certificate_of_another_chip_is_refused(void **state)
     tee_evidence_done(&other);
 }
 
+/* The evidence of host 0 with this certificate in its table (NULL: none), these at hand. */
+static void expect_key_step(const struct tee_evidence *carried,
+                            const struct tee_evidence *const *at_hand, size_t n, const char *code)
+{
+    struct processor_guest guest = test_guest();
+    struct verify_policy policy = strict();
+    struct certificate_view views[2];
+    struct certificate_table table;
+    struct tee_evidence evidence;
+    struct verify_result result;
+    bool found = !code;
+
+    for (size_t i = 0; i < n; i++) {
+        expect_ok(certificate_table_parse(at_hand[i]->certificates.data,
+                                          at_hand[i]->certificates.size, &table));
+        views[i] = table.vcek;
+    }
+    const struct verify_collateral collateral = {.certificates = views, .n_certificates = n};
+    policy.collateral = &collateral;
+    get_evidence(0, &guest, &evidence);
+    replace(&evidence, carried, true);
+    appraise(&policy, &evidence, &result);
+    for (size_t i = 0; code && i < result.n_steps; i++)
+        found |= strcmp(result.steps[i].code, code) == 0;
+    assert_true(found);
+    assert_int_equal(verify_result_verdict(&result),
+                     code ? verify_code_find(code)->verdict : VERDICT_PASS);
+    verify_result_done(&result);
+    tee_evidence_done(&evidence);
+}
+
+/* Certificates at hand are looked up: those of other chips are nobody's claim. */
+static void a_folder_of_other_chips_cannot_tell(void **state)
+{
+    (void)state;
+    struct processor_guest guest = test_guest();
+    struct tee_evidence own, other;
+    const struct tee_evidence *const both[] = {&other, &own};
+
+    get_evidence(0, &guest, &own);
+    get_evidence(1, &guest, &other);
+    expect_key_step(NULL, both, 1, "chain_no_vek");
+    expect_key_step(NULL, both, 2, NULL);
+    expect_key_step(NULL, both + 1, 1, NULL);
+    expect_key_step(NULL, NULL, 0, "chain_no_vek");
+    tee_evidence_done(&own);
+    tee_evidence_done(&other);
+}
+
+/* What the evidence carries it claims: the right one has its place, another changes nothing. */
+static void a_carried_stale_certificate_is_bad_until_the_right_one_is_at_hand(void **state)
+{
+    (void)state;
+    struct processor_guest guest = test_guest();
+    struct tee_evidence own, other;
+    const struct tee_evidence *const both[] = {&other, &own};
+
+    get_evidence(0, &guest, &own);
+    get_evidence(1, &guest, &other);
+    expect_key_step(&other, NULL, 0, "extensions_chip");
+    expect_key_step(&other, both, 1, "extensions_chip");
+    expect_key_step(&other, both, 2, NULL);
+    expect_key_step(&own, both, 1, NULL);
+    tee_evidence_done(&own);
+    tee_evidence_done(&other);
+}
+
+/* A report that hides its chip may be of any: looked up only while one key is in question. */
+static void a_hidden_chip_is_looked_up_only_while_one_key_is_in_question(void **state)
+{
+    (void)state;
+    struct processor_guest guest = test_guest();
+    struct tee_evidence evidence, other;
+    struct certificate_table table;
+    struct verify_policy policy = strict();
+    struct certificate_view views[2];
+
+    get_evidence(0, &guest, &evidence);
+    get_evidence(1, &guest, &other);
+    expect_ok(
+        certificate_table_parse(evidence.certificates.data, evidence.certificates.size, &table));
+    views[0] =
+        (struct certificate_view){xmemdup(table.vcek.data, table.vcek.size), table.vcek.size};
+    expect_ok(certificate_table_parse(other.certificates.data, other.certificates.size, &table));
+    views[1] = table.vcek;
+    replace(&evidence, NULL, true);
+    memset(evidence.report + 0x1a0, 0, 64);
+    for (size_t n = 1; n <= 2; n++) {
+        const struct verify_collateral collateral = {.certificates = views, .n_certificates = n};
+        struct verify_result result;
+
+        policy.collateral = &collateral;
+        appraise(&policy, &evidence, &result);
+        bool found = false; /* a chain */
+        for (size_t i = 0; i < result.n_steps; i++)
+            found |=
+                strcmp(result.steps[i].id, "chain") == 0 && result.steps[i].verdict == VERDICT_PASS;
+        assert_int_equal(found, n == 1);
+        verify_result_done(&result);
+    }
+    free((void *)views[0].data);
+    tee_evidence_done(&evidence);
+    tee_evidence_done(&other);
+}
+
 static void missing_certificates_cannot_be_told(void **state)
 {
     (void)state;
@@ -403,7 +508,8 @@ static void forged_chains_are_refused(void **state)
     struct processor_guest guest = test_guest();
     struct tee_evidence evidence, good;
     struct verify_policy policy = strict();
-    _cleanup_(EVP_PKEY_freep) EVP_PKEY *ark_key = test_foreign_key(0), *ask_key = test_foreign_key(1);
+    _cleanup_(EVP_PKEY_freep) EVP_PKEY *ark_key = test_foreign_key(0),
+                                       *ask_key = test_foreign_key(1);
     _cleanup_(EVP_PKEY_freep) EVP_PKEY *vcek_key = EVP_EC_gen("P-384");
     _cleanup_(X509_freep) X509 *ark = NULL, *ask = NULL, *vcek = NULL;
     struct certificate_table table;
@@ -474,6 +580,9 @@ int main(void)
         cmocka_unit_test(wrong_sizes_are_refused),
         cmocka_unit_test(unknown_versions_are_shown_but_refused),
         cmocka_unit_test(certificate_of_another_chip_is_refused),
+        cmocka_unit_test(a_folder_of_other_chips_cannot_tell),
+        cmocka_unit_test(a_carried_stale_certificate_is_bad_until_the_right_one_is_at_hand),
+        cmocka_unit_test(a_hidden_chip_is_looked_up_only_while_one_key_is_in_question),
         cmocka_unit_test(missing_certificates_cannot_be_told),
         cmocka_unit_test(forged_chains_are_refused),
         cmocka_unit_test(result_as_json_names_every_step),

@@ -235,6 +235,26 @@ static bool pss_is_amd(const RSA_PSS_PARAMS *pss)
     return ASN1_INTEGER_get_int64(&salt, pss->saltLength) == 1 && salt == 48 && trailer == 1;
 }
 
+static bool names_chip(const uint8_t chip_id[64])
+{
+    uint8_t all = 0;
+
+    for (size_t i = 0; i < 64; i++)
+        all |= chip_id[i];
+    return all != 0;
+}
+
+bool vek_is_of_report(const struct vek *vek, const struct report *report)
+{
+    bool vlek = report_signing_key(report) == REPORT_SIGNING_KEY_VLEK;
+    struct snp_tcb reported = snp_tcb_decode(vek->product, report->reported_tcb);
+
+    if ((vek->kind == VEK_VLEK) != vlek || !snp_tcb_equal(&reported, &vek->tcb))
+        return false;
+    return vlek || !names_chip(report->chip_id) ||
+           memcmp(vek->hwid, report->chip_id, vek->hwid_size) == 0;
+}
+
 bool pss_algorithm_is_amd(const X509_ALGOR *algorithm)
 {
     const ASN1_OBJECT *object;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "shared/attestation/product.h"
+#include "shared/attestation/report.h"
 #include "shared/base/error.h"
 
 /* 1.3.6.1.4.1.3704.1 and below */
@@ -31,6 +32,10 @@ struct vek {
 
 /* INVALID_ARGUMENT says what is missing, doubled or wrong. */
 struct error *vek_parse(X509 *certificate, struct vek *ret_vek) _must_check_;
+
+/* The kind of key, the reported TCB and the chip are the report's. A report that hides its chip may
+ * be of any. */
+bool vek_is_of_report(const struct vek *vek, const struct report *report);
 
 /* RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes, exactly. */
 bool pss_algorithm_is_amd(const X509_ALGOR *algorithm);

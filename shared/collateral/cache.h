@@ -1,8 +1,10 @@
 /*
  * The disk cache of key service objects, by the path they are asked for with, which names product,
  * chip and TCB. It is not trusted: nothing is written or handed out that the caller's check does
- * not accept, so a poisoned cache can make things fail and nothing else. Files are replaced whole
- * (written beside, fsync, rename). Objects are told apart by what they certify, never by their
+ * not accept. The time of fetching is the file's own word, so whoever can write here can keep an
+ * older list of the vendor's in use, until its own next update or until the service is asked; all
+ * else that a poisoned cache can do is make things fail. Files are replaced whole (written beside,
+ * fsync, rename). Objects are told apart by what they certify, never by their
  * bytes: the service signs anew at every request.
  */
 #pragma once

@@ -66,6 +66,16 @@ static struct error *check_root(const struct trust_roots *roots, enum snp_produc
     return NULL;
 }
 
+/* What is encrypted is refused: nobody is asked. */
+static int no_password(char *buffer, int size, int writing, void *state)
+{
+    (void)buffer;
+    (void)size;
+    (void)writing;
+    (void)state;
+    return -1;
+}
+
 static struct error *read_chain(const void *pem, size_t size, struct check_chain *chain)
 {
     _cleanup_(BIO_freep) BIO *bio =
@@ -73,11 +83,11 @@ static struct error *read_chain(const void *pem, size_t size, struct check_chain
     X509 *more = NULL;
 
     if (bio) {
-        chain->ask = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-        chain->ark = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-        more = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        chain->ask = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+        chain->ark = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+        more = PEM_read_bio_X509(bio, NULL, no_password, NULL);
     }
-    bool exactly_two = chain->ark && !more;
+    bool exactly_two = chain->ask && chain->ark && !more;
     X509_free(more);
     ERR_clear_error();
     if (!exactly_two)
@@ -156,6 +166,7 @@ struct error *check_crl(const struct check_chain *chain, const void *der, size_t
     const char *problem = crl_problem(crl, chain->ark);
     if (problem)
         return refuse("the CRL:", problem);
-    *ret_version = (struct check_crl_version){crl_number(crl), crl_this_update_ms(crl)};
+    *ret_version = (struct check_crl_version){crl_number(crl), crl_this_update_ms(crl),
+                                              crl_next_update_ms(crl)};
     return NULL;
 }

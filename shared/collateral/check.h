@@ -19,9 +19,9 @@ struct check_chain {
 };
 void check_chain_done(struct check_chain *chain);
 
-/* PEM of exactly ASK (or ASVK), then ARK, of this product and kind, the ARK among the roots, both
- * signed by it as AMD signs, in date at at_ms (Unix). PERMISSION_DENIED: not so; INVALID_ARGUMENT:
- * not a chain. The chain is the caller's. */
+/* No pass phrase is ever asked for. PEM of exactly ASK (or ASVK), then ARK, of this product and
+ * kind, the ARK among the roots, both signed by it as AMD signs, in date at at_ms (Unix).
+ * PERMISSION_DENIED: not so; INVALID_ARGUMENT: not a chain. The chain is the caller's. */
 struct error *check_chain_parse(const struct trust_roots *roots, enum snp_product product,
                                 enum vek_kind kind, int64_t at_ms, const void *pem, size_t size,
                                 struct check_chain *ret_chain) _must_check_;
@@ -34,6 +34,7 @@ struct error *check_vcek(const struct check_chain *chain, const struct kds_chip 
 struct check_crl_version {
     int64_t number; /* -1: it has none */
     int64_t this_update_ms;
+    int64_t next_update_ms; /* 0: it has none; does not count here */
 };
 bool check_crl_is_older(const struct check_crl_version *a, const struct check_crl_version *b);
 

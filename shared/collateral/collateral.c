@@ -18,6 +18,7 @@ struct collateral_client {
     struct flights *flights;
     const struct trust_roots *roots;
     struct clock *clock;
+    int64_t at_ms; /* 0: the clock's */
     int64_t crl_max_age_ms;
     pthread_mutex_t lock;                             /* of newest */
     struct check_crl_version newest[PRODUCTS][KINDS]; /* CRL seen by this client */
@@ -43,6 +44,7 @@ struct error *collateral_client_new(const struct collateral_options *options,
         client->newest[i / KINDS][i % KINDS].number = -1; /* any CRL is newer */
     client->roots = options->roots;
     client->clock = options->clock;
+    client->at_ms = options->at_ms;
     client->crl_max_age_ms = options->crl_max_age_ms ?: COLLATERAL_CRL_MAX_AGE_MS;
     client->flights = flights_new();
     if (options->base_url)
@@ -72,6 +74,7 @@ void collateral_done(struct collateral *collateral)
     buffer_done(&collateral->ark);
     buffer_done(&collateral->crl);
     free(collateral->crl_note);
+    free(collateral->vcek_note);
     *collateral = (struct collateral){};
 }
 
@@ -79,38 +82,46 @@ void collateral_done(struct collateral *collateral)
 struct want {
     struct collateral_client *client;
     enum vek_kind kind;
-    const struct kds_chip *chip;
+    enum snp_product product;
+    const struct kds_chip *chip;     /* of a VCEK */
     const struct check_chain *chain; /* NULL while the chain itself is wanted */
     char path[KDS_PATH_MAX];
     bool kept;
     size_t max;
     int64_t max_age_ms; /* asked for again when older; 0: never */
+    int64_t until_ms;   /* with max_age_ms: the next update of what was checked last */
     struct error *(*check)(void *want, const void *body, size_t size);
 };
+
+/* When certificates must be in date. Ages are told by the clock alone. */
+static int64_t judged_ms(const struct collateral_client *client)
+{
+    return client->at_ms ? client->at_ms : clock_wall_ms(client->clock);
+}
 
 static struct error *check_chain_item(void *data, const void *body, size_t size)
 {
     const struct want *want = data;
     _cleanup_(check_chain_done) struct check_chain chain = {};
 
-    return check_chain_parse(want->client->roots, want->chip->product, want->kind,
-                             clock_wall_ms(want->client->clock), body, size, &chain);
+    return check_chain_parse(want->client->roots, want->product, want->kind,
+                             judged_ms(want->client), body, size, &chain);
 }
 
 static struct error *check_vcek_item(void *data, const void *body, size_t size)
 {
     const struct want *want = data;
 
-    return check_vcek(want->chain, want->chip, clock_wall_ms(want->client->clock), body, size);
+    return check_vcek(want->chain, want->chip, judged_ms(want->client), body, size);
 }
 
 /* Also keeps the newest version in mind: neither service nor disk may go back behind it. */
 static struct error *check_crl_item(void *data, const void *body, size_t size)
 {
-    const struct want *want = data;
+    struct want *want = data;
     struct collateral_client *client = want->client;
     struct check_crl_version version;
-    struct check_crl_version *newest = &client->newest[want->chip->product][want->kind];
+    struct check_crl_version *newest = &client->newest[want->product][want->kind];
 
     struct error *err = check_crl(want->chain, body, size, &version);
     if (err)
@@ -121,14 +132,30 @@ static struct error *check_crl_item(void *data, const void *body, size_t size)
     else
         *newest = version;
     pthread_mutex_unlock(&client->lock);
+    want->until_ms = version.next_update_ms;
     return err;
+}
+
+/* By its own dates: the time of fetching is the disk's word. */
+static bool is_due(const struct want *want)
+{
+    return want->max_age_ms > 0 && want->until_ms <= clock_wall_ms(want->client->clock);
 }
 
 static bool is_fresh(const struct want *want, const struct item *item)
 {
     int64_t age = clock_wall_ms(want->client->clock) - item->fetched_at_ms;
 
-    return want->max_age_ms == 0 || (age >= 0 && age < want->max_age_ms);
+    return want->max_age_ms == 0 || (age >= 0 && age < want->max_age_ms && !is_due(want));
+}
+
+/* The service has no newer one: it is not asked again at once. */
+static void note_due(const struct want *want, struct item *item)
+{
+    fetcher_refuse(want->client->fetcher, want->path);
+    item->stale = true;
+    if (!item->note)
+        item->note = xstrdup("key service: the list there is past its next update");
 }
 
 /* From the service, checked, and kept as far as the disk allows. */
@@ -152,6 +179,8 @@ static struct error *fetch(struct want *want, const struct cache_key *key, struc
     if (err)
         item.note = xstrdup(error_text(err));
     error_free(err);
+    if (is_due(want))
+        note_due(want, &item);
     *ret_item = item;
     item = (struct item){};
     return NULL;
@@ -166,6 +195,7 @@ static struct error *load(void *data, struct item *ret_item)
     _cleanup_(item_done) struct item old = {};
 
     struct error *missing = cache_read(want->client->cache, &key, &check, &old);
+    old.cached = true;
     if (!missing && is_fresh(want, &old)) {
         *ret_item = old;
         old = (struct item){};
@@ -190,30 +220,38 @@ static struct error *get(struct want *want, struct item *ret_item)
     return flights_do(want->client->flights, want->path, load, want, ret_item);
 }
 
+static struct collateral_origin origin_of(const struct item *item)
+{
+    return (struct collateral_origin){.at_ms = item->fetched_at_ms, .cached = item->cached};
+}
+
 static struct error *get_chain(struct collateral_client *client, enum vek_kind kind,
-                               const struct kds_chip *chip, struct check_chain *ret_chain)
+                               enum snp_product product, struct check_chain *ret_chain,
+                               struct collateral_origin *ret_origin)
 {
     struct want want = {.client = client,
                         .kind = kind,
-                        .chip = chip,
+                        .product = product,
                         .kept = true,
                         .max = 2 * CERTIFICATE_SIZE_MAX,
                         .check = check_chain_item};
     _cleanup_(item_done) struct item item = {};
 
-    kds_path_chain(chip->product, kind, want.path);
+    kds_path_chain(product, kind, want.path);
     struct error *err = get(&want, &item);
     if (err)
         return err;
-    return check_chain_parse(client->roots, chip->product, kind, clock_wall_ms(client->clock),
-                             item.body.data, item.body.size, ret_chain);
+    *ret_origin = origin_of(&item);
+    return check_chain_parse(client->roots, product, kind, judged_ms(client), item.body.data,
+                             item.body.size, ret_chain);
 }
 
 static struct error *get_vcek(struct collateral_client *client, const struct kds_chip *chip,
-                              const struct check_chain *chain, struct buffer *ret_der)
+                              const struct check_chain *chain, struct collateral *collateral)
 {
     struct want want = {.client = client,
                         .kind = VEK_VCEK,
+                        .product = chip->product,
                         .chip = chip,
                         .chain = chain,
                         .max = CERTIFICATE_SIZE_MAX,
@@ -222,18 +260,19 @@ static struct error *get_vcek(struct collateral_client *client, const struct kds
 
     kds_path_vcek(chip, want.path);
     struct error *err = get(&want, &item);
-    if (!err)
-        buffer_add(ret_der, item.body.data, item.body.size);
-    return err;
+    if (err)
+        return err;
+    buffer_add(&collateral->vcek, item.body.data, item.body.size);
+    collateral->vcek_origin = origin_of(&item);
+    return NULL;
 }
 
-static void get_crl(struct collateral_client *client, enum vek_kind kind,
-                    const struct kds_chip *chip, const struct check_chain *chain,
-                    struct collateral *collateral)
+static void get_crl(struct collateral_client *client, enum vek_kind kind, enum snp_product product,
+                    const struct check_chain *chain, struct collateral *collateral)
 {
     struct want want = {.client = client,
                         .kind = kind,
-                        .chip = chip,
+                        .product = product,
                         .chain = chain,
                         .kept = true,
                         .max = CERTIFICATE_SIZE_MAX,
@@ -241,7 +280,7 @@ static void get_crl(struct collateral_client *client, enum vek_kind kind,
                         .check = check_crl_item};
     _cleanup_(item_done) struct item item = {};
 
-    kds_path_crl(chip->product, kind, want.path);
+    kds_path_crl(product, kind, want.path);
     struct error *err = get(&want, &item);
     if (err) {
         collateral->crl_note = xstrdup(error_text(err));
@@ -249,7 +288,7 @@ static void get_crl(struct collateral_client *client, enum vek_kind kind,
         return;
     }
     buffer_add(&collateral->crl, item.body.data, item.body.size);
-    collateral->crl_at_ms = item.fetched_at_ms;
+    collateral->crl_origin = origin_of(&item);
     collateral->crl_stale = item.stale;
     collateral->crl_note = TAKE_PTR(item.note);
 }
@@ -266,25 +305,54 @@ static struct error *add_der(X509 *certificate, struct buffer *ret_der)
     return NULL;
 }
 
-struct error *collateral_get(struct collateral_client *client, enum vek_kind kind,
-                             const struct kds_chip *chip, struct collateral *ret_collateral)
+/* *ret_no_vcek: why there is none although one was wanted. */
+static struct error *get_some(struct collateral_client *client, enum vek_kind kind,
+                              enum snp_product product, const struct kds_chip *chip,
+                              struct error **ret_no_vcek, struct collateral *ret_collateral)
 {
     _cleanup_(check_chain_done) struct check_chain chain = {};
     _cleanup_(collateral_done) struct collateral collateral = {};
 
-    struct error *err = get_chain(client, kind, chip, &chain);
-    if (!err && kind == VEK_VCEK)
-        err = get_vcek(client, chip, &chain, &collateral.vcek);
+    struct error *err = get_chain(client, kind, product, &chain, &collateral.chain_origin);
     if (!err)
         err = add_der(chain.ask, &collateral.ask);
     if (!err)
         err = add_der(chain.ark, &collateral.ark);
     if (err)
         return error_wrap(err, "collateral");
-    get_crl(client, kind, chip, &chain, &collateral);
+    *ret_no_vcek = chip ? get_vcek(client, chip, &chain, &collateral) : NULL;
+    get_crl(client, kind, product, &chain, &collateral);
     *ret_collateral = collateral;
     collateral = (struct collateral){};
     return NULL;
+}
+
+struct error *collateral_get(struct collateral_client *client, enum vek_kind kind,
+                             const struct kds_chip *chip, struct collateral *ret_collateral)
+{
+    _cleanup_(collateral_done) struct collateral collateral = {};
+    struct error *no_vcek = NULL;
+
+    struct error *err = get_some(client, kind, chip->product, kind == VEK_VCEK ? chip : NULL,
+                                 &no_vcek, &collateral);
+    if (err || no_vcek)
+        return err ? err : error_wrap(no_vcek, "collateral");
+    *ret_collateral = collateral;
+    collateral = (struct collateral){};
+    return NULL;
+}
+
+struct error *collateral_get_some(struct collateral_client *client, enum vek_kind kind,
+                                  enum snp_product product, const struct kds_chip *chip,
+                                  struct collateral *ret_collateral)
+{
+    struct error *no_vcek = NULL;
+
+    struct error *err = get_some(client, kind, product, chip, &no_vcek, ret_collateral);
+    if (no_vcek)
+        ret_collateral->vcek_note = xstrdup(error_text(no_vcek));
+    error_free(no_vcek);
+    return err;
 }
 
 void collateral_write_table(const struct collateral *collateral, struct buffer *ret_table)

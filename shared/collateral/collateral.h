@@ -2,9 +2,10 @@
  * Collateral of SEV-SNP evidence: the endorsement key's certificate, its chain and the CRL, from a
  * disk cache and AMD's key distribution service.
  *
- * Certificates are asked for once. A CRL is asked for again when it is older than crl_max_age_ms;
- * when the service does not answer, or answers with an older one, the one at hand serves and says
- * that it is stale. Nothing unchecked is written or handed out, whichever way it came (check.h).
+ * Certificates are asked for once. A CRL is asked for again when it is older than crl_max_age_ms or
+ * past its own next update; when the service does not answer, or answers with an older one, the one
+ * at hand serves and says that it is stale. Nothing unchecked is written or handed out, whichever
+ * way it came (check.h).
  */
 #pragma once
 
@@ -28,6 +29,7 @@ struct collateral_options {
     bool allow_http;                 /* for a server of a test */
     const struct trust_roots *roots; /* the caller's, like the clock */
     struct clock *clock;
+    int64_t at_ms;          /* certificates must be in date then, Unix; 0: by the clock */
     int64_t crl_max_age_ms; /* 0: COLLATERAL_CRL_MAX_AGE_MS */
     int64_t timeout_ms;     /* of one request; 0: 20 s */
     size_t max_chips;       /* 0: COLLATERAL_CHIPS_MAX */
@@ -42,14 +44,21 @@ struct error *collateral_client_new(const struct collateral_options *options,
 void collateral_client_free(struct collateral_client *client);
 DEFINE_CLEANUP(struct collateral_client *, collateral_client_free)
 
+/* Whence, and how old: Unix time when the service gave it. */
+struct collateral_origin {
+    int64_t at_ms;
+    bool cached; /* the service was not asked now, or in vain */
+};
+
 struct collateral {
     struct buffer vcek; /* DER, like all; empty for a VLEK, which only the host has */
     struct buffer ask;  /* or ASVK */
     struct buffer ark;
     struct buffer crl; /* empty: none to be had, crl_note says why */
-    int64_t crl_at_ms; /* Unix time when the service gave the CRL: its age follows from it */
-    bool crl_stale;    /* a newer one was wanted */
-    char *crl_note;    /* NULL: nothing to say */
+    struct collateral_origin vcek_origin, chain_origin, crl_origin; /* of what is there */
+    bool crl_stale;                                                 /* a newer one was wanted */
+    char *crl_note;                                                 /* NULL: nothing to say */
+    char *vcek_note; /* of collateral_get_some(): why there is none, or NULL */
 };
 void collateral_done(struct collateral *collateral);
 
@@ -62,6 +71,15 @@ void collateral_done(struct collateral *collateral);
 struct error *collateral_get(struct collateral_client *client, enum vek_kind kind,
                              const struct kds_chip *chip,
                              struct collateral *ret_collateral) _must_check_;
+
+/*
+ * As far as it is to be had: chain and CRL of the product, and with a chip (else NULL) its VCEK,
+ * without which the rest is no worse. An error, as above, only without the chain, by which all else
+ * is checked.
+ */
+struct error *collateral_get_some(struct collateral_client *client, enum vek_kind kind,
+                                  enum snp_product product, const struct kds_chip *chip,
+                                  struct collateral *ret_collateral) _must_check_;
 
 /* As a certificate table (shared/attestation/certificates.h), added to *ret_table. */
 void collateral_write_table(const struct collateral *collateral, struct buffer *ret_table);

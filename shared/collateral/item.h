@@ -9,6 +9,7 @@
 struct item {
     struct buffer body;
     int64_t fetched_at_ms; /* Unix time when the service gave it */
+    bool cached;           /* from the disk; else the service gave it now */
     bool stale;            /* a newer one was wanted and not to be had */
     char *note;            /* why it is stale or was not kept; NULL: nothing to say */
 };

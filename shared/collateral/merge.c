@@ -64,7 +64,8 @@ static bool read_version(const struct certificate_view *view, struct check_crl_v
     struct error *err = crl_parse(view->data, view->size, &crl);
 
     if (!err)
-        *ret = (struct check_crl_version){crl_number(crl), crl_this_update_ms(crl)};
+        *ret = (struct check_crl_version){crl_number(crl), crl_this_update_ms(crl),
+                                          crl_next_update_ms(crl)};
     error_free(err);
     return crl != NULL;
 }

@@ -1,7 +1,11 @@
 /* The client against a key service that is good, slow, rude, wrong or away. */
 #include "shared/collateral/test_stage.h"
 
+#include <openssl/ui.h>
+
 #include "shared/attestation/certificates.h"
+#include "shared/attestation/dev_certificate.h"
+#include "shared/collateral/check.h"
 #include "shared/collateral/fetch.h"
 
 static struct test_service service;
@@ -120,7 +124,7 @@ static void offline_serves_what_the_cache_has_and_asks_nobody(void **state)
     clock_fake_advance(&stage.clock, COLLATERAL_CRL_MAX_AGE_MS + 1);
     expect_ok(get(&collateral));
     assert_true(collateral.crl_stale);
-    assert_int_equal(collateral.crl_at_ms, fetched_at);
+    assert_int_equal(collateral.crl_origin.at_ms, fetched_at);
     assert_non_null(strstr(collateral.crl_note, "offline"));
     expect_asked(1, 1, 1);
 }
@@ -150,6 +154,7 @@ static void bad_answers_are_refused_and_not_kept(void **state)
         {"a chain of one", TEST_CHAIN, 0, ERROR_INVALID_ARGUMENT, 1},
         {"a chain upside down", TEST_CHAIN, 0, ERROR_PERMISSION_DENIED, 1},
         {"no chain", TEST_CHAIN, 0, ERROR_INVALID_ARGUMENT, 1},
+        {"a chain that starts badly", TEST_CHAIN, 0, ERROR_INVALID_ARGUMENT, 1},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -171,6 +176,9 @@ static void bad_answers_are_refused_and_not_kept(void **state)
         else if (strcmp(what, "a chain upside down") == 0)
             buffer_printf(&bad, "%s%.*s", second, (int)(second - buffer_text(&good)),
                           buffer_text(&good));
+        else if (strcmp(what, "a chain that starts badly") == 0)
+            buffer_printf(&bad, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n%s",
+                          second);
         else if (strcmp(what, "no chain") == 0)
             buffer_add_text(&bad, "<html>maintenance</html>");
         else if (strcmp(what, "empty") != 0)
@@ -375,6 +383,81 @@ static void chain_of_the_other_kind_is_refused(void **state)
     expect_asked(1, 0, 0);
 }
 
+/* Who judges for another day still fetches today. */
+static void time_judged_for_is_not_the_time_of_fetching(void **state)
+{
+    (void)state;
+    const int64_t year_ms = 365 * 24 * 3600 * 1000LL;
+    struct collateral_options options = test_stage_options(&stage);
+    _cleanup_(collateral_done) struct collateral collateral = {};
+
+    options.at_ms = stage.clock.now_ms + 2 * year_ms;
+    collateral_client_free(stage.client);
+    expect_ok(collateral_client_new(&options, &stage.client));
+    expect_ok(get(&collateral));
+    assert_int_equal(collateral.crl_origin.at_ms, stage.clock.now_ms);
+    assert_int_equal(collateral.chain_origin.at_ms, stage.clock.now_ms);
+    assert_false(collateral.crl_origin.cached || collateral.chain_origin.cached);
+    test_stage_restart(&stage, service.url);
+    expect_complete();
+    clock_fake_advance(&stage.clock, COLLATERAL_CRL_MAX_AGE_MS);
+    expect_complete();
+    expect_asked(1, 1, 2);
+    options.at_ms = stage.clock.now_ms + 8 * year_ms; /* a VCEK is good for seven */
+    collateral_client_free(stage.client);
+    expect_ok(collateral_client_new(&options, &stage.client));
+    expect_failure(ERROR_PERMISSION_DENIED);
+}
+
+static void what_is_not_to_be_had_does_not_hold_up_the_rest(void **state)
+{
+    (void)state;
+    for (int wanted = 0; wanted < 2; wanted++) {
+        _cleanup_(collateral_done) struct collateral collateral = {};
+
+        fail_with(TEST_VCEK, 404, 1);
+        expect_ok(collateral_get_some(stage.client, VEK_VCEK, DEV_PRODUCT,
+                                      wanted ? &service.chips[0] : NULL, &collateral));
+        assert_true(collateral.ask.size > 0 && collateral.ark.size > 0 && collateral.crl.size > 0);
+        assert_int_equal(collateral.vcek.size, 0);
+        assert_int_equal(wanted, collateral.vcek_note && strstr(collateral.vcek_note, "404"));
+        assert_int_equal(wanted, collateral.chain_origin.cached && collateral.crl_origin.cached);
+        expect_asked(1, (unsigned)wanted, 1);
+    }
+}
+
+static int questions;
+
+static int count_question(_unused_ UI *ui)
+{
+    questions++;
+    return 0;
+}
+
+/* OpenSSL's own way of asking, which waits for whoever sits at the terminal. */
+static void an_encrypted_chain_asks_nobody_for_its_pass_phrase(void **state)
+{
+    (void)state;
+    static const char line[] = "-----BEGIN CERTIFICATE-----\n";
+    const struct buffer *good = &service.answers[TEST_CHAIN].body;
+    _cleanup_(check_chain_done) struct check_chain chain = {};
+    _cleanup_buffer_ struct buffer bad = {};
+    UI_METHOD *method = UI_create_method("counts");
+
+    buffer_printf(&bad,
+                  "%sProc-Type: 4,ENCRYPTED\n"
+                  "DEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n%s",
+                  line, strstr(buffer_text(good), line) + strlen(line));
+    UI_method_set_opener(method, count_question);
+    UI_set_default_method(method);
+    expect_code(check_chain_parse(service.roots, DEV_PRODUCT, VEK_VCEK, stage.clock.now_ms,
+                                  bad.data, bad.size, &chain),
+                ERROR_INVALID_ARGUMENT);
+    assert_int_equal(questions, 0);
+    UI_set_default_method(UI_OpenSSL());
+    UI_destroy_method(method);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -396,6 +479,9 @@ int main(void)
         TEST(failures_are_limited_in_number),
         TEST(equal_requests_at_the_same_time_become_one),
         TEST(chain_of_the_other_kind_is_refused),
+        TEST(time_judged_for_is_not_the_time_of_fetching),
+        TEST(what_is_not_to_be_had_does_not_hold_up_the_rest),
+        TEST(an_encrypted_chain_asks_nobody_for_its_pass_phrase),
     };
 
     return cmocka_run_group_tests(tests, start_service, stop_service);

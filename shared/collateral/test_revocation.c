@@ -42,7 +42,7 @@ static int set_up(void **state)
     test_stage_init(&stage, &service);
     serve(200, &first);
     get(&collateral);
-    assert_int_equal(collateral.crl_at_ms, stage.clock.now_ms);
+    assert_int_equal(collateral.crl_origin.at_ms, stage.clock.now_ms);
     assert_false(collateral.crl_stale);
     clock_fake_advance(&stage.clock, COLLATERAL_CRL_MAX_AGE_MS);
     return 0;
@@ -63,7 +63,7 @@ static void expect_crl(const struct buffer *expected, int64_t at_ms, bool stale,
     get(&collateral);
     assert_int_equal(collateral.crl.size, expected->size);
     assert_memory_equal(collateral.crl.data, expected->data, expected->size);
-    assert_int_equal(collateral.crl_at_ms, at_ms);
+    assert_int_equal(collateral.crl_origin.at_ms, at_ms);
     assert_int_equal(collateral.crl_stale, stale);
     if (note)
         assert_non_null(strstr(collateral.crl_note, note));
@@ -164,6 +164,31 @@ static void crl_of_the_future_is_asked_for_again(void **state)
     expect_crl(&second, stage.clock.now_ms, false, NULL);
 }
 
+/* Its own dates count beside the time of fetching, which is only the disk's word. */
+static void a_list_past_its_next_update_is_asked_for_again(void **state)
+{
+    (void)state;
+    const int64_t day_ms = 24 * 3600 * 1000LL;
+    struct collateral_options options = test_stage_options(&stage);
+    _cleanup_buffer_ struct buffer second = {};
+    int64_t first_ms = first_at();
+
+    options.crl_max_age_ms = 1000 * day_ms;
+    collateral_client_free(stage.client);
+    expect_ok(collateral_client_new(&options, &stage.client));
+    serve(201, &second); /* good for a year from now on, like the first */
+    clock_fake_advance(&stage.clock, 363 * day_ms);
+    expect_crl(&first, first_ms, false, NULL);
+    assert_int_equal(test_service_asked(&service, TEST_CRL), 1);
+    clock_fake_advance(&stage.clock, 3 * day_ms);
+    expect_crl(&second, stage.clock.now_ms, true, "next update");
+    expect_crl(&second, stage.clock.now_ms, true, "just now"); /* not asked again at once */
+    assert_int_equal(test_service_asked(&service, TEST_CRL), 2);
+    clock_fake_advance(&stage.clock, FETCH_FAILED_MS);
+    expect_crl(&second, stage.clock.now_ms, true, "next update");
+    assert_int_equal(test_service_asked(&service, TEST_CRL), 3);
+}
+
 static void certificates_are_served_without_a_crl(void **state)
 {
     (void)state;
@@ -176,7 +201,7 @@ static void certificates_are_served_without_a_crl(void **state)
     get(&collateral);
     assert_true(collateral.vcek.size > 0);
     assert_int_equal(collateral.crl.size, 0);
-    assert_int_equal(collateral.crl_at_ms, 0);
+    assert_int_equal(collateral.crl_origin.at_ms, 0);
     assert_non_null(strstr(collateral.crl_note, "404"));
 }
 
@@ -190,6 +215,7 @@ int main(void)
         TEST(bad_crls_leave_the_old_one_in_place),
         TEST(service_away_gives_the_stale_one_with_its_age),
         TEST(crl_of_the_future_is_asked_for_again),
+        TEST(a_list_past_its_next_update_is_asked_for_again),
         TEST(certificates_are_served_without_a_crl),
     };
 
