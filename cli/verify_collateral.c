@@ -4,7 +4,7 @@
 #include <openssl/pem.h>
 #include <string.h>
 
-#include "cli/folder.h"
+#include "shared/base/folder.h"
 #include "shared/attestation/crl.h"
 
 #define FILE_MAX CRL_SIZE_MAX

@@ -44,18 +44,15 @@ static struct error *judge(const struct verify_reference *reference,
 {
     bool asked = binding->nonce_root != NULL;
     uint8_t nonces[GPU_DEVICES_MAX][SPDM_NONCE_SIZE];
-    const struct gpu_policy policy = {
+    struct gpu_policy policy = {
         .roots = &reference->gpu_roots,
         .nonces = asked ? (const uint8_t(*)[SPDM_NONCE_SIZE])nonces : NULL,
-        .rims = reference->rims.rims,
-        .n_rims = reference->rims.n_rims,
-        .ocsp = reference->rims.ocsp,
-        .n_ocsp = reference->rims.n_ocsp,
         .any_number = reference->any_gpus,
         .n_gpus = reference->n_gpus,
         .at_ms = reference->policy.at_ms,
     };
 
+    gpu_policy_use(&policy, &reference->rims);
     for (size_t i = 0; asked && i < answer->n_devices; i++)
         gpu_nonce(binding->nonce_root, binding->spki_sha256, (uint32_t)i, nonces[i]);
     return verify_gpus(&policy, answer->devices, answer->n_devices, result);

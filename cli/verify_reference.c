@@ -154,11 +154,11 @@ static struct error *load_gpus(const struct verify_options *options,
     reference->n_gpus = options->n_gpus;
     reference->gpu_roots = gpu_roots_nvidia;
     struct error *err = options->trust_root
-                            ? verify_gpu_roots_load(options->trust_root, &reference->gpu_roots)
+                            ? gpu_roots_load(options->trust_root, &reference->gpu_roots)
                             : NULL;
     if (err || !options->rims)
         return error_wrap(err, "--trust-root");
-    return error_wrap(verify_rims_load(options->rims, reference->arena, &reference->rims),
+    return error_wrap(gpu_references_load(options->rims, reference->arena, &reference->rims),
                       "--rims");
 }
 

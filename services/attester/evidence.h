@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "services/attester/devices.h"
+#include "shared/nvidia/devices.h"
 #include "shared/attestation/tee.h"
 #include "shared/base/buffer.h"
 #include "shared/base/error.h"
