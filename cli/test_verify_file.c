@@ -206,33 +206,17 @@ static void too_many_certificates_are_refused(void **state)
     }
 }
 
-/* Sealed by the release key, or by another; caller frees the path. */
-static char *make_policy(const char *text, const struct sign_key *key)
-{
-    char *path = verify_scene_file("policy.json", text, strlen(text));
-    _cleanup_free_ char *key_path = verify_scene_path("release.key"), *output = NULL;
-    const char *const arguments[] = {"seal", path, "--key", key_path};
-
-    expect_ok(key_file_save(key_path, key->secret));
-    assert_int_equal(
-        test_command(policy_seal_main, scene.output, arguments, ELEMENTSOF(arguments), &output), 0);
-    assert_int_equal(remove(key_path), 0);
-    return path;
-}
-
-#define POLICY_HEAD "{\"schema\": \"" POLICY_SCHEMA "\", \"name\": \"ours\", "
-
 static void policy_counts_only_when_the_release_key_signed_it(void **state)
 {
     (void)state;
     static const char text[] = POLICY_HEAD "\"chip_ids\": \"any\", \"vmpl\": 1}";
-    _cleanup_free_ char *ours = make_policy(text, &scene.release_key);
+    _cleanup_free_ char *ours = verify_scene_policy(text, &scene.release_key);
 
     EXPECT(1, "NOT VERIFIED: vmpl", SAVED, "--nonce", NONCE, "--peer", spki, "--policy", ours);
     EXPECT(1, "policy          ours\n", SAVED, "--nonce", NONCE, "--peer", spki, "--policy", ours);
     EXPECT(2, "", "--report", answer_path, "--policy", ours, "--any-manifest", "--offline");
     free(ours);
-    ours = make_policy(text, &scene.other_key);
+    ours = verify_scene_policy(text, &scene.other_key);
     EXPECT(2, "", SAVED, "--nonce", NONCE, "--peer", spki, "--policy", ours);
     free(ours);
     ours = verify_scene_file("policy.json", text, strlen(text)); /* unsigned */
@@ -243,7 +227,7 @@ static void changed_policy_is_refused(void **state)
 {
     (void)state;
     _cleanup_free_ char *path =
-        make_policy(POLICY_HEAD "\"chip_ids\": \"any\", \"vmpl\": 0}", &scene.release_key);
+        verify_scene_policy(POLICY_HEAD "\"chip_ids\": \"any\", \"vmpl\": 0}", &scene.release_key);
     json_auto_t *root = json_load_file(path, 0, NULL);
 
     EXPECT(0, "VERIFIED", SAVED, "--nonce", NONCE, "--peer", spki, "--policy", path);
@@ -259,7 +243,7 @@ static void policy_and_options_may_not_contradict(void **state)
         xasprintf(POLICY_HEAD "\"chip_ids\": \"any\", \"host_data\": \"%s\", "
                               "\"measurements\": \"any\"}",
                   scene.manifest_sha256);
-    _cleanup_free_ char *path = make_policy(text, &scene.release_key);
+    _cleanup_free_ char *path = verify_scene_policy(text, &scene.release_key);
 
     EXPECT(0, "VERIFIED", "--report", answer_path, "--trust-root", scene.fleet.root, "--policy",
            path, "--nonce", NONCE, "--peer", spki);

@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 
+#include "cli/command.h"
 #include "cli/test_command.h"
 #include "cli/verify.h"
 #include "shared/base/encode.h"
@@ -106,6 +107,19 @@ int verify_scene_tear_down(void **state)
     for (size_t i = 0; i < ELEMENTSOF(owned); i++)
         free(owned[i]);
     return 0;
+}
+
+char *verify_scene_policy(const char *text, const struct sign_key *key)
+{
+    char *path = verify_scene_file("policy.json", text, strlen(text));
+    _cleanup_free_ char *key_path = verify_scene_path("release.key"), *output = NULL;
+    const char *const arguments[] = {"seal", path, "--key", key_path};
+
+    expect_ok(key_file_save(key_path, key->secret));
+    assert_int_equal(
+        test_command(policy_seal_main, scene.output, arguments, ELEMENTSOF(arguments), &output), 0);
+    assert_int_equal(remove(key_path), 0);
+    return path;
 }
 
 int verify_scene_run(const char *const *arguments, size_t n, char **ret_output)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/test_verify_server.h"
+#include "shared/attestation/policy.h"
 #include "shared/seal/seal.h"
 
 struct verify_scene {
@@ -22,6 +23,10 @@ int verify_scene_tear_down(void **state);
 char *verify_scene_path(const char *name);
 /* The same, of a new file with this content. */
 char *verify_scene_file(const char *name, const void *data, size_t size);
+
+/* A policy file, sealed with this key. */
+#define POLICY_HEAD "{\"schema\": \"" POLICY_SCHEMA "\", \"name\": \"ours\", "
+char *verify_scene_policy(const char *text, const struct sign_key *key);
 
 /* `coffer verify` with these arguments; NULL ones are left out. Caller frees the output. */
 int verify_scene_run(const char *const *arguments, size_t n, char **ret_output);

@@ -1,5 +1,7 @@
 #include "cli/verify_devices.h"
 
+_Static_assert(POLICY_GPUS_MAX == GPU_DEVICES_MAX, "a policy can ask for all of them");
+
 static const char why[] = "a device could be something else than it says";
 
 static void add(struct verify_result *result, enum verdict verdict, const char *expected,
@@ -50,6 +52,9 @@ static struct error *judge(const struct verify_reference *reference,
         .any_number = reference->any_gpus,
         .n_gpus = reference->n_gpus,
         .at_ms = reference->policy.at_ms,
+        .accept_expired_rims = reference->policy.gpus.accept_expired_rims,
+        .accept_no_fwid = reference->policy.gpus.accept_unnamed_firmware,
+        .accept_no_revocation = reference->policy.gpus.accept_unknown_revocation,
     };
 
     gpu_policy_use(&policy, &reference->rims);
