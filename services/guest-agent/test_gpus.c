@@ -148,13 +148,13 @@ static void test_what_is_on_the_bus_counts(void **state)
 
 static void test_without_gpus_there_is_nothing_to_do(void **state)
 {
-    static const char *const gone[] = {"sys/bus/pci/devices/0000:0*", "sys/bus/pci/devices", "sys"};
+    static const char *const gone[] = {"sys/bus/pci/devices", "sys"}; /* a kernel without PCI */
 
     (void)state;
     machine_take_away(&machine, "sys/bus/pci/devices/0000:01:00.0");
     machine_take_away(&machine, "sys/bus/pci/devices/0000:02:00.0");
     expect_none();
-    for (size_t i = 1; i < ELEMENTSOF(gone); i++) { /* a kernel without PCI */
+    for (size_t i = 0; i < ELEMENTSOF(gone); i++) {
         machine_take_away(&machine, gone[i]);
         expect_none();
     }
