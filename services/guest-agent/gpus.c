@@ -169,17 +169,6 @@ static struct error *judge(const struct gpus *gpus, const uint8_t (*nonces)[32],
     return err;
 }
 
-static struct error *check_size(const struct gpu_evidence_list *list)
-{
-    size_t total = 0;
-
-    for (size_t i = 0; i < list->n; i++)
-        total += list->devices[i].size;
-    return total <= SET_MAX ? NULL
-                            : error_new(ERROR_RESOURCE_EXHAUSTED,
-                                        "evidence of %zu bytes does not fit a message", total);
-}
-
 static struct error *collect(const struct gpus *gpus, const uint8_t nonce[32],
                              const uint8_t key_hash[32], int64_t at_ms,
                              struct gpu_evidence_list *ret_list)
@@ -187,8 +176,6 @@ static struct error *collect(const struct gpus *gpus, const uint8_t nonce[32],
     uint8_t nonces[GPU_DEVICES_MAX][SPDM_NONCE_SIZE];
 
     struct error *err = gpus->devices->ops->collect(gpus->devices, nonce, key_hash, ret_list);
-    if (!err)
-        err = check_size(ret_list);
     if (err)
         return err;
     for (size_t i = 0; i < ret_list->n; i++)
