@@ -3,9 +3,9 @@
 
 #include "cli/verify_collateral.h"
 #include "cli/verify_options.h"
-#include "shared/nvidia/gpu_references.h"
 #include "shared/attestation/image.h"
 #include "shared/attestation/verifier.h"
+#include "shared/nvidia/gpu_references.h"
 
 struct verify_reference {
     struct arena *arena; /* owns texts and lists */

@@ -20,8 +20,9 @@
 
 /* All evidence goes to the release authority in one message. What NVML can give for 16 GPUs fits
  * (about 18 KiB of JSON each); real sets have about 12 KiB each. */
-#define EVIDENCE_OF_NVML (4 * (NVML_REPORT_SIZE + NVML_ATTESTATION_CHAIN_SIZE) / 3 + 64)
-_Static_assert(GPU_DEVICES_MAX *EVIDENCE_OF_NVML < SET_MAX, "the largest set must fit a message");
+#define OF_ONE_GPU  (4 * (NVML_REPORT_SIZE + NVML_ATTESTATION_CHAIN_SIZE) / 3 + 64)
+#define LARGEST_SET (GPU_DEVICES_MAX * OF_ONE_GPU)
+_Static_assert(LARGEST_SET < SET_MAX, "the largest set must fit a message");
 
 enum mode { MODE_AUTO, MODE_NONE, MODE_NVML };
 

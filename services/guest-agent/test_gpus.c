@@ -111,7 +111,7 @@ static void test_evidence_comes_first_and_use_after(void **state)
     assert_int_equal(minted.fake->ready, 1);
     const char *const *nodes = gpus_nodes(gpus, &n);
     assert_int_equal(n, ELEMENTSOF(expected));
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
         assert_memory_equal(nodes[i], machine.dev, strlen(machine.dev));
         assert_string_equal(nodes[i] + strlen(machine.dev) + 1, expected[i]);
     }
