@@ -188,7 +188,6 @@ struct error *gpus_collect(struct gpus *gpus, const uint8_t nonce[32], const uin
                            int64_t at_ms, struct gpu_evidence_list *ret_list)
 {
     *ret_list = (struct gpu_evidence_list){};
-    gpus->n = 0;
     if (!gpus->devices)
         return NULL;
     struct error *err = collect(gpus, nonce, key_hash, at_ms, ret_list);

@@ -357,6 +357,25 @@ static void test_without_development_roots_nvidias_count(void **state)
     expect_refused(kit, attest_honestly(kit, &guest), "attest_gpu_chain");
 }
 
+/* A guest of real hardware: a good report, whose GPUs need NVIDIA's roots whatever the folder has.
+ */
+static void test_development_gpus_count_for_the_software_tee_only(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+    _cleanup_(gpu_evidence_list_done) struct gpu_evidence_list list;
+
+    trust_roots_free(TAKE_PTR(kit->scheduler->roots)); /* the kit's chips stand in for AMD's */
+    kit_ok(trust_roots_load(kit->config.trust_root_dir, &kit->scheduler->roots));
+    begin(kit, GPUS, &guest);
+    collect(guest.nonce, &guest, &list);
+    guest.devices = &list;
+    Coffer__V1__AttestRequest *request = kit_attest_request(kit, &guest);
+    request->evidence->provider = (char *)"configfs-tsm";
+    expect_refused(kit, kit_attest(kit, &guest, request, &reply), "attest_gpu_chain");
+}
+
 static void take_away(const char *name)
 {
     _cleanup_free_ char *path = xasprintf("%s/%s", rims, name);
@@ -460,6 +479,11 @@ static void test_a_broken_folder_is_no_verdict(void **state)
     kit_ok(file_write_atomic(path, "<Software", 9, 0600));
     kit_code(attest_honestly(kit, &guest), ERROR_UNAVAILABLE);
     assert_int_equal(kit_workload(kit, "w1")->status, STATUS_STARTING);
+    /* A report that is not good is one all the same, and then nobody looks at GPUs. */
+    kit->measurement[0] ^= 1;
+    expect_refused(kit, attest_honestly(kit, &guest), "attest_measurement");
+    kit->measurement[0] ^= 1;
+    begin_again(kit, &guest);
     _cleanup_(scheduler_freep) struct scheduler *second =
         scheduler_new(&kit->config, kit->bus, &kit->clock.base);
     kit_code(scheduler_open(second), ERROR_INVALID_ARGUMENT); /* said at a start */
@@ -477,6 +501,7 @@ int main(void)
         TEST(test_lies_are_refused_each_with_its_code),
         TEST(test_devices_of_a_workload_without_gpus_are_refused),
         TEST(test_without_development_roots_nvidias_count),
+        TEST(test_development_gpus_count_for_the_software_tee_only),
         TEST(test_reference_values_are_required),
         TEST(test_without_a_folder_there_are_no_reference_values),
         TEST(test_a_broken_folder_is_no_verdict),
