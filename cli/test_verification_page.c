@@ -69,11 +69,35 @@ static void every_step_has_its_row(void **state)
     }
 }
 
+/* What a policy can accept of GPUs stands on the page, member by member. */
+static void every_member_about_gpus_is_explained(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *text = section("\n### GPUs\n");
+    json_auto_t *schema = json_load_file("shared/attestation/policy.schema.json", 0, NULL);
+    json_t *gpus = json_object_get(json_object_get(schema, "properties"), "gpus"), *value;
+    const char *name;
+    size_t rows = 0;
+
+    assert_non_null(gpus);
+    json_object_foreach(json_object_get(gpus, "properties"), name, value)
+    {
+        bool accepts = json_object_get(value, "$ref") != NULL;
+        _cleanup_free_ char *row = xasprintf(accepts ? "\n| `%s` | " : "`%s`", name);
+
+        if (count(text, row) != 1)
+            fail_msg("'%s' of 'gpus' is not explained", name);
+        rows += accepts;
+    }
+    assert_int_equal(count(text, "\n| `"), rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_is_explained_once),
         cmocka_unit_test(every_step_has_its_row),
+        cmocka_unit_test(every_member_about_gpus_is_explained),
     };
 
     struct error *err = file_read_text("docs/verification.md", PAGE_MAX, &page);

@@ -209,6 +209,117 @@ static void number_of_gpus_is_the_callers(void **state)
     EXPECT(1, "none are shown", FULL, "--gpus", "2");
 }
 
+/* As strict, but for what its object "gpus" says; caller frees the path. */
+static char *policy_of(const char *gpus)
+{
+    _cleanup_free_ char *text =
+        xasprintf(POLICY_HEAD "\"chip_ids\": \"any\", \"gpus\": {%s}}", gpus);
+
+    return verify_scene_policy(text, &scene.release_key);
+}
+
+static void number_of_gpus_may_be_the_policys(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *gpus, *option; /* NULL: no option */
+        int code;
+        const char *text;
+    } rows[] = {
+        {"\"count\": 2", NULL, 0, "\xe2\x9c\x93 gpu_count     2\n"},
+        {"\"count\": 2", "2", 0, "VERIFIED"},
+        {"\"count\": 3", NULL, 1, "NOT VERIFIED: gpu_count: 2"},
+        {"\"count\": 0", NULL, 1, "NOT VERIFIED: gpu_count: 2"},
+        {"\"count\": 2", "1", 2, NULL}, /* they may not contradict each other */
+        {"\"count\": 0", "2", 2, NULL},
+        {"", "2", 0, "VERIFIED"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_free_ char *policy = policy_of(rows[i].gpus);
+
+        EXPECT(rows[i].code, rows[i].text, FULL, "--policy", policy,
+               rows[i].option ? "--gpus" : NULL, rows[i].option);
+    }
+}
+
+static struct minted unnamed; /* the first device, which does not name its firmware */
+static struct buffer with_unnamed[DEVICES];
+
+static void show_unnamed_firmware(void)
+{
+    struct mint_device gpu = mint_gpu(1);
+    struct spdm_transcript told;
+
+    expect_ok(
+        spdm_parse(minted[0].evidence.exchange.data, minted[0].evidence.exchange.size, &told));
+    memcpy(gpu.nonce, told.nonce, sizeof(gpu.nonce));
+    gpu.no_fwid = true;
+    mint_device(&mint, &gpu, &unnamed);
+    gpu_evidence_write(&unnamed.evidence, &with_unnamed[0]);
+    with_unnamed[1] = evidence[1];
+    put_ocsp("unnamed.ocsp", &unnamed.firmware, &mint.provisioner, V_OCSP_CERTSTATUS_GOOD);
+    server.devices = with_unnamed;
+    write_answer();
+}
+
+static void use_expired_signer(void)
+{
+    const struct mint_certificate old = {.name = "Test RIM Signer of old", .expired = true};
+    struct mint_rim driver = {"GH100", "550.1", 7, 13, NULL, NULL, NULL};
+    struct mint_party signer = {};
+    _cleanup_buffer_ struct buffer rim = {};
+
+    mint_certificate(&old, &mint.rim_ca, &signer);
+    driver.signer = &signer;
+    mint_rim(&mint, &driver, &rim);
+    put("driver.xml", rim.data, rim.size);
+    put_ocsp("old.ocsp", &signer, &mint.rim_ca, V_OCSP_CERTSTATUS_GOOD);
+    mint_party_done(&signer);
+}
+
+static void lose_ocsp(void)
+{
+    take_away("gpu1.ors");
+}
+
+/* What a policy accepts passes, and the page says that it was accepted; no other member helps. */
+static void policy_says_what_is_accepted(void **state)
+{
+    static const struct {
+        const char *member;
+        void (*spoil)(void);
+        int code; /* without the member */
+        const char *problem, *accepted;
+    } rows[] = {
+        {"expired_rims", use_expired_signer, 1, "NOT VERIFIED: gpu_rim_validity: device 0: ",
+         "gpu_rim_validity device 0: a RIM's signer is out of date, as asked for"},
+        {"unnamed_firmware", show_unnamed_firmware, 3,
+         "CANNOT TELL: gpu_firmware: ", "device 0: not told, as asked for"},
+        {"unknown_revocation", lose_ocsp, 3,
+         "CANNOT TELL: gpu_revocation: ", "device 1: not known of every one, as asked for"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        rows[i].spoil();
+        for (size_t k = 0; k < ELEMENTSOF(rows); k++) {
+            _cleanup_free_ char *gpus = xasprintf("\"%s\": \"accept\"", rows[k].member);
+            _cleanup_free_ char *policy = policy_of(gpus);
+
+            if (k == i)
+                EXPECT(0, rows[i].accepted, FULL, "--policy", policy);
+            else
+                EXPECT(rows[i].code, rows[i].problem, FULL, "--policy", policy);
+        }
+        EXPECT(rows[i].code, rows[i].problem, FULL);
+        put_rims();
+        put_all_ocsp();
+        reset(state);
+    }
+    minted_done(&unnamed);
+    buffer_done(&with_unnamed[0]);
+}
+
 static void nonces_are_those_of_the_indices(void **state)
 {
     (void)state;
@@ -473,6 +584,8 @@ int main(void)
         TEST(good_devices_are_verified),
         TEST(no_devices_and_none_expected_passes),
         TEST(number_of_gpus_is_the_callers),
+        TEST(number_of_gpus_may_be_the_policys),
+        TEST(policy_says_what_is_accepted),
         TEST(nonces_are_those_of_the_indices),
         TEST(nothing_is_known_without_the_question),
         TEST(list_is_the_one_of_the_report),

@@ -144,8 +144,6 @@ static void too_many_certificates_are_refused(void **state)
     }
 }
 
-#define POLICY_HEAD "{\"schema\": \"" POLICY_SCHEMA "\", \"name\": \"ours\", "
-
 static void policy_counts_only_when_the_release_key_signed_it(void **state)
 {
     (void)state;

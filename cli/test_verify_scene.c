@@ -110,6 +110,19 @@ int verify_scene_tear_down(void **state)
     return 0;
 }
 
+char *verify_scene_policy(const char *text, const struct sign_key *key)
+{
+    char *path = verify_scene_file("policy.json", text, strlen(text));
+    _cleanup_free_ char *key_path = verify_scene_path("release.key"), *output = NULL;
+    const char *const arguments[] = {"seal", path, "--key", key_path};
+
+    expect_ok(key_file_save(key_path, key->secret));
+    assert_int_equal(
+        test_command(policy_seal_main, scene.output, arguments, ELEMENTSOF(arguments), &output), 0);
+    assert_int_equal(remove(key_path), 0);
+    return path;
+}
+
 int verify_scene_run(const char *const *arguments, size_t n, char **ret_output)
 {
     const char *all[32] = {"verify"};
@@ -146,19 +159,6 @@ void verify_scene_answer(struct verify_server *server, const char *nonce_hex, co
     expect_ok(hex_decode(nonce_hex, nonce, sizeof(nonce)));
     _cleanup_free_ char *body = verify_server_body(server, nonce);
     expect_ok(file_write_atomic(path, body, strlen(body), 0600));
-}
-
-char *verify_scene_policy(const char *text, const struct sign_key *key)
-{
-    char *path = verify_scene_file("policy.json", text, strlen(text));
-    _cleanup_free_ char *key_path = verify_scene_path("release.key"), *output = NULL;
-    const char *const arguments[] = {"seal", path, "--key", key_path};
-
-    expect_ok(key_file_save(key_path, key->secret));
-    assert_int_equal(
-        test_command(policy_seal_main, scene.output, arguments, ELEMENTSOF(arguments), &output), 0);
-    assert_int_equal(remove(key_path), 0);
-    return path;
 }
 
 static void write_certificates(const struct verify_bare *bare, const struct buffer *bytes)

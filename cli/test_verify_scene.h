@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/test_verify_server.h"
+#include "shared/attestation/policy.h"
 #include "shared/seal/seal.h"
 
 struct verify_scene {
@@ -23,6 +24,10 @@ char *verify_scene_path(const char *name);
 /* The same, of a new file with this content. */
 char *verify_scene_file(const char *name, const void *data, size_t size);
 
+/* A policy file, sealed by the release key or by another; caller frees the path. */
+#define POLICY_HEAD "{\"schema\": \"" POLICY_SCHEMA "\", \"name\": \"ours\", "
+char *verify_scene_policy(const char *text, const struct sign_key *key);
+
 /* `coffer verify` with these arguments; NULL ones are left out. Caller frees the output. */
 int verify_scene_run(const char *const *arguments, size_t n, char **ret_output);
 #define VERIFY_RUN(output, ...)                                                                    \
@@ -37,8 +42,6 @@ void verify_scene_expect(int code, const char *text, const char *const *argument
 
 /* Saves what the server answers to this nonce. */
 void verify_scene_answer(struct verify_server *server, const char *nonce_hex, const char *path);
-/* A policy file sealed by the release key, or by another; caller frees the path. */
-char *verify_scene_policy(const char *text, const struct sign_key *key);
 
 /* A report of the server's guest, bare, with its certificates beside it in a folder. */
 struct verify_bare {

@@ -4,8 +4,8 @@
 #include <openssl/pem.h>
 #include <string.h>
 
-#include "cli/folder.h"
 #include "shared/attestation/crl.h"
+#include "shared/base/folder.h"
 
 #define FILE_MAX CRL_SIZE_MAX
 

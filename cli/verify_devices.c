@@ -1,5 +1,7 @@
 #include "cli/verify_devices.h"
 
+_Static_assert(POLICY_GPUS_MAX == GPU_DEVICES_MAX, "a policy can ask for all of them");
+
 static const char why[] = "a device could be something else than it says";
 
 static void add(struct verify_result *result, enum verdict verdict, const char *expected,
@@ -54,18 +56,18 @@ static struct error *judge(const struct verify_reference *reference,
 {
     bool asked = binding->nonce_root != NULL;
     uint8_t nonces[GPU_DEVICES_MAX][SPDM_NONCE_SIZE];
-    const struct gpu_policy policy = {
+    struct gpu_policy policy = {
         .roots = &reference->gpu_roots,
         .nonces = asked ? (const uint8_t(*)[SPDM_NONCE_SIZE])nonces : NULL,
-        .rims = reference->rims.rims,
-        .n_rims = reference->rims.n_rims,
-        .ocsp = reference->rims.ocsp,
-        .n_ocsp = reference->rims.n_ocsp,
         .any_number = reference->any_gpus,
         .n_gpus = reference->n_gpus,
         .at_ms = reference->policy.at_ms,
+        .accept_expired_rims = reference->policy.gpus.accept_expired_rims,
+        .accept_no_fwid = reference->policy.gpus.accept_unnamed_firmware,
+        .accept_no_revocation = reference->policy.gpus.accept_unknown_revocation,
     };
 
+    gpu_policy_use(&policy, &reference->rims);
     for (size_t i = 0; asked && i < answer->n_devices; i++)
         gpu_nonce(binding->nonce_root, binding->spki_sha256, (uint32_t)i, nonces[i]);
     return verify_gpus(&policy, answer->devices, answer->n_devices, result);

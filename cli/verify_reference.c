@@ -148,19 +148,20 @@ static struct error *load_roots(const struct verify_options *options,
     return error_wrap(trust_roots_load(options->trust_root, &reference->roots), "--trust-root");
 }
 
-/* How many there must be is the caller's alone: no manifest says it. */
+/* How many there must be, the caller says or his policy: no manifest does. */
 static struct error *load_gpus(const struct verify_options *options,
                                struct verify_reference *reference)
 {
-    reference->any_gpus = !options->gpus;
-    reference->n_gpus = options->n_gpus;
+    const struct policy_gpus *policy = &reference->policy.gpus;
+
+    reference->any_gpus = !options->gpus && !policy->has_count;
+    reference->n_gpus = options->gpus ? options->n_gpus : policy->count;
     reference->gpu_roots = gpu_roots_nvidia;
-    struct error *err = options->trust_root
-                            ? verify_gpu_roots_load(options->trust_root, &reference->gpu_roots)
-                            : NULL;
+    struct error *err =
+        options->trust_root ? gpu_roots_load(options->trust_root, &reference->gpu_roots) : NULL;
     if (err || !options->rims)
         return error_wrap(err, "--trust-root");
-    return error_wrap(verify_rims_load(options->rims, reference->arena, &reference->rims),
+    return error_wrap(gpu_references_load(options->rims, reference->arena, &reference->rims),
                       "--rims");
 }
 
@@ -354,6 +355,8 @@ static struct error *merge_manifest(const struct verify_options *options,
     if (policy->host_data && reference->manifest_sha256 &&
         memcmp(policy->host_data, reference->manifest_sha256, 32) != 0)
         return error_new(ERROR_INVALID_ARGUMENT, "--manifest is not the one of the policy");
+    if (policy->gpus.has_count && options->gpus && policy->gpus.count != options->n_gpus)
+        return error_new(ERROR_INVALID_ARGUMENT, "the policy says how many GPUs there must be");
     if (!reference->manifest_sha256)
         reference->manifest_sha256 = policy->host_data;
     if (!reference->manifest_sha256 && policy->any_host_data)

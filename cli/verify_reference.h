@@ -3,9 +3,9 @@
 
 #include "cli/verify_collateral.h"
 #include "cli/verify_options.h"
-#include "cli/verify_rims.h"
 #include "shared/attestation/image.h"
 #include "shared/attestation/verifier.h"
+#include "shared/nvidia/gpu_references.h"
 
 struct verify_reference {
     struct arena *arena; /* owns texts and lists */
@@ -15,7 +15,7 @@ struct verify_reference {
     bool accept_static;          /* evidence that answers no nonce, as the policy says */
     struct verify_extra extra;
     struct gpu_roots gpu_roots;
-    struct verify_rims rims;
+    struct gpu_references rims;
     bool any_gpus; /* as many as there are; else exactly: */
     size_t n_gpus;
 

@@ -3,10 +3,10 @@
 
 #include <stdint.h>
 
-#include "services/attester/devices.h"
 #include "shared/attestation/tee.h"
 #include "shared/base/buffer.h"
 #include "shared/base/error.h"
+#include "shared/nvidia/devices.h"
 
 struct evidence_maker;
 

@@ -4,9 +4,9 @@
  * refused is told with its code and ends the boot, in memory and without a secret released.
  *
  * Codes: config_disk_missing, config_disk_malformed, manifest_invalid, config_hash_mismatch,
- * host_data_mismatch, report_failed, image_version_mismatch, leaf_unreachable, challenge_refused,
- * attest_refused, bundle_malformed, bundle_signature, bundle_open, bundle_binding,
- * secrets_mismatch, engine_unavailable, login_failed, pull_failed, digest_mismatch,
+ * host_data_mismatch, report_failed, gpu_failed, image_version_mismatch, leaf_unreachable,
+ * challenge_refused, attest_refused, bundle_malformed, bundle_signature, bundle_open,
+ * bundle_binding, secrets_mismatch, engine_unavailable, login_failed, pull_failed, digest_mismatch,
  * compose_refused, up_failed, container_exited, certificate_failed, internal.
  */
 #pragma once
@@ -17,6 +17,7 @@
 #include "services/guest-agent/uplink.h"
 
 struct certificate;
+struct gpus;
 
 /* What a boot needs from the outside; tests give fakes. What it points to outlives the boot. */
 struct boot_ports {
@@ -24,6 +25,7 @@ struct boot_ports {
     struct engine *engine;
     struct tee *tee;
     const char *tee_device; /* handed to the attester's container */
+    struct gpus *gpus;      /* NULL: this guest has none */
     struct identity *identity;
     struct logs *logs;
     struct uplink *uplink;

@@ -132,9 +132,19 @@ struct error *boot_challenge(struct boot *boot)
     return NULL;
 }
 
-static struct error *make_evidence(struct boot *boot, struct tee_evidence *ret_evidence)
+static size_t list_gpus(const struct gpu_evidence_list *gpus,
+                        struct binding_bytes ret_devices[GPU_DEVICES_MAX])
 {
-    uint8_t report_data[BINDING_SIZE];
+    for (size_t i = 0; i < gpus->n; i++)
+        ret_devices[i] = (struct binding_bytes){gpus->devices[i].data, gpus->devices[i].size};
+    return gpus->n;
+}
+
+static struct error *make_evidence(struct boot *boot, const struct gpu_evidence_list *gpus,
+                                   struct tee_evidence *ret_evidence)
+{
+    struct binding_bytes devices[GPU_DEVICES_MAX];
+    uint8_t report_data[BINDING_SIZE], devices_hash[32];
     const struct binding_boot binding = {
         .workload_id = boot->config->workload_id,
         .boot_number = boot->boot_number,
@@ -142,6 +152,7 @@ static struct error *make_evidence(struct boot *boot, struct tee_evidence *ret_e
         .sign_public = boot->ports.identity->sign.public,
         .nonce = boot->nonce,
         .manifest_sha256 = boot->config->manifest_sha256,
+        .devices_hash = binding_devices(devices, list_gpus(gpus, devices), devices_hash),
     };
 
     boot->code = "report_failed";
@@ -151,8 +162,10 @@ static struct error *make_evidence(struct boot *boot, struct tee_evidence *ret_e
     return error_wrap(err, "get the report");
 }
 
-static struct error *ask_release(struct boot *boot, const struct tee_evidence *made)
+static struct error *ask_release(struct boot *boot, const struct gpu_evidence_list *gpus,
+                                 const struct tee_evidence *made)
 {
+    ProtobufCBinaryData devices[GPU_DEVICES_MAX];
     Coffer__V1__AttestRequest request = COFFER__V1__ATTEST_REQUEST__INIT;
     Coffer__V1__Evidence evidence = COFFER__V1__EVIDENCE__INIT;
     struct identity *identity = boot->ports.identity;
@@ -165,6 +178,10 @@ static struct error *ask_release(struct boot *boot, const struct tee_evidence *m
     evidence.provider = (char *)made->provider;
     evidence.report = (ProtobufCBinaryData){TEE_REPORT_SIZE, (uint8_t *)made->report};
     evidence.certificates = (ProtobufCBinaryData){certificates.size, certificates.data};
+    for (size_t i = 0; i < gpus->n; i++)
+        devices[i] = (ProtobufCBinaryData){gpus->devices[i].size, gpus->devices[i].data};
+    evidence.devices = devices;
+    evidence.n_devices = gpus->n;
     request.boot_number = boot->boot_number;
     request.nonce = (ProtobufCBinaryData){sizeof(boot->nonce), boot->nonce};
     request.box_public = (ProtobufCBinaryData){SEAL_KEY_SIZE, identity->box.public};
@@ -187,14 +204,17 @@ static struct error *ask_release(struct boot *boot, const struct tee_evidence *m
 
 struct error *boot_attest(struct boot *boot)
 {
+    _cleanup_(gpu_evidence_list_done) struct gpu_evidence_list gpus = {};
     struct tee_evidence evidence = {0};
 
     if (boot->answer_arena)
         arena_free(boot->answer_arena);
     boot->answer_arena = arena_new();
-    struct error *err = make_evidence(boot, &evidence);
+    struct error *err = boot_collect_gpus(boot, &gpus);
+    if (!err)
+        err = make_evidence(boot, &gpus, &evidence);
     if (!err) {
-        err = ask_release(boot, &evidence);
+        err = ask_release(boot, &gpus, &evidence);
         /* A challenge that ran out meanwhile: ask for another one. */
         if (error_get_code(err) == ERROR_FAILED_PRECONDITION)
             err = error_recode(err, ERROR_ABORTED);
@@ -216,6 +236,8 @@ struct error *boot_release(struct boot *boot)
 
     arena_free(TAKE_PTR(boot->answer_arena));
     boot->answer = (struct release_answer){0};
+    if (!err)
+        err = boot_allow_gpus(boot);
     if (err)
         return err;
     boot->code = "internal";

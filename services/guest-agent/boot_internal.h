@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "services/guest-agent/boot.h"
+#include "shared/nvidia/nvml_collect.h"
 
 struct boot {
     struct boot_ports ports;
@@ -52,6 +53,11 @@ struct error *boot_lint(struct boot *boot) _must_check_;
 struct error *boot_up(struct boot *boot) _must_check_;
 struct error *boot_certificate(struct boot *boot) _must_check_;
 struct error *boot_running(struct boot *boot) _must_check_;
+
+/* Before the report, which commits to them; and once the release is opened. Both fail with
+ * gpu_failed. */
+struct error *boot_collect_gpus(struct boot *boot, struct gpu_evidence_list *ret_list) _must_check_;
+struct error *boot_allow_gpus(struct boot *boot) _must_check_;
 
 /* Worth another try by itself. */
 bool boot_may_go_away(const struct error *err);

@@ -6,6 +6,7 @@
 #include "services/guest-agent/caddy_words.h"
 #include "services/guest-agent/certificate.h"
 #include "services/guest-agent/compose_overlay.h"
+#include "services/guest-agent/gpus.h"
 #include "services/guest-agent/model.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
@@ -224,7 +225,7 @@ static struct error *write_caddy_config(struct boot *boot)
 static struct error *write_overlay(struct boot *boot)
 {
     _cleanup_buffer_ struct buffer json = {0};
-    const struct overlay overlay = {
+    struct overlay overlay = {
         .image_version = boot->ports.image_version,
         .domain = boot->release->domain,
         .caddy_config = boot->app->caddy_config,
@@ -240,6 +241,8 @@ static struct error *write_overlay(struct boot *boot)
         .n_networks = boot->n_networks,
     };
 
+    if (boot->ports.gpus)
+        overlay.gpu_nodes = gpus_nodes(boot->ports.gpus, &overlay.n_gpu_nodes);
     overlay_write(&overlay, &json);
     return app_write_overlay(boot->app, json.data, json.size);
 }

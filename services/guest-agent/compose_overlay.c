@@ -8,6 +8,7 @@
 #define CONTAINER_COLLATERAL "/run/coffer/collateral"
 #define CONTAINER_DEVICE     "/dev/coffer-tee"
 #define CONTAINER_TSM        "/run/coffer/tsm"
+#define MEMORY_WITH_GPUS     "256m"
 
 /* Compose interpolates '$' in every value; ours are meant as they stand. */
 static json_t *text(const char *value)
@@ -107,6 +108,28 @@ static void add_collateral(const struct overlay *overlay, json_t *service)
     json_object_set_new(environment, "ATTESTER_COLLATERAL_AT_MS", json_string(at));
 }
 
+/* Their evidence comes from the driver: its library is in /usr, its nodes get their usual names.
+ * Room for that library is a guess: no GPU was there to measure. */
+static void add_gpus(const struct overlay *overlay, json_t *service)
+{
+    json_t *devices = json_object_get(service, "devices");
+
+    if (!overlay->n_gpu_nodes)
+        return;
+    if (!devices) {
+        devices = json_array();
+        json_object_set_new(service, "devices", devices);
+    }
+    for (size_t i = 0; i < overlay->n_gpu_nodes; i++) {
+        const char *node = overlay->gpu_nodes[i];
+        _cleanup_free_ char *device = xasprintf("%s:/dev/%s:rw", node, basename(node));
+        json_array_append_new(devices, text(device));
+    }
+    json_object_set_new(json_object_get(service, "environment"), "ATTESTER_GPUS",
+                        json_string("nvml"));
+    json_object_set_new(service, "mem_limit", json_string(MEMORY_WITH_GPUS));
+}
+
 static json_t *attester_service(const struct overlay *overlay)
 {
     json_t *service = service_base("/usr/bin/coffer-attester", overlay->image_version, "64m");
@@ -127,6 +150,7 @@ static json_t *attester_service(const struct overlay *overlay)
         service, "environment",
         attester_environment(overlay, is_folder ? CONTAINER_TSM : CONTAINER_DEVICE));
     add_collateral(overlay, service);
+    add_gpus(overlay, service);
     return service;
 }
 

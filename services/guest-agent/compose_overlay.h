@@ -35,6 +35,8 @@ struct overlay {
     const char *cpu_model;       /* "" unknown */
     const char *const *networks; /* of the public service, as the model names them */
     size_t n_networks;
+    const char *const *gpu_nodes; /* device nodes of the GPUs; none: the guest shows no GPUs */
+    size_t n_gpu_nodes;
 };
 
 void overlay_write(const struct overlay *overlay, struct buffer *ret_json);

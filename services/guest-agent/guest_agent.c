@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "services/guest-agent/boot.h"
+#include "services/guest-agent/gpus.h"
 #include "services/guest-agent/handlers.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
@@ -32,6 +33,10 @@ static const struct config_row config_rows[] = {
     ROW("DOCKER_SOCKET", CONFIG_PATH, docker_socket, "/run/docker.sock", "the Docker Engine API"),
     ROW("TEE", CONFIG_STRING, tee, "auto", "configfs-tsm, sev-guest, software, or auto"),
     ROW("TEE_PATH", CONFIG_PATH, tee_path, "", "its device or folder; empty: the usual place"),
+    ROW("GPUS", CONFIG_STRING, gpus, "auto",
+        "nvml: there are GPUs, and they show evidence; none; auto: as the PCI bus says"),
+    ROW("RIMS_DIR", CONFIG_PATH, rims_dir, "/usr/share/coffer/rims",
+        "reference values of GPUs (RIM files, OCSP responses); may be absent"),
     ROW("HTTPS_PORT", CONFIG_UINT, https_port, "443", "port of the proxy on this machine"),
     {NULL, CONFIG_STRING, 0, NULL, NULL},
 };
@@ -44,6 +49,7 @@ struct guest_agent {
     struct engine *engine;
     struct tee *tee;
     char *tee_device;
+    struct gpus *gpus;
     char *image_version;
     struct monitor *monitor;
     struct handlers handlers;
@@ -239,6 +245,7 @@ static void *boot_main(void *data)
         .engine = agent->engine,
         .tee = agent->tee,
         .tee_device = agent->tee_device,
+        .gpus = agent->gpus,
         .identity = &agent->identity,
         .logs = agent->logs,
         .uplink = agent->uplink,
@@ -273,12 +280,16 @@ static struct error *make_parts(struct guest_agent *agent)
         .socket = config->docker_socket,
         .state = state,
     };
+    const struct gpus_options gpus = {
+        .mode = config->gpus, .sys = "/sys", .dev = "/dev", .rims = config->rims_dir};
     struct error *err = identity_init(&agent->identity);
 
     if (!err)
         err = file_read_text(config->image_version_file, 256, &agent->image_version);
     if (!err)
         err = engine_docker_new(&engine, &agent->engine);
+    if (!err)
+        err = gpus_new(&gpus, &agent->gpus);
     if (err)
         return err;
     agent->logs = logs_new(clock_system());
@@ -318,6 +329,7 @@ static void stop(void *state)
     boot_free(agent->boot);
     engine_free(agent->engine);
     tee_free(agent->tee);
+    gpus_free(agent->gpus);
     logs_free(agent->logs);
     identity_done(&agent->identity);
     free(agent->tee_device);

@@ -15,6 +15,8 @@ struct guest_agent_config {
     char *docker_socket;
     char *tee;
     char *tee_path;
+    char *gpus;
+    char *rims_dir;
     uint64_t https_port;
 };
 

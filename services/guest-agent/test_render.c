@@ -184,6 +184,36 @@ static void test_only_the_attester_has_the_device(void **state)
     json_decref(json);
 }
 
+static void test_the_attester_gets_the_gpus(void **state)
+{
+    static const char *const nodes[] = {"/dev/nvidia-uvm", "/dev/nvidia0", "/dev/nvidiactl"};
+    static const char *const tees[] = {"software", "configfs-tsm"}; /* a device, or none */
+    json_t *json = render(&good_overlay);
+
+    (void)state;
+    assert_null(at(json, "services.coffer-attester.environment.ATTESTER_GPUS"));
+    json_decref(json);
+    for (size_t i = 0; i < ELEMENTSOF(tees); i++) {
+        struct overlay overlay = good_overlay;
+        size_t first = i == 0;
+
+        overlay.tee = tees[i];
+        overlay.gpu_nodes = nodes;
+        overlay.n_gpu_nodes = ELEMENTSOF(nodes);
+        json = render(&overlay);
+        const json_t *devices = at(json, "services.coffer-attester.devices");
+        assert_int_equal(json_array_size(devices), first + ELEMENTSOF(nodes));
+        assert_string_equal(json_string_value(json_array_get(devices, first)),
+                            "/dev/nvidia-uvm:/dev/nvidia-uvm:rw");
+        assert_string_equal(json_string_value(json_array_get(devices, first + 1)),
+                            "/dev/nvidia0:/dev/nvidia0:rw");
+        assert_string_equal(text_at(json, "services.coffer-attester.environment.ATTESTER_GPUS"),
+                            "nvml");
+        assert_null(at(json, "services.coffer-proxy.devices"));
+        json_decref(json);
+    }
+}
+
 static void test_the_attester_gets_the_hosts_collateral(void **state)
 {
     struct overlay overlay = good_overlay;
@@ -307,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_caddy_without_binding_or_ca_has_neither),
         cmocka_unit_test(test_caddy_refuses_what_cannot_stand_there),
         cmocka_unit_test(test_only_the_attester_has_the_device),
+        cmocka_unit_test(test_the_attester_gets_the_gpus),
         cmocka_unit_test(test_the_attester_gets_the_hosts_collateral),
         cmocka_unit_test(test_ours_are_confined),
         cmocka_unit_test(test_hostile_values_stay_values),

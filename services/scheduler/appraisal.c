@@ -1,5 +1,6 @@
 #include "services/scheduler/appraisal.h"
 
+#include "services/scheduler/appraisal_gpus.h"
 #include "shared/attestation/binding.h"
 #include "shared/attestation/tee.h"
 
@@ -24,6 +25,8 @@ static void expected_report_data(const Coffer__V1__Workload *workload,
                                  const Coffer__V1__AttestRequest *request,
                                  uint8_t ret_report_data[BINDING_SIZE])
 {
+    uint8_t devices_hash[32];
+
     binding_boot(
         &(struct binding_boot){
             .workload_id = workload->workload_id,
@@ -32,6 +35,7 @@ static void expected_report_data(const Coffer__V1__Workload *workload,
             .sign_public = request->sign_public.data,
             .nonce = request->nonce.data,
             .manifest_sha256 = workload->manifest_sha256.data,
+            .devices_hash = appraisal_gpus_hash(request->evidence, devices_hash),
         },
         ret_report_data);
 }
@@ -83,6 +87,9 @@ static struct error *verify(struct scheduler *scheduler, const Coffer__V1__Workl
     struct error *err =
         verify_snp(&policy, evidence->report.data, evidence->report.len,
                    evidence->certificates.data, evidence->certificates.len, &result);
+    /* GPUs prove nothing beside a report that is not good: then nobody reads what they say. */
+    if (!err && verify_result_verdict(&result) == VERDICT_PASS)
+        err = appraisal_gpus(scheduler, workload, request, arena, &result);
     if (!err)
         take_verdict(appraisal, &result, arena);
     verify_result_done(&result);
@@ -94,12 +101,13 @@ static bool check_parts(const Coffer__V1__Workload *workload,
                         struct appraisal *appraisal)
 {
     const Coffer__V1__Evidence *evidence = request->evidence;
+    const char *problem = evidence ? appraisal_gpus_problem(workload, evidence) : NULL;
 
-    if (!evidence || strcmp(evidence->tee, "sev-snp") != 0 ||
-        evidence->certificates.len > TEE_CERTIFICATES_MAX)
+    if (problem)
+        refuse(appraisal, arena, "devices", problem);
+    else if (!evidence || strcmp(evidence->tee, "sev-snp") != 0 ||
+             evidence->certificates.len > TEE_CERTIFICATES_MAX)
         refuse(appraisal, arena, "format", "the evidence is not that of an SEV-SNP guest");
-    else if (workload->resources->gpus || evidence->n_devices)
-        refuse(appraisal, arena, "devices", "evidence of GPUs cannot be appraised yet");
     else if (workload->manifest_sha256.len != SHA256_SIZE)
         refuse(appraisal, arena, "host_data", "there is no manifest on record");
     else

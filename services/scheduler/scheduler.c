@@ -3,11 +3,13 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "services/scheduler/appraisal_gpus.h"
 #include "services/scheduler/credentials.h"
 #include "services/scheduler/reconcile.h"
 #include "services/scheduler/sources.h"
 #include "shared/base/alloc.h"
 #include "shared/base/log.h"
+#include "shared/nvidia/gpu_references.h"
 
 /* How long a start waits for the store and the streams before it gives up. */
 enum { START_PATIENCE_MS = 60 * 1000, START_PAUSE_MS = 250 };
@@ -37,11 +39,18 @@ const struct config_row scheduler_config_rows[] = {
     ROW("SCHEDULER_DNS_TSIG_FILE", CONFIG_PATH, dns_tsig_file, "",
         "file with one line hmac-sha256:name:base64 that signs updates"),
     ROW("SCHEDULER_TRUST_ROOT_DIR", CONFIG_PATH, trust_root_dir, "",
-        "ark.pem and ask.pem of the development root; used only with the next setting"),
+        "ark.pem and ask.pem of the development root, gpu-device.pem and gpu-rim.pem of "
+        "development GPUs; used only with the next setting"),
     ROW("SCHEDULER_ALLOW_SOFTWARE_TEE", CONFIG_BOOL, allow_software_tee, "false",
         "release secrets to guests of the software TEE (development)"),
     ROW("SCHEDULER_REQUIRE_CRL", CONFIG_BOOL, require_crl, "true",
         "refuse evidence without a current revocation list of the chip's vendor"),
+    ROW("SCHEDULER_GPU_RIMS", CONFIG_PATH, gpu_rims, "",
+        "folder with NVIDIA's RIM files and OCSP responses; empty: guests with GPUs get nothing"),
+    ROW("SCHEDULER_GPU_REQUIRE_OCSP", CONFIG_BOOL, gpu_require_ocsp, "true",
+        "refuse GPUs without a current OCSP response for each certificate"),
+    ROW("SCHEDULER_GPU_REQUIRE_CURRENT_RIMS", CONFIG_BOOL, gpu_require_current_rims, "true",
+        "refuse reference values of GPUs whose signer's certificate is out of date"),
     ROW("SCHEDULER_SUSPECT_AFTER_MS", CONFIG_UINT, suspect_after_ms, "15000",
         "silence after which a host is suspect"),
     ROW("SCHEDULER_LOST_AFTER_MS", CONFIG_UINT, lost_after_ms, "60000",
@@ -92,7 +101,9 @@ static struct error *load_roots(struct scheduler *scheduler)
         return error_new(ERROR_INVALID_ARGUMENT,
                          "SCHEDULER_ALLOW_SOFTWARE_TEE needs SCHEDULER_TRUST_ROOT_DIR");
     log_warning("guests of the software TEE get secrets: development only");
-    return trust_roots_load(config->trust_root_dir, &scheduler->development_roots);
+    scheduler->gpu_development_roots = gpu_roots_nvidia;
+    err = gpu_roots_load(config->trust_root_dir, &scheduler->gpu_development_roots);
+    return err ?: trust_roots_load(config->trust_root_dir, &scheduler->development_roots);
 }
 
 static struct error *open_dns(struct scheduler *scheduler)
@@ -121,6 +132,7 @@ static struct error *load_files(struct scheduler *scheduler)
               ?: images_open(config->images_dir, scheduler->authority.image_release_public,
                              &scheduler->images);
     err = err ?: load_roots(scheduler);
+    err = err ?: appraisal_gpus_check(config);
     return err ?: open_dns(scheduler);
 }
 

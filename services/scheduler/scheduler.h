@@ -19,6 +19,7 @@
 #include "shared/attestation/verifier.h"
 #include "shared/base/clock.h"
 #include "shared/bus/bus.h"
+#include "shared/nvidia/gpu_verify.h"
 #include "shared/service/service.h"
 #include "shared/store/store.h"
 
@@ -37,6 +38,9 @@ struct scheduler_config {
     char *trust_root_dir;
     bool allow_software_tee;
     bool require_crl;
+    char *gpu_rims;
+    bool gpu_require_ocsp;
+    bool gpu_require_current_rims;
     uint64_t suspect_after_ms;
     uint64_t lost_after_ms;
     uint64_t boot_deadline_ms;
@@ -78,8 +82,9 @@ struct scheduler {
     struct authority authority;
     struct images *images;
     struct platform platform;
-    struct trust_roots *roots;             /* AMD's */
-    struct trust_roots *development_roots; /* NULL: the software TEE is refused */
+    struct trust_roots *roots;              /* AMD's */
+    struct trust_roots *development_roots;  /* NULL: the software TEE is refused */
+    struct gpu_roots gpu_development_roots; /* with development_roots */
     credentials_fn make_credentials;
     void *credentials_data;
     uint64_t term;

@@ -15,6 +15,7 @@
 #include "schemas/guest.pb-c.h"
 #include "services/scheduler/records.h"
 #include "shared/attestation/processor.h"
+#include "shared/nvidia/nvml_collect.h"
 
 #define KIT_DOMAIN "w.coffer.test"
 #define KIT_IMAGE  "1.0"
@@ -52,6 +53,8 @@ struct kit_guest {
     struct sign_key sign;
     uint64_t counter;
     uint8_t nonce[32];
+    const struct gpu_evidence_list
+        *devices;    /* what its report commits to, and it shows; NULL: none */
     struct bus *bus; /* of a remote kit: with the credentials that the scheduler made */
 };
 

@@ -48,23 +48,41 @@ struct error *kit_challenge(struct kit *kit, struct kit_guest *guest)
     return NULL;
 }
 
+static const uint8_t *put_devices(struct kit *kit, const struct gpu_evidence_list *list,
+                                  Coffer__V1__Evidence *evidence, uint8_t room[32])
+{
+    struct binding_bytes devices[GPU_DEVICES_MAX];
+
+    if (!list)
+        return NULL;
+    evidence->n_devices = list->n;
+    evidence->devices = arena_alloc(kit->arena, list->n * sizeof(*evidence->devices));
+    for (size_t i = 0; i < list->n; i++) {
+        devices[i] = (struct binding_bytes){list->devices[i].data, list->devices[i].size};
+        evidence->devices[i] = arena_bytes(kit->arena, devices[i].data, devices[i].size);
+    }
+    return binding_devices(devices, list->n, room);
+}
+
 static void get_evidence(struct kit *kit, const struct kit_guest *guest,
                          Coffer__V1__Evidence *evidence)
 {
     const Coffer__V1__Workload *workload = kit_workload(kit, guest->workload_id);
     struct processor_guest inside = {.policy = 0x30000, .report_id = {1}};
     struct tee_evidence got = {0};
-    uint8_t report_data[BINDING_SIZE];
+    uint8_t report_data[BINDING_SIZE], room[32];
 
     memcpy(inside.measurement, kit->measurement, sizeof(inside.measurement));
     memcpy(inside.host_data, workload->manifest_sha256.data, 32);
-    binding_boot(&(struct binding_boot){.workload_id = guest->workload_id,
-                                        .boot_number = guest->boot_number,
-                                        .box_public = guest->box.public,
-                                        .sign_public = guest->sign.public,
-                                        .nonce = guest->nonce,
-                                        .manifest_sha256 = workload->manifest_sha256.data},
-                 report_data);
+    binding_boot(
+        &(struct binding_boot){.workload_id = guest->workload_id,
+                               .boot_number = guest->boot_number,
+                               .box_public = guest->box.public,
+                               .sign_public = guest->sign.public,
+                               .nonce = guest->nonce,
+                               .manifest_sha256 = workload->manifest_sha256.data,
+                               .devices_hash = put_devices(kit, guest->devices, evidence, room)},
+        report_data);
     kit_ok(processor_report(kit->processors[guest->host_id[1] - '1'], &inside, report_data, &got));
     evidence->tee = arena_strdup(kit->arena, got.tee);
     evidence->provider = arena_strdup(kit->arena, got.provider);

@@ -19,6 +19,7 @@
 #define POLICY_SCHEMA   "coffer.policy/v1"
 #define POLICY_MAX      (256 * 1024) /* bytes of JSON */
 #define POLICY_LIST_MAX 1024         /* entries of any list */
+#define POLICY_GPUS_MAX 16           /* of one guest */
 
 struct trust_roots;       /* verifier.h */
 struct verify_collateral; /* verifier.h */
@@ -47,6 +48,15 @@ struct policy_minimum {
 
 struct policy_firmware {
     uint8_t major, minor, build;
+};
+
+/* Evidence of GPUs, which shared/nvidia judges; the CPU's verifier does not look at it. */
+struct policy_gpus {
+    bool has_count;                 /* else as many as the caller says */
+    uint32_t count;                 /* exactly, switches not counted */
+    bool accept_expired_rims;       /* signers of reference values that are out of date */
+    bool accept_unnamed_firmware;   /* devices that do not name their firmware */
+    bool accept_unknown_revocation; /* no OCSP response at hand; a revoked key still fails */
 };
 
 enum policy_crl {
@@ -109,6 +119,8 @@ struct verify_policy {
     size_t n_author_keys;
     uint32_t guest_svn; /* at least; means something only with id_keys */
     uint64_t launch_mitigations, current_mitigations; /* bits of the MIT vectors that must be set */
+
+    struct policy_gpus gpus;
 };
 
 /* The built-in levels, and when they were looked over last; static. */

@@ -74,7 +74,7 @@ struct error *policy_read_text(const struct policy_context *c, const struct poli
     return NULL;
 }
 
-static struct error *read_word(const struct policy_context *c, const struct policy_field *field,
+struct error *policy_read_word(const struct policy_context *c, const struct policy_field *field,
                                const json_t *value, void *target)
 {
     for (int i = 0; i < 2; i++) {
@@ -347,7 +347,10 @@ static struct error *read_mitigations(const struct policy_context *c,
 
 #define ACCEPT(text, m)                                                                            \
     {                                                                                              \
-        .name = (text), .read = read_word, .offset = POLICY(m), .words = { "refuse", "accept" }    \
+        .name = (text), .read = policy_read_word, .offset = POLICY(m), .words = {                  \
+            "refuse",                                                                              \
+            "accept"                                                                               \
+        }                                                                                          \
     }
 #define DIGEST(text, m, any, bytes)                                                                \
     {                                                                                              \
@@ -380,7 +383,7 @@ static const struct policy_field fields[] = {
     {.name = "guest_policy", .read = read_guest_policy, .offset = POLICY(guest_policy)},
     {.name = "platform_info", .read = read_platform_info, .offset = POLICY(platform_info)},
     {.name = "unknown_bits",
-     .read = read_word,
+     .read = policy_read_word,
      .offset = POLICY(refuse_unknown_bits),
      .words = {"show", "refuse"}},
     ACCEPT("migration_agent", accept_migration_agent),
@@ -395,6 +398,7 @@ static const struct policy_field fields[] = {
      .offset = POLICY(guest_svn),
      .size = UINT32_MAX},
     {.name = "mitigations", .read = read_mitigations},
+    {.name = "gpus", .read = policy_read_gpus, .offset = POLICY(gpus)},
 };
 
 struct error *policy_parse(const char *text, size_t size, struct arena *arena,

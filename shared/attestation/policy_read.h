@@ -26,13 +26,19 @@ struct error *policy_read_object(const struct policy_context *c, const json_t *o
                                  const struct policy_field *fields, size_t n_fields,
                                  void *target) _must_check_;
 
-/* Rows: a text of 1 to 256 bytes, copied; a number of one byte; "minimum_tcb". */
+/* Rows: one of two words; a text of 1 to 256 bytes, copied; a number of one byte; "minimum_tcb";
+ * "gpus". */
+struct error *policy_read_word(const struct policy_context *c, const struct policy_field *field,
+                               const json_t *value, void *target) _must_check_;
 struct error *policy_read_text(const struct policy_context *c, const struct policy_field *field,
                                const json_t *value, void *target) _must_check_;
 struct error *policy_read_u8(const struct policy_context *c, const struct policy_field *field,
                              const json_t *value, void *target) _must_check_;
 struct error *policy_read_minimums(const struct policy_context *c, const struct policy_field *field,
                                    const json_t *value, void *target) _must_check_;
+
+struct error *policy_read_gpus(const struct policy_context *c, const struct policy_field *field,
+                               const json_t *value, void *target) _must_check_;
 
 struct error *policy_get_number(const struct policy_context *c, const json_t *value, uint64_t max,
                                 uint64_t *ret_number) _must_check_;

@@ -54,7 +54,9 @@ static const char full[] = WITH(
         "8") "}],"
              "\"minimum_firmware\":\"1.55.21\",\"provisional_firmware\":\"accept\","
              "\"id_keys\":[\"" H48 "\"],\"author_keys\":[\"" H48 "\"],\"guest_svn_minimum\":9,"
-             "\"mitigations\":{\"launch\":3,\"current\":4}");
+             "\"mitigations\":{\"launch\":3,\"current\":4},"
+             "\"gpus\":{\"count\":8,\"expired_rims\":\"accept\",\"unnamed_firmware\":\"accept\","
+             "\"unknown_revocation\":\"accept\"}");
 
 static void check_values(const struct verify_policy *policy)
 {
@@ -98,6 +100,14 @@ static void check_switches(const struct verify_policy *policy)
     assert_int_equal(policy->current_mitigations, 4);
 }
 
+static void check_gpus(const struct policy_gpus *gpus)
+{
+    assert_true(gpus->has_count);
+    assert_int_equal(gpus->count, 8);
+    assert_true(gpus->accept_expired_rims && gpus->accept_unnamed_firmware);
+    assert_true(gpus->accept_unknown_revocation);
+}
+
 static void check_minimum(const struct policy_minimum *minimum)
 {
     static const uint8_t levels[] = {1, 2, 3, 4, 5};
@@ -123,6 +133,7 @@ static void every_member_is_read(void **state)
     expect_ok(parse(full, arena, &policy));
     check_values(&policy);
     check_switches(&policy);
+    check_gpus(&policy.gpus);
     assert_int_equal(policy.n_minimums, 1);
     check_minimum(&policy.minimums[0]);
 }
@@ -140,6 +151,33 @@ static void any_is_a_word(void **state)
     assert_true(policy.accept_vlek && policy.any_csp_id && policy.any_tcb);
     expect_ok(parse(WITH("\"vlek\":\"refuse\""), arena, &policy));
     assert_false(policy.accept_vlek || policy.any_csp_id);
+}
+
+/* Each member by itself changes what it names and nothing else. */
+static void gpus_are_strict_member_by_member(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *member;
+        struct policy_gpus expected;
+    } rows[] = {
+        {"", {0}},
+        {"\"count\":0", {.has_count = true}},
+        {"\"count\":16", {.has_count = true, .count = 16}},
+        {"\"expired_rims\":\"accept\"", {.accept_expired_rims = true}},
+        {"\"unnamed_firmware\":\"accept\"", {.accept_unnamed_firmware = true}},
+        {"\"unknown_revocation\":\"accept\"", {.accept_unknown_revocation = true}},
+        {"\"expired_rims\":\"refuse\",\"unnamed_firmware\":\"refuse\"", {0}},
+    };
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_free_ char *text = xasprintf(WITH("\"gpus\":{%s}"), rows[i].member);
+        struct verify_policy policy, expected = {.gpus = rows[i].expected};
+
+        expect_ok(parse(text, arena, &policy));
+        assert_memory_equal(&policy, &expected, sizeof(policy));
+    }
 }
 
 static void bad_policies_are_refused(void **state)
@@ -230,6 +268,21 @@ static void bad_policies_are_refused(void **state)
         WITH("\"mitigations\":{\"launch\":-1}"),
         WITH("\"mitigations\":{\"later\":1}"),
         WITH("\"mitigations\":1"),
+        WITH("\"gpus\":1"),
+        WITH("\"gpus\":[]"),
+        WITH("\"gpus\":\"any\""),
+        WITH("\"gpus\":{\"number\":1}"),
+        WITH("\"gpus\":{\"vmpl\":1}"),
+        WITH("\"gpus\":{\"count\":17}"),
+        WITH("\"gpus\":{\"count\":-1}"),
+        WITH("\"gpus\":{\"count\":1.0}"),
+        WITH("\"gpus\":{\"count\":\"any\"}"),
+        WITH("\"gpus\":{\"count\":1,\"count\":1}"),
+        WITH("\"gpus\":{\"expired_rims\":true}"),
+        WITH("\"gpus\":{\"expired_rims\":\"allow\"}"),
+        WITH("\"gpus\":{\"unnamed_firmware\":\"show\"}"),
+        WITH("\"gpus\":{\"unknown_revocation\":\"soft\"}"),
+        WITH("\"gpus\":{\"unknown_revocation\":null}"),
         WITH("\"roots\":1"),
         WITH("\"at_ms\":1"),
     };
@@ -384,6 +437,20 @@ static void expect_bits(json_t *schema, const char *name, const struct report_bi
         assert_non_null(json_object_get(properties, bits[i].name));
 }
 
+static void expect_gpus(json_t *schema, json_t *policy)
+{
+    json_t *properties = json_object_get(member(schema, "gpus"), "properties");
+    const char *name;
+    json_t *value;
+
+    assert_int_equal(json_object_size(properties),
+                     json_object_size(json_object_get(policy, "gpus")));
+    json_object_foreach(json_object_get(policy, "gpus"), name, value)
+        assert_non_null(json_object_get(properties, name));
+    value = json_object_get(properties, "count");
+    assert_int_equal(json_integer_value(json_object_get(value, "maximum")), POLICY_GPUS_MAX);
+}
+
 /* The full policy has every member: the schema has the same ones. */
 static void the_schema_knows_the_same_members(void **state)
 {
@@ -406,6 +473,7 @@ static void the_schema_knows_the_same_members(void **state)
     }
     assert_string_equal(json_string_value(json_object_get(member(schema, "schema"), "const")),
                         POLICY_SCHEMA);
+    expect_gpus(schema, policy);
     expect_bits(schema, "guest_policy", policy_bits, n_policy);
     expect_bits(schema, "platform_info", platform_bits, n_platform);
 }
@@ -450,6 +518,7 @@ int main(void)
         cmocka_unit_test(an_empty_policy_is_the_strict_default),
         cmocka_unit_test(every_member_is_read),
         cmocka_unit_test(any_is_a_word),
+        cmocka_unit_test(gpus_are_strict_member_by_member),
         cmocka_unit_test(bad_policies_are_refused),
         cmocka_unit_test(a_minimum_without_components_is_refused),
         cmocka_unit_test(absent_levels_take_the_reported_minimum),

@@ -43,10 +43,18 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned int index, struct nvml_device **ret_d
     return index < fake_nvml.count ? NVML_SUCCESS : 2;
 }
 
+static unsigned int index_of(const struct nvml_device *device)
+{
+    return (unsigned int)(uintptr_t)device - 1;
+}
+
 int nvmlDeviceGetConfComputeGpuCertificate(struct nvml_device *device,
                                            struct nvml_certificate *ret_certificate)
 {
-    (void)device;
+    if (fake_nvml.certificate_of) {
+        fake_nvml.certificate_of(fake_nvml.data, index_of(device), ret_certificate);
+        return fake_nvml.certificate;
+    }
     ret_certificate->attestation_chain_size = fake_nvml.chain_size;
     memcpy(ret_certificate->attestation_chain, fake_nvml.chain, sizeof(fake_nvml.chain));
     return fake_nvml.certificate;
@@ -56,7 +64,10 @@ int nvmlDeviceGetConfComputeGpuCertificate(struct nvml_device *device,
 int nvmlDeviceGetConfComputeGpuAttestationReport(struct nvml_device *device,
                                                  struct nvml_report *report)
 {
-    (void)device;
+    if (fake_nvml.report_of) {
+        fake_nvml.report_of(fake_nvml.data, index_of(device), report);
+        return fake_nvml.report;
+    }
     report->report_size = fake_nvml.report_size;
     memcpy(report->report, fake_nvml.exchange, sizeof(fake_nvml.exchange));
     if (!fake_nvml.replay)

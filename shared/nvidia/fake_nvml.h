@@ -14,6 +14,10 @@ struct fake_nvml {
     unsigned int report_size;
     unsigned char exchange[NVML_REPORT_SIZE];
     bool replay; /* answers with the exchange as it stands */
+    /* GPUs of a test's own, each by its index; NULL: all are the one above. */
+    void (*report_of)(void *data, unsigned int index, struct nvml_report *report);
+    void (*certificate_of)(void *data, unsigned int index, struct nvml_certificate *certificate);
+    void *data;
     int started;
     unsigned int ready;
 };

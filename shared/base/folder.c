@@ -1,4 +1,4 @@
-#include "cli/folder.h"
+#include "shared/base/folder.h"
 
 #include <dirent.h>
 #include <string.h>

@@ -7,21 +7,31 @@
 #include "shared/base/error.h"
 #include "shared/nvidia/gpu_verify.h"
 
-#define VERIFY_OCSP_MAX 128 /* a few per device, and the RIMs' signers */
+#define GPU_OCSP_MAX 128 /* a few per device, and the RIMs' signers */
 
-struct verify_rims {
+struct gpu_references {
     struct binding_bytes rims[GPU_RIMS_MAX];
     size_t n_rims;
-    struct binding_bytes ocsp[VERIFY_OCSP_MAX];
+    struct binding_bytes ocsp[GPU_OCSP_MAX];
     size_t n_ocsp;
 };
 
 /* Every file in dir that ends in .swidtag, .xml or .rim (RIM), or .ocsp, .ors or .der (OCSP
  * response, RFC 6960); bytes live in arena. INVALID_ARGUMENT for a file that is not what it is
  * named; RESOURCE_EXHAUSTED for too many. */
-struct error *verify_rims_load(const char *dir, struct arena *arena,
-                               struct verify_rims *rims) _must_check_;
+struct error *gpu_references_load(const char *dir, struct arena *arena,
+                                  struct gpu_references *references) _must_check_;
+
+/* A policy that compares with these; they outlive it. */
+static inline void gpu_policy_use(struct gpu_policy *policy,
+                                  const struct gpu_references *references)
+{
+    policy->rims = references->rims;
+    policy->n_rims = references->n_rims;
+    policy->ocsp = references->ocsp;
+    policy->n_ocsp = references->n_ocsp;
+}
 
 /* dir may hold gpu-device.pem and gpu-rim.pem, each in place of NVIDIA's root (development).
  * *roots, filled before, keeps what dir has no file for. */
-struct error *verify_gpu_roots_load(const char *dir, struct gpu_roots *roots) _must_check_;
+struct error *gpu_roots_load(const char *dir, struct gpu_roots *roots) _must_check_;

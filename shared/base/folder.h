@@ -1,4 +1,4 @@
-/* The files of a folder that somebody named on the command line. */
+/* The files of a folder by their suffix, as somebody put them there. */
 #pragma once
 
 #include <stddef.h>

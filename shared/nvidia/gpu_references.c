@@ -1,13 +1,13 @@
-#include "cli/verify_rims.h"
+#include "shared/nvidia/gpu_references.h"
 
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
 
-#include "cli/folder.h"
 #include "shared/attestation/pem.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
+#include "shared/base/folder.h"
 #include "shared/nvidia/rim.h"
 
 #define OCSP_SIZE_MAX (64 * 1024)
@@ -17,7 +17,7 @@ DEFINE_CLEANUP(X509 *, X509_free)
 DEFINE_CLEANUP(OCSP_RESPONSE *, OCSP_RESPONSE_free)
 
 struct target {
-    struct verify_rims *rims;
+    struct gpu_references *references;
     struct arena *arena;
 };
 
@@ -38,7 +38,9 @@ static struct error *add_rim(void *data, const struct buffer *bytes)
     _cleanup_(rim_freep) struct rim *rim = NULL;
 
     struct error *err = rim_open(bytes->data, bytes->size, gpu_roots_nvidia.rim, &rim);
-    return err ? err : add(target, bytes, target->rims->rims, &target->rims->n_rims, GPU_RIMS_MAX);
+    return err ? err
+               : add(target, bytes, target->references->rims, &target->references->n_rims,
+                     GPU_RIMS_MAX);
 }
 
 static struct error *add_ocsp(void *data, const struct buffer *bytes)
@@ -51,10 +53,11 @@ static struct error *add_ocsp(void *data, const struct buffer *bytes)
     ERR_clear_error();
     if (!response || at != bytes->data + bytes->size)
         return error_new(ERROR_INVALID_ARGUMENT, "not an OCSP response");
-    return add(target, bytes, target->rims->ocsp, &target->rims->n_ocsp, VERIFY_OCSP_MAX);
+    return add(target, bytes, target->references->ocsp, &target->references->n_ocsp, GPU_OCSP_MAX);
 }
 
-struct error *verify_rims_load(const char *dir, struct arena *arena, struct verify_rims *rims)
+struct error *gpu_references_load(const char *dir, struct arena *arena,
+                                  struct gpu_references *references)
 {
     static const struct folder_kind kinds[] = {
         {".swidtag", RIM_SIZE_MAX, add_rim},
@@ -65,7 +68,7 @@ struct error *verify_rims_load(const char *dir, struct arena *arena, struct veri
         {".der", OCSP_SIZE_MAX, add_ocsp},
         {},
     };
-    struct target target = {rims, arena};
+    struct target target = {references, arena};
 
     return folder_read(dir, kinds, &target);
 }
@@ -91,7 +94,7 @@ static struct error *load_root(const char *dir, const char *name,
     return ok ? NULL : error_new(ERROR_INVALID_ARGUMENT, "'%s' is not a certificate", path);
 }
 
-struct error *verify_gpu_roots_load(const char *dir, struct gpu_roots *roots)
+struct error *gpu_roots_load(const char *dir, struct gpu_roots *roots)
 {
     struct error *err = load_root(dir, "gpu-device.pem", roots->device);
 

@@ -1,7 +1,8 @@
+#include "shared/nvidia/devices.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "services/attester/devices.h"
 #include "shared/base/alloc.h"
 
 struct devices_nvml {
@@ -15,6 +16,11 @@ static struct error *collect(struct devices *devices, const uint8_t root[32],
     return nvml_collect(((struct devices_nvml *)devices)->nvml, root, key_hash, ret_list);
 }
 
+static struct error *set_ready(struct devices *devices, bool ready)
+{
+    return nvml_set_ready(((struct devices_nvml *)devices)->nvml, ready);
+}
+
 static void devices_nvml_free(struct devices *devices)
 {
     nvml_close(((struct devices_nvml *)devices)->nvml);
@@ -23,7 +29,7 @@ static void devices_nvml_free(struct devices *devices)
 
 struct error *devices_open(const char *name, const char *library, struct devices **ret_devices)
 {
-    static const struct devices_ops ops = {collect, devices_nvml_free};
+    static const struct devices_ops ops = {collect, set_ready, devices_nvml_free};
     struct nvml *nvml = NULL;
 
     *ret_devices = NULL;

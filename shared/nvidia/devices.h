@@ -1,6 +1,7 @@
 /*
- * Evidence of the guest's GPUs as a port. Backend: NVML (devices_nvml.c). A guest with GPUs shows
- * all of them or nothing: there is no answer that leaves them out.
+ * Evidence of the guest's GPUs as a port, for the guest's boot and for its attester. Backend: NVML
+ * (devices_nvml.c). A guest with GPUs shows all of them or nothing: there is no answer that leaves
+ * them out.
  */
 #pragma once
 
@@ -9,10 +10,13 @@
 struct devices;
 
 struct devices_ops {
-    /* root: of the nonces; key_hash: SHA-256 of the TLS key's SPKI; 32 bytes each. One caller at a
-     * time; blocks for seconds. ret_list is initialised here. */
+    /* root: of the nonces, or the boot nonce; key_hash: SHA-256 of the TLS key's SPKI, or of both
+     * guest keys; 32 bytes each. One caller at a time; blocks for seconds. ret_list is initialised
+     * here. */
     struct error *(*collect)(struct devices *devices, const uint8_t root[32],
                              const uint8_t key_hash[32], struct gpu_evidence_list *ret_list);
+    /* Lets the guest's programs use the GPUs, or not. */
+    struct error *(*set_ready)(struct devices *devices, bool ready);
     void (*free)(struct devices *devices);
 };
 
