@@ -160,7 +160,8 @@ struct error *verify_fetch(const struct verify_options *options, const uint8_t n
         struct error *err = fetch_once(options, url, &fetched);
         if (err)
             return err;
-        if (fetched.status != 503 || i + 1 == ATTEMPTS) {
+        bool later = fetched.status == 503 || fetched.status == 429; /* 429: our address, not all */
+        if (!later || i + 1 == ATTEMPTS) {
             *ret_fetched = fetched;
             fetched = (struct verify_fetched){};
             return NULL;
