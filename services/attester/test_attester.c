@@ -338,6 +338,22 @@ static void read_to_end(int fd, struct buffer *ret_text)
     close(fd);
 }
 
+/* As whoever wants to stay would: libmicrohttpd's own timeout would never end this. */
+static void trickle_to_end(int fd)
+{
+    char byte;
+
+    for (int second = 0; second < 60; second++) {
+        if (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 1000) > 0) {
+            assert_true(read(fd, &byte, 1) <= 0);
+            close(fd);
+            return;
+        }
+        send(fd, "x", 1, MSG_NOSIGNAL);
+    }
+    fail_msg("whoever sends a byte now and then may stay");
+}
+
 #define BODY "HTTP/1.1\r\nHost: a\r\n"
 static const char *const unfinished_bodies[] = {
     "POST /api/v2/report " BODY "Content-Length: 1000000000\r\n\r\n",
@@ -400,12 +416,8 @@ static void test_unfinished_requests_are_shown_out(void **state)
         assert_int_equal(write(fds[i], "E", 1), 1);
     advance(1);
     http_wake(http);
-    for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
-        _cleanup_buffer_ struct buffer text = {};
-
-        read_to_end(fds[i], &text);
-        assert_int_equal(text.size, 0);
-    }
+    for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+        trickle_to_end(fds[i]);
     close(last);
     http_free(http);
 }
