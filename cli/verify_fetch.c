@@ -166,7 +166,8 @@ struct error *verify_fetch(const struct verify_options *options, const uint8_t n
         if (err)
             return err;
         left_ms = end_ms - clock_monotonic_ms(clock_system());
-        if (fetched.status != 503 || i + 1 == ATTEMPTS || left_ms <= PAUSE_MS) {
+        bool later = fetched.status == 503 || fetched.status == 429; /* 429: our address, not all */
+        if (!later || i + 1 == ATTEMPTS || left_ms <= PAUSE_MS) {
             *ret_fetched = fetched;
             fetched = (struct verify_fetched){};
             return NULL;

@@ -180,7 +180,7 @@ static struct error *start(const void *config_data, _unused_ struct bus *bus, vo
     attester->batch = (struct batch){attester->maker, attester->key};
     attester->desks.fresh = desk_new(batch_serve, &attester->batch, NULL);
     attester->desks.standing = desk_new(standing_serve, attester->standing, NULL);
-    err = http_start(config->listen, &attester->desks, &attester->http);
+    err = http_start(config->listen, &attester->desks, NULL, &attester->http);
     if (err)
         return err;
     attester->polling = pthread_create(&attester->poller, NULL, poll_key, attester) == 0;

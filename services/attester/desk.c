@@ -151,16 +151,21 @@ struct desk *desk_new(desk_serve *serve_function, void *context, struct clock *c
 
 void desk_ask(struct desk *desk, struct waiter *waiter)
 {
+    enum waitlist_place place = WAITLIST_FULL;
+
     pthread_mutex_lock(&desk->mutex);
     bool closed = desk->closed;
-    bool added = !closed && waitlist_add(&desk->list, waiter, clock_monotonic_ms(desk->clock));
-    if (added)
+    if (!closed)
+        place = waitlist_add(&desk->list, waiter, clock_monotonic_ms(desk->clock));
+    if (place == WAITLIST_ADDED)
         pthread_cond_broadcast(&desk->wake);
     pthread_mutex_unlock(&desk->mutex);
     if (closed)
         refuse(waiter, ERROR_UNAVAILABLE, "the attester is stopping");
-    else if (!added)
-        refuse(waiter, ERROR_RESOURCE_EXHAUSTED, "too many requests wait already");
+    else if (place == WAITLIST_FULL)
+        refuse(waiter, ERROR_UNAVAILABLE, "too many requests wait already");
+    else if (place == WAITLIST_OVER_SHARE)
+        refuse(waiter, ERROR_RESOURCE_EXHAUSTED, "too many requests of your address wait already");
 }
 
 void desk_wake(struct desk *desk)

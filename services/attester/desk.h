@@ -18,7 +18,8 @@ typedef void desk_serve(void *context, const uint8_t (*nonces)[32], size_t n,
 struct desk *desk_new(desk_serve *serve, void *context, struct clock *clock);
 /*
  * Gets the waiter's reply, by its done(), perhaps before this returns: RESOURCE_EXHAUSTED when too
- * many wait, UNAVAILABLE when the desk is closed, DEADLINE_EXCEEDED after WAITLIST_ANSWER_MS.
+ * many of its address wait, UNAVAILABLE when too many wait at all or the desk is closed,
+ * DEADLINE_EXCEEDED after WAITLIST_ANSWER_MS.
  */
 void desk_ask(struct desk *desk, struct waiter *waiter);
 void desk_wake(struct desk *desk);  /* looks at the clock again, which tests moved */

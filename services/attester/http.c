@@ -6,12 +6,14 @@
 #include <netinet/in.h>
 #include <sys/resource.h>
 
+#include "services/attester/client.h"
+#include "services/attester/door.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 
 /* One batch in the making, a full queue, and room to answer some more with 503. */
 #define CONNECTIONS_MAX (2 * WAITLIST_MAX + 64)
-#define TIMEOUT_S       30 /* without a byte, while it is not us who are slow */
+#define TIMEOUT_S       30 /* without a byte; door.h bounds those that send some */
 #define RETRY_AFTER     "2"
 #define MEMORY_LIMIT    (16 * 1024) /* per connection: request line and headers */
 
@@ -24,6 +26,7 @@
 
 struct http {
     struct MHD_Daemon *daemon;
+    struct door *door;
     struct http_desks desks;
 };
 
@@ -45,7 +48,7 @@ static const struct {
     unsigned int status;
 } statuses[] = {
     {ERROR_INVALID_ARGUMENT, MHD_HTTP_BAD_REQUEST},
-    {ERROR_RESOURCE_EXHAUSTED, MHD_HTTP_SERVICE_UNAVAILABLE},
+    {ERROR_RESOURCE_EXHAUSTED, MHD_HTTP_TOO_MANY_REQUESTS},
     {ERROR_UNAVAILABLE, MHD_HTTP_SERVICE_UNAVAILABLE},
     {ERROR_DEADLINE_EXCEEDED, MHD_HTTP_SERVICE_UNAVAILABLE},
 };
@@ -95,6 +98,27 @@ static void on_done(struct waiter *waiter)
     MHD_resume_connection(((struct request *)waiter)->connection);
 }
 
+static enum MHD_Result take_last(void *data, _unused_ enum MHD_ValueKind kind, const char *key,
+                                 const char *value)
+{
+    const char **forwarded = data;
+
+    if (value && strcasecmp(key, "X-Forwarded-For") == 0)
+        *forwarded = value;
+    return MHD_YES;
+}
+
+static void identify(struct request *request)
+{
+    const union MHD_ConnectionInfo *peer =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const char *forwarded = NULL;
+
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, take_last, &forwarded);
+    request->waiter.is_known =
+        client_identify(peer ? peer->client_addr : NULL, forwarded, request->waiter.client);
+}
+
 /* The desk may answer at once, so the connection must sleep before. */
 static void on_report(struct http *http, struct request *request, struct answer *answer)
 {
@@ -110,6 +134,7 @@ static void on_report(struct http *http, struct request *request, struct answer 
     }
     request->asked = true;
     request->waiter.done = on_done;
+    identify(request);
     MHD_suspend_connection(request->connection);
     desk_ask(text ? http->desks.fresh : http->desks.standing, &request->waiter);
 }
@@ -154,7 +179,7 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned int s
     MHD_add_response_header(response, "Access-Control-Allow-Origin", "*");
     MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, OPTIONS");
     MHD_add_response_header(response, "Access-Control-Allow-Headers", "content-type");
-    if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
+    if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS)
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER);
     enum MHD_Result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
@@ -194,6 +219,40 @@ static enum MHD_Result respond_reply(struct request *request)
     return respond(request->connection, MHD_HTTP_OK, "application/json", response);
 }
 
+/* Nothing here takes a body, and reading one to its end is up to who sends it. Told in the first
+ * call, libmicrohttpd reads no more of it. */
+static bool has_body(struct MHD_Connection *connection)
+{
+    const char *length =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                       MHD_HTTP_HEADER_TRANSFER_ENCODING) ||
+           (length && strcmp(length, "0") != 0);
+}
+
+static enum MHD_Result refuse_body(struct MHD_Connection *connection)
+{
+    struct answer answer = {};
+
+    set_problem(&answer, MHD_HTTP_CONTENT_TOO_LARGE, "INVALID_ARGUMENT", "no body is taken");
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(answer.body.size, answer.body.data, MHD_RESPMEM_MUST_COPY);
+    buffer_done(&answer.body);
+    if (response)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    return respond(connection, answer.status, answer.type, response);
+}
+
+static void allow(struct http *http, struct MHD_Connection *connection, int64_t ms)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    if (info && info->socket_context)
+        door_allow(http->door, info->socket_context, ms);
+}
+
 static struct request *request_new(struct MHD_Connection *connection)
 {
     struct request *request = xnew(struct request);
@@ -204,17 +263,17 @@ static struct request *request_new(struct MHD_Connection *connection)
 
 static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url,
                                   const char *method, _unused_ const char *version,
-                                  _unused_ const char *upload, size_t *upload_size, void **con_data)
+                                  _unused_ const char *upload, _unused_ size_t *upload_size,
+                                  void **con_data)
 {
     struct answer answer = {.status = MHD_HTTP_OK, .type = "application/json"};
     struct request *request = *con_data;
 
     if (!request) { /* answering in the first call would close the connection */
+        allow(data, connection, DOOR_ANSWER_MS);
+        if (has_body(connection))
+            return refuse_body(connection);
         *con_data = request_new(connection);
-        return MHD_YES;
-    }
-    if (*upload_size > 0) { /* bodies are not for us */
-        *upload_size = 0;
         return MHD_YES;
     }
     if (!request->asked) {
@@ -227,16 +286,30 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
     return respond_answer(connection, &answer);
 }
 
-static void on_completed(_unused_ void *data, _unused_ struct MHD_Connection *connection,
-                         void **con_data, _unused_ enum MHD_RequestTerminationCode code)
+static void on_completed(void *data, struct MHD_Connection *connection, void **con_data,
+                         _unused_ enum MHD_RequestTerminationCode code)
 {
     struct request *request = *con_data;
 
+    allow(data, connection, DOOR_REQUEST_MS);
     if (!request)
         return;
     reply_done(&request->waiter.reply);
     free(request);
     *con_data = NULL;
+}
+
+static void on_connection(void *data, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http *http = data;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *context = door_enter(http->door, info->connect_fd);
+    else
+        door_leave(http->door, *context);
 }
 
 static struct error *parse_listen(const char *listen, struct sockaddr_in *ret_address)
@@ -265,7 +338,20 @@ static void raise_limit(void)
     }
 }
 
-struct error *http_start(const char *listen, const struct http_desks *desks, struct http **ret_http)
+static struct MHD_Daemon *start_daemon(struct http *http, struct sockaddr_in *address)
+{
+    return MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        on_request, http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)address,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, http, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)MEMORY_LIMIT, MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned int)CONNECTIONS_MAX,
+        MHD_OPTION_END);
+}
+
+struct error *http_start(const char *listen, const struct http_desks *desks, struct clock *clock,
+                         struct http **ret_http)
 {
     struct sockaddr_in address;
 
@@ -275,16 +361,12 @@ struct error *http_start(const char *listen, const struct http_desks *desks, str
     raise_limit();
     struct http *http = xnew(struct http);
     http->desks = *desks;
-    http->daemon = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        on_request, http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned int)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)TIMEOUT_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_LIMIT, MHD_OPTION_LISTEN_BACKLOG_SIZE,
-        (unsigned int)CONNECTIONS_MAX, MHD_OPTION_END);
+    http->door = door_new(clock);
+    http->daemon = start_daemon(http, &address);
     if (!http->daemon) {
-        free(http);
-        return error_errno(errno, "listen on '%s'", listen);
+        err = error_errno(errno, "listen on '%s'", listen);
+        http_free(http);
+        return err;
     }
     *ret_http = http;
     return NULL;
@@ -294,8 +376,15 @@ void http_free(struct http *http)
 {
     if (!http)
         return;
-    MHD_stop_daemon(http->daemon);
+    if (http->daemon)
+        MHD_stop_daemon(http->daemon);
+    door_free(http->door);
     free(http);
+}
+
+void http_wake(struct http *http)
+{
+    door_wake(http->door);
 }
 
 uint16_t http_port(const struct http *http)

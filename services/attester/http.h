@@ -11,9 +11,10 @@ struct http_desks {
     struct desk *standing;
 };
 
-/* listen: address:port. The desks are not owned. */
-struct error *http_start(const char *listen, const struct http_desks *desks,
+/* listen: address:port. clock: monotonic, NULL is the system's. Desks and clock are not owned. */
+struct error *http_start(const char *listen, const struct http_desks *desks, struct clock *clock,
                          struct http **ret_http) _must_check_;
+void http_wake(struct http *http); /* looks at the clock again, which tests moved */
 /* Close the desks before, and free them after: nobody may be left to wait there. */
 void http_free(struct http *http);
 DEFINE_CLEANUP(struct http *, http_free)

@@ -4,13 +4,16 @@
 #include <curl/curl.h>
 #include <jansson.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 
 #include "services/attester/batch.h"
+#include "services/attester/door.h"
 #include "services/attester/http.h"
 #include "services/attester/standing.h"
 #include "shared/attestation/binding.h"
+#include "shared/attestation/tee_backends.h"
 #include "shared/base/encode.h"
 #include "shared/seal/seal.h"
 
@@ -233,7 +236,7 @@ static void full_queue_is_refused(void **state)
         struct error *err = test_caller_wait(&callers[i], &body);
 
         if (i > WAITLIST_MAX)
-            expect_code(err, ERROR_RESOURCE_EXHAUSTED);
+            expect_code(err, ERROR_UNAVAILABLE);
         else
             expect_ok(err);
         refused += i > WAITLIST_MAX;
@@ -284,10 +287,10 @@ static void hanging_processor_is_unavailable(void **state)
     desk_free(desk);
 }
 
-static int connect_raw(const char *text)
+static int connect_raw(const struct http *http, const char *text)
 {
     const struct sockaddr_in address = {.sin_family = AF_INET,
-                                        .sin_port = htons(http_port(stand.http)),
+                                        .sin_port = htons(http_port(http)),
                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -305,9 +308,9 @@ static void slow_and_gone_clients_hold_nobody(void **state)
     int slow[40], silent[40];
 
     for (size_t i = 0; i < 40; i++) {
-        slow[i] = connect_raw("GET /api/v2/rep");
-        silent[i] = connect_raw(whole);
-        close(connect_raw(whole));
+        slow[i] = connect_raw(stand.http, "GET /api/v2/rep");
+        silent[i] = connect_raw(stand.http, whole);
+        close(connect_raw(stand.http, whole));
     }
     request("GET",
             "/api/v2/report?nonce="
@@ -318,6 +321,170 @@ static void slow_and_gone_clients_hold_nobody(void **state)
         close(slow[i]);
         close(silent[i]);
     }
+}
+
+/* All that comes until the server closes, which it must. */
+static void read_to_end(int fd, struct buffer *ret_text)
+{
+    char part[4096];
+    ssize_t n;
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = 60},
+               sizeof(struct timeval));
+    while ((n = read(fd, part, sizeof(part))) > 0)
+        buffer_add(ret_text, part, (size_t)n);
+    if (n < 0 && errno == EAGAIN)
+        fail_msg("the connection stays open");
+    close(fd);
+}
+
+/* As whoever wants to stay would: libmicrohttpd's own timeout would never end this. */
+static void trickle_to_end(int fd)
+{
+    char byte;
+
+    for (int second = 0; second < 60; second++) {
+        if (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 1000) > 0) {
+            assert_true(read(fd, &byte, 1) <= 0);
+            close(fd);
+            return;
+        }
+        send(fd, "x", 1, MSG_NOSIGNAL);
+    }
+    fail_msg("whoever sends a byte now and then may stay");
+}
+
+#define BODY "HTTP/1.1\r\nHost: a\r\n"
+static const char *const unfinished_bodies[] = {
+    "POST /api/v2/report " BODY "Content-Length: 1000000000\r\n\r\n",
+    "POST /api/v2/report " BODY "Content-Length: 1\r\n\r\n",
+    "POST /nothing " BODY "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+    "GET /health " BODY "Content-Length: 10\r\n\r\nabc",
+    "GET /health " BODY "Transfer-Encoding: chunked\r\n\r\n",
+    "GET /api/v2/report " BODY "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n",
+    "OPTIONS /health " BODY "Transfer-Encoding: chunked\r\n\r\n",
+    "PUT /health " BODY "transfer-encoding: gzip, chunked\r\ncontent-length: 0\r\n\r\n",
+};
+
+/* Whoever says that a body will come is answered before it does, and holds nothing meanwhile. */
+static void test_unfinished_bodies_do_not_hold_the_door(void **state)
+{
+    (void)state;
+    enum { N = 2 * WAITLIST_MAX + 64 }; /* as many connections as there may be */
+    _cleanup_(http_reply_done) struct http_reply reply = {};
+    int *fds = xnew_array(int, N);
+
+    for (size_t i = 0; i < N; i++)
+        fds[i] = connect_raw(stand.http, unfinished_bodies[i % ELEMENTSOF(unfinished_bodies)]);
+    request("GET", "/health", &reply);
+    assert_int_equal(reply.status, 200);
+    for (size_t i = 0; i < N; i++) {
+        _cleanup_buffer_ struct buffer text = {};
+
+        read_to_end(fds[i], &text);
+        if (!strstr(buffer_text(&text), "HTTP/1.1 413") ||
+            !strcasestr(buffer_text(&text), "Connection: close"))
+            fail_msg("%s: %s", unfinished_bodies[i % ELEMENTSOF(unfinished_bodies)],
+                     buffer_text(&text));
+    }
+    assert_int_equal(tee->asked, 0);
+    free(fds);
+}
+
+/* A byte now and then does not buy time; after an answer the time for a request begins again. */
+static void test_unfinished_requests_are_shown_out(void **state)
+{
+    (void)state;
+    static const struct clock_ops clock_ops = {read_clock, read_clock};
+    struct clock clock = {&clock_ops};
+    struct http *http = NULL;
+    char part[4096];
+    int fds[40];
+
+    expect_ok(http_start("127.0.0.1:0", &stand.desks, &clock, &http));
+    for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+        fds[i] = connect_raw(http, i % 2 ? "GET /health HTTP/1.1\r\nHost: a\r\n\r\n" : "G");
+        if (i % 2)
+            assert_true(read(fds[i], part, sizeof(part)) > 0);
+    }
+    /* All have been let in, since the one after them has. */
+    int last = connect_raw(http, "GET /health HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_true(read(last, part, sizeof(part)) > 0);
+    advance(DOOR_REQUEST_MS - 1);
+    http_wake(http);
+    for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+        assert_int_equal(write(fds[i], "E", 1), 1);
+    advance(1);
+    http_wake(http);
+    for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+        trickle_to_end(fds[i]);
+    close(last);
+    http_free(http);
+}
+
+#define NONCE "0000000000000000000000000000000000000000000000000000000000000000"
+
+static int ask_as(const char *forwarded)
+{
+    _cleanup_free_ char *text =
+        xasprintf("GET /api/v2/report?nonce=" NONCE " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                  "X-Forwarded-For: %s\r\n\r\n",
+                  forwarded);
+
+    return connect_raw(stand.http, text);
+}
+
+static size_t count_answered(const int *fds, size_t n)
+{
+    size_t answered = 0;
+
+    for (size_t i = 0; i < n; i++)
+        answered += poll(&(struct pollfd){.fd = fds[i], .events = POLLIN}, 1, 0) > 0;
+    return answered;
+}
+
+static void count_statuses(int fd, const char *const *texts, size_t *counts, size_t n)
+{
+    _cleanup_buffer_ struct buffer text = {};
+
+    read_to_end(fd, &text);
+    for (size_t i = 0; i < n; i++)
+        counts[i] += strstr(buffer_text(&text), texts[i]) != NULL;
+}
+
+/* Whatever it claims to forward, the address that Caddy saw has its share and no more; others come
+ * in beside it. */
+static void test_one_client_cannot_fill_the_waitlist(void **state)
+{
+    (void)state;
+    enum { OVER = 6, N = WAITLIST_SHARE + OVER };
+    static const char *const texts[] = {"HTTP/1.1 200", "HTTP/1.1 429", "Retry-After: "};
+    size_t counts[ELEMENTSOF(texts)] = {}, others[ELEMENTSOF(texts)] = {};
+    struct test_caller first = {};
+    _cleanup_buffer_ struct buffer body = {};
+    int fds[N];
+
+    test_tee_hold(tee, true);
+    test_callers_start(stand.desks.fresh, &first, 1);
+    test_tee_wait_asked(tee, 1);
+    for (int i = 0; i < N; i++) {
+        _cleanup_free_ char *forwarded = xasprintf("198.51.100.%d, 203.0.113.9", i);
+        fds[i] = ask_as(forwarded);
+    }
+    while (count_answered(fds, N) < OVER)
+        tee_pause(1);
+    int other = ask_as("203.0.113.9, 203.0.113.10");
+    int stranger = ask_as("192.168.122.1"); /* the ingress: many clients, and nobody's share */
+    test_tee_hold(tee, false);
+    for (size_t i = 0; i < N; i++)
+        count_statuses(fds[i], texts, counts, ELEMENTSOF(texts));
+    count_statuses(other, texts, others, ELEMENTSOF(texts));
+    count_statuses(stranger, texts, others, ELEMENTSOF(texts));
+    assert_int_equal(counts[0], WAITLIST_SHARE);
+    assert_int_equal(counts[1], OVER);
+    assert_int_equal(counts[2], OVER);
+    assert_int_equal(others[0], 2);
+    expect_ok(test_caller_wait(&first, &body));
 }
 
 static void broken_processor_is_unavailable_and_recovers(void **state)
@@ -400,6 +567,9 @@ int main(void)
         TEST(full_queue_is_refused),
         TEST(hanging_processor_is_unavailable),
         TEST(slow_and_gone_clients_hold_nobody),
+        TEST(test_unfinished_bodies_do_not_hold_the_door),
+        TEST(test_unfinished_requests_are_shown_out),
+        TEST(test_one_client_cannot_fill_the_waitlist),
         TEST(broken_processor_is_unavailable_and_recovers),
         TEST(proxy_without_certificate_is_unavailable),
         TEST(bad_requests_are_refused),

@@ -1,4 +1,5 @@
-/* 500 verifiers at once over HTTP, and a processor that answers once in two seconds. How long the
+/* 500 verifiers at once over HTTP, each with an address of its own (one has only WAITLIST_SHARE
+ * places), and a processor that answers once in two seconds. How long the
  * slowest one waits is printed: what it must be is test_waitlist.c's, on a clock that stands still.
  */
 #include "services/attester/test_stand.h"
@@ -17,6 +18,7 @@ static struct test_attester stand;
 
 struct verifier {
     CURL *curl;
+    struct curl_slist *headers;
     uint8_t nonce[32];
     struct buffer body;
 };
@@ -34,7 +36,11 @@ static void start(struct verifier *verifier, size_t number, CURLM *crowd)
     _cleanup_free_ char *url =
         xasprintf("http://127.0.0.1:%u/api/v2/report?nonce=%s", http_port(stand.http), nonce);
 
+    _cleanup_free_ char *forwarded =
+        xasprintf("X-Forwarded-For: 198.51.%zu.%zu", number / 250, number % 250);
+    verifier->headers = curl_slist_append(NULL, forwarded);
     verifier->curl = curl_easy_init();
+    curl_easy_setopt(verifier->curl, CURLOPT_HTTPHEADER, verifier->headers);
     curl_easy_setopt(verifier->curl, CURLOPT_URL, url);
     curl_easy_setopt(verifier->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(verifier->curl, CURLOPT_PROXY, "");
@@ -67,6 +73,7 @@ static int64_t check(struct verifier *verifier, CURLM *crowd)
     test_check_binding(&stand, answer, verifier->nonce);
     curl_multi_remove_handle(crowd, verifier->curl);
     curl_easy_cleanup(verifier->curl);
+    curl_slist_free_all(verifier->headers);
     buffer_done(&verifier->body);
     return time_us / 1000;
 }

@@ -190,7 +190,10 @@ void test_callers_start(struct desk *desk, struct test_caller *callers, size_t n
     static uint32_t number;
 
     for (size_t i = 0; i < n; i++, number++) {
-        memcpy(callers[i].waiter.nonce, &number, sizeof(number));
+        memcpy(callers[i].waiter.nonce, &number,
+               sizeof(number)); /* a crowd: no two of one address */
+        memcpy(callers[i].waiter.client, &number, sizeof(number));
+        callers[i].waiter.is_known = true;
         start(desk, &callers[i]);
     }
 }
@@ -240,7 +243,7 @@ void test_attester_init(struct test_attester *stand, struct processor *processor
     stand->batch = (struct batch){stand->maker, stand->key};
     stand->desks = (struct http_desks){desk_new(batch_serve, &stand->batch, NULL),
                                        desk_new(standing_serve, stand->standing, NULL)};
-    expect_ok(http_start("127.0.0.1:0", &stand->desks, &stand->http));
+    expect_ok(http_start("127.0.0.1:0", &stand->desks, NULL, &stand->http));
 }
 
 void test_attester_done(struct test_attester *stand)

@@ -10,13 +10,25 @@ void reply_done(struct reply *reply)
     *reply = (struct reply){};
 }
 
-bool waitlist_add(struct waitlist *list, struct waiter *waiter, int64_t now_ms)
+static size_t places_of(const struct waitlist *list, const struct waiter *waiter)
 {
+    size_t n = 0;
+
+    for (size_t i = 0; i < list->n_waiting; i++)
+        n += list->waiting[i]->is_known &&
+             memcmp(list->waiting[i]->client, waiter->client, CLIENT_SIZE) == 0;
+    return n;
+}
+
+enum waitlist_place waitlist_add(struct waitlist *list, struct waiter *waiter, int64_t now_ms)
+{
+    if (waiter->is_known && places_of(list, waiter) >= WAITLIST_SHARE)
+        return WAITLIST_OVER_SHARE;
     if (list->n_waiting == WAITLIST_MAX)
-        return false;
+        return WAITLIST_FULL;
     waiter->since_ms = now_ms;
     list->waiting[list->n_waiting++] = waiter;
-    return true;
+    return WAITLIST_ADDED;
 }
 
 int64_t waitlist_ready_ms(const struct waitlist *list)

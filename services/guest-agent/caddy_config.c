@@ -8,6 +8,9 @@
 
 enum { URL_MAX = 1024 };
 
+#define ATTESTER_PATHS          "/nilcc/*"
+#define ATTESTER_ANSWERS_WITHIN "30s" /* by itself it gives up after nine */
+
 /* Caddy replaces {placeholders} in some values: no value of ours may hold one. */
 static bool is_plain(const char *text)
 {
@@ -68,22 +71,51 @@ static json_t *proxy_to(const char *service, unsigned port)
     return json_pack("{s:s, s:[{s:s}]}", "handler", "reverse_proxy", "upstreams", "dial", address);
 }
 
+/* What evidence is not asked for with ends here, and its connection too: its body is not waited
+ * for. */
+static json_t *other_methods(void)
+{
+    json_t *match = json_pack("[{s:[s], s:[{s:[s, s, s]}]}]", "path", ATTESTER_PATHS, "not",
+                              "method", "GET", "HEAD", "OPTIONS");
+    json_t *refuse =
+        json_pack("[{s:s, s:i, s:b, s:{s:[s]}}]", "handler", "static_response", "status_code", 405,
+                  "close", 1, "headers", "Allow", "GET, HEAD, OPTIONS");
+
+    return json_pack("{s:o, s:b, s:o}", "match", match, "terminal", 1, "handle", refuse);
+}
+
+/* A read_timeout of the server would end the uploads of the user's service, so what is the
+ * attester's is bounded here: no body to speak of (0 would mean any), no answer that never begins.
+ */
+static json_t *to_attester(void)
+{
+    json_t *proxy = proxy_to(OVERLAY_ATTESTER, OVERLAY_ATTESTER_PORT);
+
+    json_object_set_new(proxy, "transport",
+                        json_pack("{s:s, s:s}", "protocol", "http", "response_header_timeout",
+                                  ATTESTER_ANSWERS_WITHIN));
+    return json_pack("{s:[{s:[s]}], s:b, s:[{s:s, s:i}, {s:s, s:s}, o]}", "match", "path",
+                     ATTESTER_PATHS, "terminal", 1, "handle", "handler", "request_body", "max_size",
+                     1, "handler", "rewrite", "strip_path_prefix", "/nilcc", proxy);
+}
+
 static json_t *routes_of(const struct caddy_config *config)
 {
-    json_t *attester =
-        json_pack("{s:[{s:[s]}], s:b, s:[{s:s, s:s}, o]}", "match", "path", "/nilcc/*", "terminal",
-                  1, "handle", "handler", "rewrite", "strip_path_prefix", "/nilcc",
-                  proxy_to(OVERLAY_ATTESTER, OVERLAY_ATTESTER_PORT));
     json_t *rest =
         json_pack("{s:[o]}", "handle", proxy_to(config->public_service, config->public_port));
 
-    return json_pack("[{s:[{s:o}], s:b, s:[{s:s, s:[o, o]}]}]", "match", "host", domains_of(config),
-                     "terminal", 1, "handle", "handler", "subroute", "routes", attester, rest);
+    return json_pack("[{s:[{s:o}], s:b, s:[{s:s, s:[o, o, o]}]}]", "match", "host",
+                     domains_of(config), "terminal", 1, "handle", "handler", "subroute", "routes",
+                     other_methods(), to_attester(), rest);
 }
 
+/* Both timeouts leave requests that are under way alone, and so the user's uploads, streams and
+ * WebSockets: one ends with the last header (and bounds the handshake), the other is between
+ * requests. */
 static json_t *server_of(const struct caddy_config *config)
 {
-    return json_pack("{s:[s], s:o, s:[{s:s}], s:[s, s]}", "listen", ":443", "routes",
+    return json_pack("{s:[s], s:s, s:s, s:o, s:[{s:s}], s:[s, s]}", "listen", ":443",
+                     "read_header_timeout", "10s", "idle_timeout", "2m", "routes",
                      routes_of(config), "tls_connection_policies", "protocol_min", "tls1.2",
                      "protocols", "h1", "h2");
 }

@@ -1,7 +1,8 @@
 /*
  * Caddy's configuration as its native JSON: certificates by ACME with HTTP-01 and external account
- * binding, TLS 1.2 and 1.3, /nilcc/ to the attester with the prefix taken off, the rest to the
- * user's public service. No admin endpoint; no other issuer than the one named.
+ * binding, TLS 1.2 and 1.3, /nilcc/ to the attester with the prefix taken off (requests that
+ * only read and have no body), the rest to the user's public service as it comes. No admin
+ * endpoint; no other issuer than the one named.
  */
 #pragma once
 

@@ -62,11 +62,11 @@ static void test_caddy_gets_its_routes_and_issuer(void **state)
     json_t *json = parse(&text);
     assert_true(json_is_true(at(json, "admin.disabled")));
 #define SUBROUTE "apps.http.servers.https.routes.0.handle.0.routes."
-    assert_string_equal(text_at(json, SUBROUTE "0.match.0.path.0"), "/nilcc/*");
-    assert_string_equal(text_at(json, SUBROUTE "0.handle.0.strip_path_prefix"), "/nilcc");
-    assert_string_equal(text_at(json, SUBROUTE "0.handle.1.upstreams.0.dial"),
+    assert_string_equal(text_at(json, SUBROUTE "1.match.0.path.0"), "/nilcc/*");
+    assert_string_equal(text_at(json, SUBROUTE "1.handle.1.strip_path_prefix"), "/nilcc");
+    assert_string_equal(text_at(json, SUBROUTE "1.handle.2.upstreams.0.dial"),
                         "coffer-attester:8080");
-    assert_string_equal(text_at(json, SUBROUTE "1.handle.0.upstreams.0.dial"), "web:8080");
+    assert_string_equal(text_at(json, SUBROUTE "2.handle.0.upstreams.0.dial"), "web:8080");
     assert_string_equal(text_at(json, "apps.http.servers.https.routes.0.match.0.host.1"),
                         "www.example.org");
 #define ISSUER "apps.tls.automation.policies.0.issuers.0."
@@ -78,6 +78,56 @@ static void test_caddy_gets_its_routes_and_issuer(void **state)
     assert_true(json_is_true(at(json, ISSUER "challenges.tls-alpn.disabled")));
     assert_string_equal(
         text_at(json, "apps.http.servers.https.tls_connection_policies.0.protocol_min"), "tls1.2");
+    json_decref(json);
+}
+
+/* What nobody needs for evidence does not reach the attester. */
+static void test_caddy_lets_only_small_reads_to_the_attester(void **state)
+{
+    _cleanup_buffer_ struct buffer text = {0};
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS"};
+
+    (void)state;
+    support_check(caddy_config_write(&good_caddy, &text));
+    json_t *json = parse(&text);
+    assert_int_equal(json_array_size(at(json, "apps.http.servers.https.routes.0.handle.0.routes")),
+                     3);
+    assert_string_equal(text_at(json, SUBROUTE "0.match.0.path.0"), "/nilcc/*");
+    const json_t *read = at(json, SUBROUTE "0.match.0.not.0.method");
+    assert_int_equal(json_array_size(read), ELEMENTSOF(methods));
+    for (size_t i = 0; i < ELEMENTSOF(methods); i++)
+        assert_string_equal(json_string_value(json_array_get(read, i)), methods[i]);
+    assert_true(json_is_true(at(json, SUBROUTE "0.terminal")));
+    assert_int_equal(json_array_size(at(json, SUBROUTE "0.handle")), 1);
+    assert_string_equal(text_at(json, SUBROUTE "0.handle.0.handler"), "static_response");
+    assert_int_equal(json_integer_value(at(json, SUBROUTE "0.handle.0.status_code")), 405);
+    assert_true(json_is_true(at(json, SUBROUTE "0.handle.0.close")));
+    assert_string_equal(text_at(json, SUBROUTE "1.handle.0.handler"), "request_body");
+    assert_int_equal(json_integer_value(at(json, SUBROUTE "1.handle.0.max_size")), 1);
+    assert_string_equal(text_at(json, SUBROUTE "1.handle.2.transport.response_header_timeout"),
+                        "30s");
+    json_decref(json);
+}
+
+/* Uploads, streams and WebSockets of the user's service take as long as they take. */
+static void test_caddy_bounds_headers_and_not_the_users_bodies(void **state)
+{
+    _cleanup_buffer_ struct buffer text = {0};
+    static const char *const absent[] = {
+        "apps.http.servers.https.read_timeout",
+        "apps.http.servers.https.write_timeout",
+        SUBROUTE "2.match",
+        SUBROUTE "2.handle.0.transport",
+    };
+
+    (void)state;
+    support_check(caddy_config_write(&good_caddy, &text));
+    json_t *json = parse(&text);
+    assert_string_equal(text_at(json, "apps.http.servers.https.read_header_timeout"), "10s");
+    assert_string_equal(text_at(json, "apps.http.servers.https.idle_timeout"), "2m");
+    for (size_t i = 0; i < ELEMENTSOF(absent); i++)
+        assert_null(at(json, absent[i]));
+    assert_int_equal(json_array_size(at(json, SUBROUTE "2.handle")), 1);
     json_decref(json);
 }
 
@@ -334,6 +384,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_caddy_gets_its_routes_and_issuer),
+        cmocka_unit_test(test_caddy_lets_only_small_reads_to_the_attester),
+        cmocka_unit_test(test_caddy_bounds_headers_and_not_the_users_bodies),
         cmocka_unit_test(test_caddy_without_binding_or_ca_has_neither),
         cmocka_unit_test(test_caddy_refuses_what_cannot_stand_there),
         cmocka_unit_test(test_only_the_attester_has_the_device),

@@ -1,6 +1,7 @@
 #include "services/scheduler/appraisal.h"
 
 #include "services/scheduler/appraisal_gpus.h"
+#include "services/scheduler/revocation.h"
 #include "shared/attestation/binding.h"
 #include "shared/attestation/tee.h"
 
@@ -96,6 +97,20 @@ static struct error *verify(struct scheduler *scheduler, const Coffer__V1__Workl
     return err;
 }
 
+/* Also of evidence that is refused: what its list says is remembered. */
+static struct error *check_remembered(struct scheduler *scheduler,
+                                      const Coffer__V1__Evidence *evidence, struct arena *arena,
+                                      struct appraisal *appraisal)
+{
+    const char *problem = NULL;
+    struct error *err =
+        revocation_check(scheduler, roots_for(scheduler, evidence), evidence, arena, &problem);
+
+    if (!err && problem && !appraisal->code[0])
+        refuse(appraisal, arena, "revocation", problem);
+    return err;
+}
+
 static bool check_parts(const Coffer__V1__Workload *workload,
                         const Coffer__V1__AttestRequest *request, struct arena *arena,
                         struct appraisal *appraisal)
@@ -132,6 +147,7 @@ struct error *appraise(struct scheduler *scheduler, const Coffer__V1__Workload *
     }
     struct error *err = images_find(scheduler->images, workload->image_version, arena, &image);
     err = err ?: verify(scheduler, workload, request, chip_id, image, arena, ret_appraisal);
+    err = err ?: check_remembered(scheduler, request->evidence, arena, ret_appraisal);
     if (err || ret_appraisal->code[0])
         return err;
     err = snp_report_parse(request->evidence->report.data, request->evidence->report.len, &report);

@@ -6,6 +6,7 @@
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 #include "shared/base/file.h"
+#include "shared/base/log.h"
 
 enum { FLEET_JSON_MAX = 4 * 1024 * 1024, FLEET_HOSTS_MAX = 4096, SEED_MAX = 256 };
 
@@ -62,6 +63,8 @@ static struct error *read_hosts(const json_t *root, struct enrolled_host **ret_h
     size_t n = json_array_size(list);
     struct error *err = NULL;
 
+    if (!json_is_array(list)) /* half a file is not a fleet without hosts */
+        return error_new(ERROR_INVALID_ARGUMENT, "'hosts' is missing");
     if (n > FLEET_HOSTS_MAX)
         return error_new(ERROR_INVALID_ARGUMENT, "more than %d hosts", FLEET_HOSTS_MAX);
     struct enrolled_host *hosts = xnew_array(struct enrolled_host, n + 1);
@@ -76,14 +79,24 @@ static struct error *read_hosts(const json_t *root, struct enrolled_host **ret_h
     return NULL;
 }
 
-static int64_t fleet_mtime_ns(const char *dir)
+/* All zero: there is no file. */
+static struct fleet_stamp get_stamp(const char *dir)
 {
     _cleanup_free_ char *path = xasprintf("%s/fleet.json", dir);
     struct stat st;
 
     if (stat(path, &st) != 0)
-        return 0;
-    return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+        return (struct fleet_stamp){0};
+    return (struct fleet_stamp){
+        .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+        .inode = (uint64_t)st.st_ino,
+        .size = (int64_t)st.st_size,
+    };
+}
+
+static bool same_stamp(const struct fleet_stamp *a, const struct fleet_stamp *b)
+{
+    return a->mtime_ns == b->mtime_ns && a->inode == b->inode && a->size == b->size;
 }
 
 static struct error *load_keys(struct authority *authority, const json_t *root)
@@ -126,11 +139,12 @@ static struct error *load_seed(struct authority *authority)
 static struct error *load(struct authority *authority)
 {
     _cleanup_(json_decrefp) json_t *root = NULL;
-    struct error *err = read_fleet_json(authority->fleet_dir, &root);
 
+    /* Before it is read: what replaces it meanwhile is noticed later. */
+    authority->stamp = get_stamp(authority->fleet_dir);
+    struct error *err = read_fleet_json(authority->fleet_dir, &root);
     if (err)
         return err;
-    authority->hosts_mtime_ns = fleet_mtime_ns(authority->fleet_dir);
     err = load_keys(authority, root);
     err = err
               ?: member_hex(root, "gateway_sign_public", authority->gateway_sign_public,
@@ -184,37 +198,36 @@ static bool find_locked(const struct authority *authority, const char *host_id,
     return false;
 }
 
-/* A half-written or wrong file keeps what was known. */
+/* A half-written or wrong file keeps what was known; its stamp is taken nevertheless, so that it is
+ * read and complained about once. */
 static void reload_hosts_locked(struct authority *authority)
 {
     _cleanup_(json_decrefp) json_t *root = NULL;
-    struct enrolled_host *hosts;
-    size_t n;
-    int64_t mtime_ns = fleet_mtime_ns(authority->fleet_dir);
+    struct enrolled_host *hosts = NULL;
+    size_t n = 0;
+    struct fleet_stamp stamp = get_stamp(authority->fleet_dir);
 
-    if (mtime_ns == authority->hosts_mtime_ns)
+    if (same_stamp(&stamp, &authority->stamp))
         return;
+    authority->stamp = stamp;
     struct error *err = read_fleet_json(authority->fleet_dir, &root);
     err = err ?: read_hosts(root, &hosts, &n);
     if (err) {
-        error_free(err);
+        log_failure(LOG_LEVEL_ERROR, "the hosts stay those of the last good fleet.json", err);
         return;
     }
     free_hosts(authority->hosts, authority->n_hosts);
     authority->hosts = hosts;
     authority->n_hosts = n;
-    authority->hosts_mtime_ns = mtime_ns;
+    log_info("fleet.json has changed");
 }
 
 bool authority_find_chip(struct authority *authority, const char *host_id,
                          uint8_t ret_chip_id[CHIP_ID_SIZE])
 {
     pthread_mutex_lock(&authority->lock);
+    reload_hosts_locked(authority);
     bool found = find_locked(authority, host_id, ret_chip_id);
-    if (!found) {
-        reload_hosts_locked(authority);
-        found = find_locked(authority, host_id, ret_chip_id);
-    }
     pthread_mutex_unlock(&authority->lock);
     return found;
 }

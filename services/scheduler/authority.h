@@ -18,6 +18,14 @@ struct enrolled_host {
     uint8_t chip_id[CHIP_ID_SIZE];
 };
 
+/* Which fleet.json was read: a file that replaced it has another inode, also within one tick of the
+ * file system's clock. */
+struct fleet_stamp {
+    int64_t mtime_ns;
+    uint64_t inode;
+    int64_t size;
+};
+
 struct authority {
     struct sign_key sign;
     struct box_key box;
@@ -27,10 +35,10 @@ struct authority {
     char *nats_account; /* public key of the account that guests belong to */
     char *account_seed; /* signs guests' credentials */
     char *fleet_dir;
-    pthread_mutex_t lock; /* of the hosts, which are read again when an unknown one speaks */
+    pthread_mutex_t lock; /* of the hosts, which are read again whenever the file has changed */
     struct enrolled_host *hosts;
     size_t n_hosts;
-    int64_t hosts_mtime_ns;
+    struct fleet_stamp stamp;
 };
 
 /* Reads fleet.json, authority/{sign,box}.key, nats/account-signing.seed. FAILED_PRECONDITION when
@@ -38,6 +46,7 @@ struct authority {
 struct error *authority_load(const char *fleet_dir, struct authority *ret_authority) _must_check_;
 void authority_done(struct authority *authority); /* wipes */
 
-/* The enrolled host's chip; false: no such host. Notices hosts added after the start. */
+/* The enrolled host's chip by fleet.json as it is now; false: no such host. While the file cannot
+ * be read, what it said last counts, and the log says so once. */
 bool authority_find_chip(struct authority *authority, const char *host_id,
                          uint8_t ret_chip_id[CHIP_ID_SIZE]);

@@ -164,10 +164,12 @@ static struct error *error_update(struct update *update, void *data)
     if (update->skip)
         return NULL;
     workload->next_attempt_at_ms = 0;
+    change_delete(&update->change, KEY_BOOT, workload->workload_id, UINT64_MAX);
     return workload_move(update, TRIGGER_RELEASE_REFUSED, SOURCE_SCHEDULER, &detail);
 }
 
-/* Evidence of the current boot that does not hold: this boot gets nothing, and ends in error. */
+/* Evidence of the current boot that does not hold: this boot ends in error, and its record with it,
+ * so that better evidence of the same boot has nothing to answer to. */
 static struct error *refuse_error(struct attempt *attempt)
 {
     attempt->code = attempt->appraisal.code;
@@ -211,20 +213,50 @@ static bool same_keys(const struct attempt *attempt)
            bytes_equal(attempt->boot->sign_public, attempt->request->sign_public);
 }
 
-/* The fence: number, nonce, and who has had the bundle of this boot. */
+static bool is_live(const Coffer__V1__Workload *workload)
+{
+    return workload->status == COFFER__V1__WORKLOAD_STATUS__STARTING ||
+           workload->status == COFFER__V1__WORKLOAD_STATUS__AWAITING_CERT ||
+           workload->status == COFFER__V1__WORKLOAD_STATUS__RUNNING ||
+           workload->status == COFFER__V1__WORKLOAD_STATUS__DEGRADED;
+}
+
+/* A boot gets its secrets while it starts; who lost the answer may ask for it as long as it lives.
+ * The deadline counts also where no pass has noticed yet that it is over. */
+static struct error *check_status(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
+                                  bool repeated)
+{
+    int64_t deadline_ms = workload->deadline_at_ms;
+    bool starts = workload->status == COFFER__V1__WORKLOAD_STATUS__STARTING &&
+                  (!deadline_ms || clock_wall_ms(scheduler->clock) < deadline_ms);
+
+    if (workload->status == COFFER__V1__WORKLOAD_STATUS__WAITING) /* as for a challenge */
+        return error_new(ERROR_UNAVAILABLE, "the workload waits: %s", workload->status_reason);
+    if (repeated ? is_live(workload) : starts)
+        return NULL;
+    scheduler_count(scheduler, COUNTER_REFUSED_RELEASE, workload->workload_id,
+                    "an attestation of a boot that is over");
+    return error_new(ERROR_FAILED_PRECONDITION, "nothing is released any more, the workload is %s",
+                     status_name((enum status)workload->status));
+}
+
+/* The fence: number, nonce, who has had the bundle of this boot, and whether it still boots. */
 static struct error *check_fence(struct attempt *attempt)
 {
+    bool repeated = attempt->boot && attempt->boot->box_public.len;
+
     if (!boot_is_current(attempt))
         return refuse_warning(attempt, ERROR_ABORTED, "boot_number_stale",
                               "an attestation of a boot that is not the current one");
     if (!bytes_equal(attempt->boot->nonce, attempt->request->nonce))
         return refuse_warning(attempt, ERROR_PERMISSION_DENIED, "nonce_wrong",
                               "an attestation with a nonce that was not given to this boot");
-    if (attempt->boot->box_public.len)
-        return same_keys(attempt)
-                   ? NULL
-                   : refuse_warning(attempt, ERROR_PERMISSION_DENIED, "nonce_used",
-                                    "a second attestation of this boot with other guest keys");
+    if (repeated && !same_keys(attempt))
+        return refuse_warning(attempt, ERROR_PERMISSION_DENIED, "nonce_used",
+                              "a second attestation of this boot with other guest keys");
+    struct error *err = check_status(attempt->scheduler, attempt->workload, repeated);
+    if (err || repeated)
+        return err;
     if (clock_wall_ms(attempt->scheduler->clock) - attempt->boot->issued_at_ms > NONCE_LIFE_MS)
         return refuse_warning(attempt, ERROR_ABORTED, "nonce_expired",
                               "the nonce is older than 60 s");
@@ -242,6 +274,9 @@ static struct error *release_update(struct update *update, void *data)
     if (!workload || workload->boot_number != request->boot_number ||
         workload->generation != attempt->boot->generation)
         return error_new(ERROR_FAILED_PRECONDITION, "another boot has begun meanwhile");
+    struct error *err = check_status(update->scheduler, workload, false);
+    if (err)
+        return err;
     attempt->boot->box_public = request->box_public;
     attempt->boot->sign_public = request->sign_public;
     change_put(&update->change, KEY_BOOT, attempt->workload_id, attempt->boot_version,

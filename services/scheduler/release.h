@@ -18,7 +18,10 @@ struct error *release_challenge(struct scheduler *scheduler, const char *host_id
 
 /*
  * boot.<h>.<w>.attest. PERMISSION_DENIED names the check that failed, and so does an event of the
- * workload. The same boot number and guest keys again get an equally good answer.
+ * workload; a boot that was refused stays refused. A first release is for a workload that starts,
+ * within its deadline and the nonce's life: UNAVAILABLE while it waits for its host,
+ * FAILED_PRECONDITION in any other status. The same boot number and guest keys again get an equally
+ * good answer as long as that boot lives.
  */
 struct error *release_attest(struct scheduler *scheduler, const char *host_id,
                              const char *workload_id, const Coffer__V1__AttestRequest *request,

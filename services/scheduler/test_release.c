@@ -1,10 +1,14 @@
 /* The release authority: what a guest must show, and what it gets. */
-#include "services/scheduler/test_kit.h"
-#include "shared/attestation/certificates.h"
-
+#include <jansson.h>
+#include <openssl/pem.h>
 #include <unistd.h>
 
+#include "services/scheduler/reconcile.h"
+#include "services/scheduler/test_kit.h"
+#include "shared/attestation/certificates.h"
+#include "shared/attestation/dev_certificate.h"
 #include "shared/base/alloc.h"
+#include "shared/base/file.h"
 
 static void begin(struct kit *kit, struct kit_guest *ret_guest)
 {
@@ -360,6 +364,301 @@ static void test_stopped_meanwhile(void **state)
     kit_code(kit_challenge(kit, &guest), ERROR_FAILED_PRECONDITION);
 }
 
+/* Good evidence of a boot that was refused once: no release, then or later. */
+static void test_a_refused_boot_stays_refused(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+    struct store_record record;
+    begin(kit, &guest);
+    Coffer__V1__AttestRequest *good = kit_attest_request(kit, &guest);
+    Coffer__V1__AttestRequest *bad = kit_attest_request(kit, &guest);
+    flip_signature(kit, &guest, &bad);
+    kit_code(kit_attest(kit, &guest, bad, &reply), ERROR_PERMISSION_DENIED);
+    kit_code(kit_attest(kit, &guest, good, &reply), ERROR_ABORTED);
+    kit_restart_scheduler(kit);
+    clock_fake_advance(&kit->clock, 3600000);
+    kit_tick(kit);
+    kit_code(kit_attest(kit, &guest, good, &reply), ERROR_ABORTED);
+    kit_code(kit_challenge(kit, &guest), ERROR_FAILED_PRECONDITION);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_ERROR);
+    assert_int_equal(kit_workload(kit, "w1")->guest_sign_public.len, 0);
+    kit_ok(store_get(kit->store, KEY_BOOT "w1", kit->arena, &record));
+    assert_int_equal(record.version, 0);
+}
+
+/* Whether the pass has noticed that the boot is over, or not yet. */
+static void test_no_release_after_the_deadline(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+    begin(kit, &guest);
+    clock_fake_advance(&kit->clock, (int64_t)kit->config.boot_deadline_ms - 1000);
+    kit_ok(kit_challenge(kit, &guest));
+    Coffer__V1__AttestRequest *request = kit_attest_request(kit, &guest);
+    clock_fake_advance(&kit->clock, 1000);
+    kit_code(kit_attest(kit, &guest, request, &reply), ERROR_FAILED_PRECONDITION);
+    kit_tick(kit);
+    assert_string_equal(kit_workload(kit, "w1")->status_code, "boot_timeout");
+    kit_code(kit_attest(kit, &guest, request, &reply), ERROR_FAILED_PRECONDITION);
+    assert_int_equal(kit_workload(kit, "w1")->guest_sign_public.len, 0);
+    assert_int_equal(scheduler_counter(kit->scheduler, COUNTER_REFUSED_RELEASE), 2);
+}
+
+/* The host is lost: whoever speaks from there now gets nothing, and may ask again afterwards. */
+static void test_no_release_while_waiting(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+    kit->config.lost_after_ms = 20000; /* before the nonce is too old anyway */
+    begin(kit, &guest);
+    const size_t other = guest.host_id[1] == '1';
+    clock_fake_advance(&kit->clock, (int64_t)kit->config.lost_after_ms + 1000);
+    kit_heartbeat(kit, other);
+    kit_ok(reconcile_pass(kit->scheduler));
+    assert_int_equal(kit_status(kit, "w1"), STATUS_WAITING);
+    kit_code(kit_attest(kit, &guest, kit_attest_request(kit, &guest), &reply), ERROR_UNAVAILABLE);
+    assert_int_equal(kit_workload(kit, "w1")->guest_sign_public.len, 0);
+    kit_tick(kit);
+    kit_tick(kit);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_STARTING);
+    kit_release(kit, &guest);
+}
+
+/* The answer of a boot that has come further is repaired too, and of one that failed is not. */
+static void test_lost_reply_is_repaired_while_the_boot_lives(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+    begin(kit, &guest);
+    Coffer__V1__AttestRequest *request = kit_attest_request(kit, &guest);
+    kit_ok(kit_attest(kit, &guest, request, &reply));
+    assert_int_equal(kit_stage(kit, &guest, "up", NULL, true), BUS_ACK);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_AWAITING_CERT);
+    kit_ok(kit_attest(kit, &guest, request, &reply));
+    assert_int_equal(kit_stage(kit, &guest, "certificate", NULL, true), BUS_ACK);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_RUNNING);
+    kit_ok(kit_attest(kit, &guest, request, &reply));
+    assert_int_equal(kit_health(kit, &guest, false, true), BUS_ACK);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_DEGRADED);
+    kit_ok(kit_attest(kit, &guest, request, &reply));
+    assert_bundle(kit, &guest, reply);
+    assert_int_equal(
+        kit_vm_changed(kit, guest.host_id, "w1", guest.generation, COFFER__V1__VM_STATE__VM_FAILED),
+        BUS_ACK);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_ERROR);
+    kit_code(kit_attest(kit, &guest, request, &reply), ERROR_FAILED_PRECONDITION);
+}
+
+/* Another fleet.json while the scheduler runs. Takes the hosts. */
+static void write_hosts(struct kit *kit, json_t *hosts)
+{
+    _cleanup_free_ char *path = xasprintf("%s/fleet.json", kit->config.fleet_dir);
+    json_t *root = json_load_file(path, 0, NULL);
+
+    assert_non_null(root);
+    json_object_set_new(root, "hosts", hosts);
+    _cleanup_free_ char *text = json_dumps(root, 0);
+    kit_ok(file_write_atomic(path, text, strlen(text), 0644));
+    json_decref(root);
+}
+
+static json_t *read_hosts(struct kit *kit)
+{
+    _cleanup_free_ char *path = xasprintf("%s/fleet.json", kit->config.fleet_dir);
+    json_t *root = json_load_file(path, 0, NULL);
+    json_t *hosts = json_deep_copy(json_object_get(root, "hosts"));
+
+    json_decref(root);
+    assert_int_equal(json_array_size(hosts), 2);
+    return hosts;
+}
+
+static void test_a_host_that_was_taken_out_gets_nothing(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+    json_t *hosts = read_hosts(kit);
+    begin(kit, &guest);
+    Coffer__V1__AttestRequest *request = kit_attest_request(kit, &guest);
+    write_hosts(kit, json_array());
+    struct error *err = kit_attest(kit, &guest, request, &reply);
+    write_hosts(kit, hosts); /* the folder is that of all tests */
+    kit_code(err, ERROR_PERMISSION_DENIED);
+    assert_string_equal(kit_workload(kit, "w1")->status_code, "attest_chip");
+    assert_int_equal(kit_workload(kit, "w1")->guest_sign_public.len, 0);
+}
+
+static void test_a_host_with_another_chip_is_judged_by_it(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+    json_t *hosts = read_hosts(kit);
+    json_t *swapped = json_deep_copy(hosts);
+    json_object_set(json_array_get(swapped, 0), "id",
+                    json_object_get(json_array_get(hosts, 1), "id"));
+    json_object_set(json_array_get(swapped, 1), "id",
+                    json_object_get(json_array_get(hosts, 0), "id"));
+    begin(kit, &guest);
+    Coffer__V1__AttestRequest *old_chip = kit_attest_request(kit, &guest);
+    Coffer__V1__AttestRequest *new_chip = old_chip;
+    other_chip(kit, &guest, &new_chip);
+    write_hosts(kit, swapped);
+    struct error *err = kit_attest(kit, &guest, new_chip, &reply);
+    struct error *err_old = kit_attest(kit, &guest, old_chip, &reply);
+    write_hosts(kit, hosts);
+    kit_ok(err);
+    kit_code(err_old, ERROR_PERMISSION_DENIED);
+}
+
+/* What was known stays, whatever stands in the file meanwhile. */
+static void test_a_broken_fleet_json_changes_nothing(void **state)
+{
+    struct kit *kit = *state;
+    static const char *const texts[] = {
+        "", "{", "{}", "[]", "{\"hosts\": {}}", "{\"hosts\": [{\"id\": \"h1\"}]}"};
+    _cleanup_free_ char *path = xasprintf("%s/fleet.json", kit->config.fleet_dir);
+    struct authority *authority = &kit->scheduler->authority;
+    _cleanup_buffer_ struct buffer good = {0};
+    uint8_t chip_id[CHIP_ID_SIZE];
+    bool found = true;
+    kit_ok(file_read(path, 1 << 20, &good));
+    for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+        kit_ok(file_write_atomic(path, texts[i], strlen(texts[i]), 0644));
+        found = found && authority_find_chip(authority, "h1", chip_id);
+    }
+    assert_int_equal(unlink(path), 0);
+    found = found && authority_find_chip(authority, "h1", chip_id);
+    kit_ok(file_write_atomic(path, good.data, good.size, 0644));
+    assert_true(found);
+    assert_memory_equal(chip_id, processor_chip_id(kit->processors[0]), CHIP_ID_SIZE);
+    assert_false(authority_find_chip(authority, "h9", chip_id));
+}
+
+static void read_pem(struct kit *kit, const char *name, X509 **certificate, EVP_PKEY **key)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", kit->config.trust_root_dir, name);
+    _cleanup_fclose_ FILE *file = fopen(path, "re");
+
+    assert_non_null(file);
+    if (certificate)
+        *certificate = PEM_read_X509(file, NULL, NULL, NULL);
+    else
+        *key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+}
+
+/* The request with another revocation list: by the root's key, or by the intermediate's, which has
+ * no say. */
+static void put_crl(struct kit *kit, Coffer__V1__AttestRequest *request, const char *signer,
+                    uint64_t number, bool revoked)
+{
+    ProtobufCBinaryData *certificates = &request->evidence->certificates;
+    _cleanup_buffer_ struct buffer bytes = {0};
+    struct certificate_table table;
+    X509 *ark, *ask;
+    EVP_PKEY *key;
+    X509_CRL *crl;
+    uint8_t *der = NULL;
+
+    read_pem(kit, "ark.pem", &ark, NULL);
+    read_pem(kit, "ask.pem", &ask, NULL);
+    read_pem(kit, signer, NULL, &key);
+    kit_ok(dev_certificate_crl(ark, key, number, revoked ? ask : NULL, &crl));
+    kit_ok(certificate_table_parse(certificates->data, certificates->len, &table));
+    int size = i2d_X509_CRL(crl, &der);
+    table.crl = (struct certificate_view){der, (size_t)size};
+    certificate_table_write(&table, &bytes);
+    *certificates = arena_bytes(kit->arena, bytes.data, bytes.size);
+    OPENSSL_free(der);
+    X509_CRL_free(crl);
+    EVP_PKEY_free(key);
+    X509_free(ask);
+    X509_free(ark);
+}
+
+static void boot_again(struct kit *kit, struct kit_guest *guest)
+{
+    kit_ok(kit_wish(kit, "restart", "w1"));
+    kit_tick(kit);
+    guest->generation++;
+    kit_ok(kit_challenge(kit, guest));
+}
+
+#define NEWER ((uint64_t)INT32_MAX * 4) /* than the folder's own list */
+
+/* Once a list has named the intermediate, an older one that does not is of no help any more, also
+ * with the next scheduler; without a list at all it never was. */
+static void test_an_older_revocation_list_does_not_help(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+    begin(kit, &guest);
+    Coffer__V1__AttestRequest *request = kit_attest_request(kit, &guest);
+    put_crl(kit, request, "ark.key", NEWER, true);
+    kit_code(kit_attest(kit, &guest, request, &reply), ERROR_PERMISSION_DENIED);
+    assert_string_equal(kit_workload(kit, "w1")->status_code, "attest_revocation");
+    kit_restart_scheduler(kit);
+    boot_again(kit, &guest);
+    kit_code(kit_attest(kit, &guest, kit_attest_request(kit, &guest), &reply),
+             ERROR_PERMISSION_DENIED);
+    assert_string_equal(kit_workload(kit, "w1")->status_code, "attest_revocation");
+    assert_non_null(strstr(kit_workload(kit, "w1")->status_reason, "seen before"));
+    kit->config.require_crl = false;
+    boot_again(kit, &guest);
+    request = kit_attest_request(kit, &guest);
+    no_crl(kit, &guest, &request);
+    kit_code(kit_attest(kit, &guest, request, &reply), ERROR_PERMISSION_DENIED);
+    assert_string_equal(kit_workload(kit, "w1")->status_code, "attest_revocation");
+}
+
+/* Hosts fetch at different times: an older list that is in date will do, but does not count back.
+ */
+static void test_hosts_with_lists_of_different_age(void **state)
+{
+    struct kit *kit = *state;
+    static const struct {
+        uint64_t number;
+        bool none; /* the evidence has no list, whatever is remembered */
+        enum error_code code;
+    } rows[] = {
+        {NEWER + 1, false, ERROR_OK}, {NEWER, false, ERROR_OK},
+        {NEWER + 2, false, ERROR_OK}, {NEWER, true, ERROR_PERMISSION_DENIED},
+        {NEWER, false, ERROR_OK},
+    };
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+    begin(kit, &guest);
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Coffer__V1__AttestRequest *request = kit_attest_request(kit, &guest);
+        put_crl(kit, request, "ark.key", rows[i].number, false);
+        if (rows[i].none)
+            no_crl(kit, &guest, &request);
+        kit_code(kit_attest(kit, &guest, request, &reply), rows[i].code);
+        boot_again(kit, &guest);
+    }
+}
+
+/* Nobody but the root is remembered: else any guest could have all others refused. */
+static void test_a_forged_revocation_list_is_not_remembered(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_guest guest;
+    Coffer__V1__AttestReply *reply;
+    begin(kit, &guest);
+    Coffer__V1__AttestRequest *request = kit_attest_request(kit, &guest);
+    put_crl(kit, request, "ask.key", NEWER, true);
+    kit_code(kit_attest(kit, &guest, request, &reply), ERROR_PERMISSION_DENIED);
+    boot_again(kit, &guest);
+    kit_ok(kit_attest(kit, &guest, kit_attest_request(kit, &guest), &reply));
+}
+
 /* Nothing that the scheduler keeps or says holds a secret in the clear. */
 static bool contains(const void *data, size_t size, const char *text)
 {
@@ -396,6 +695,16 @@ int main(void)
         KIT_TEST(test_software_tee_refused),
         KIT_TEST(test_wrong_place),
         KIT_TEST(test_stopped_meanwhile),
+        KIT_TEST(test_a_refused_boot_stays_refused),
+        KIT_TEST(test_no_release_after_the_deadline),
+        KIT_TEST(test_no_release_while_waiting),
+        KIT_TEST(test_lost_reply_is_repaired_while_the_boot_lives),
+        KIT_TEST(test_a_host_that_was_taken_out_gets_nothing),
+        KIT_TEST(test_a_host_with_another_chip_is_judged_by_it),
+        KIT_TEST(test_a_broken_fleet_json_changes_nothing),
+        KIT_TEST(test_an_older_revocation_list_does_not_help),
+        KIT_TEST(test_hosts_with_lists_of_different_age),
+        KIT_TEST(test_a_forged_revocation_list_is_not_remembered),
         KIT_TEST(test_canary_is_nowhere_in_the_clear),
     };
 

@@ -48,9 +48,11 @@ static ssize_t read_file(const char *file, void *room, size_t size)
     return next_chunk(room, size);
 }
 
+static struct clock_fake fuzz_clock;
+
 static void no_pause(unsigned ms)
 {
-    (void)ms;
+    clock_fake_advance(&fuzz_clock, ms);
 }
 
 /* The result, the room that the host asks for, the answer and the certificates. */
@@ -91,12 +93,13 @@ static void check(const struct tee_evidence *evidence, const uint8_t report_data
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct tee_configfs_calls configfs = {make, make, write_file, read_file, no_pause};
-    static const struct tee_sev_guest_calls sev_guest = {request, no_pause};
+    static const struct tee_sev_guest_calls sev_guest = {request, no_pause, &fuzz_clock.base};
     static const uint8_t report_data[64];
     _cleanup_(tee_freep) struct tee *tee = NULL;
     struct tee_evidence evidence = {};
 
     reader_init(&input, data, size);
+    clock_fake_init(&fuzz_clock, 0);
     struct error *err = reader_u8(&input) == 0
                             ? tee_configfs_tsm_open_with("/tree", false, &configfs, &tee)
                             : tee_sev_guest_open_with(-1, &sev_guest, &tee);

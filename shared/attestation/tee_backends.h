@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include "shared/attestation/tee.h"
+#include "shared/base/clock.h"
 
 #define TEE_CONFIGFS_TSM_PATH "/sys/kernel/config/tsm/report"
 #define TEE_SEV_GUEST_PATH    "/dev/sev-guest"
@@ -37,6 +38,7 @@ struct error *tee_configfs_tsm_open_with(const char *path, bool is_entry,
 struct tee_sev_guest_calls {
     int (*request)(int fd, unsigned long request, void *argument);
     void (*pause)(unsigned ms);
+    struct clock *clock; /* monotonic; NULL: the system's */
 };
 /* Takes the descriptor (below 0: none). calls is not copied. */
 struct error *tee_sev_guest_open_with(int fd, const struct tee_sev_guest_calls *calls,

@@ -16,10 +16,13 @@
 #define MSG_VERSION     1
 #define VMM_INVALID_LEN 1
 #define VMM_BUSY        2
-#define ATTEMPTS        9 /* with the pauses below about 9 s */
-#define PAUSE_FIRST_MS  100
-#define PAUSE_MAX_MS    2000
-#define REPORT_AT       32
+/* For a whole report. Time and not attempts: since 6.2 Linux itself asks a host that throttles
+ * again, for up to a minute in one ioctl (SNP_REQ_MAX_RETRY_DURATION), which cannot be cut short.
+ */
+#define PATIENCE_MS    9000
+#define PAUSE_FIRST_MS 100
+#define PAUSE_MAX_MS   2000
+#define REPORT_AT      32
 
 struct guest_request {
     uint8_t msg_version;
@@ -47,6 +50,15 @@ struct tee_sev_guest {
     struct tee base;
     int fd;
     const struct tee_sev_guest_calls *calls;
+};
+
+/* One report that is asked for, in up to three requests. */
+struct question {
+    const struct tee_sev_guest *guest;
+    const struct report_request *report;
+    uint8_t *answer;
+    struct clock *clock;
+    int64_t give_up_ms; /* nothing is asked again after it */
 };
 
 /* How a request ended. */
@@ -128,15 +140,18 @@ static struct outcome call_once(const struct tee_sev_guest *guest, unsigned long
 }
 
 /* Nothing but "later" is asked again: Linux shuts the channel after most other failures. */
-static struct outcome call_patiently(const struct tee_sev_guest *guest, unsigned long code,
-                                     const void *request, uint8_t *answer)
+static struct outcome call_patiently(const struct question *question, unsigned long code,
+                                     const void *request)
 {
+    const struct tee_sev_guest *guest = question->guest;
     unsigned pause_ms = PAUSE_FIRST_MS;
 
-    for (int i = 1;; i++) {
-        struct outcome outcome = call_once(guest, code, request, answer);
+    for (;;) {
+        struct outcome outcome = call_once(guest, code, request, question->answer);
+        int64_t again_ms = clock_monotonic_ms(question->clock) + pause_ms;
 
-        if ((outcome.failed != EAGAIN && outcome.failed != EINTR) || i == ATTEMPTS)
+        if ((outcome.failed != EAGAIN && outcome.failed != EINTR) ||
+            again_ms > question->give_up_ms)
             return outcome;
         guest->calls->pause(pause_ms);
         pause_ms = pause_ms * 2 < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;
@@ -164,13 +179,12 @@ static void take_certificates(const uint8_t *room, size_t size, struct buffer *r
 
 /* *size: of the room; where that is too small, RESOURCE_EXHAUSTED and the size that is asked for.
  * INVALID_ARGUMENT: Linux takes no such room. */
-static struct error *get_extended(const struct tee_sev_guest *guest,
-                                  const struct report_request *report, uint8_t *answer,
-                                  uint32_t *size, struct buffer *ret_certificates)
+static struct error *get_extended(const struct question *question, uint32_t *size,
+                                  struct buffer *ret_certificates)
 {
     _cleanup_free_ uint8_t *room = aligned_alloc(PAGE_SIZE_BYTES, *size);
     struct ext_report_request request = {
-        .report = *report,
+        .report = *question->report,
         .certs_address = (uint64_t)(uintptr_t)room,
         .certs_len = *size,
     };
@@ -178,7 +192,7 @@ static struct error *get_extended(const struct tee_sev_guest *guest,
     if (!room)
         abort();
     memset(room, 0, *size);
-    struct outcome outcome = call_patiently(guest, SNP_GET_EXT_REPORT, &request, answer);
+    struct outcome outcome = call_patiently(question, SNP_GET_EXT_REPORT, &request);
     if (outcome.failed && outcome.vmm == VMM_INVALID_LEN) {
         *size = request.certs_len;
         return error_new(ERROR_RESOURCE_EXHAUSTED, "the host has %u bytes of certificates", *size);
@@ -189,10 +203,9 @@ static struct error *get_extended(const struct tee_sev_guest *guest,
     return NULL;
 }
 
-static struct error *get_plain(const struct tee_sev_guest *guest,
-                               const struct report_request *report, uint8_t *answer)
+static struct error *get_plain(const struct question *question)
 {
-    struct outcome outcome = call_patiently(guest, SNP_GET_REPORT, report, answer);
+    struct outcome outcome = call_patiently(question, SNP_GET_REPORT, question->report);
 
     return outcome.failed ? explain(&outcome, "SNP_GET_REPORT") : NULL;
 }
@@ -203,22 +216,20 @@ static bool is_room(uint32_t size)
 }
 
 /* The host may keep its certificates from us, but not the report. */
-static struct error *get_answer(const struct tee_sev_guest *guest,
-                                const struct report_request *report, uint8_t *answer,
-                                struct buffer *ret_certificates)
+static struct error *get_answer(const struct question *question, struct buffer *ret_certificates)
 {
     uint32_t size = ROOM_FIRST;
 
-    struct error *err = get_extended(guest, report, answer, &size, ret_certificates);
+    struct error *err = get_extended(question, &size, ret_certificates);
     if (error_get_code(err) == ERROR_RESOURCE_EXHAUSTED && is_room(size)) {
         error_free(err);
-        err = get_extended(guest, report, answer, &size, ret_certificates);
+        err = get_extended(question, &size, ret_certificates);
     }
     if (error_get_code(err) != ERROR_RESOURCE_EXHAUSTED &&
         error_get_code(err) != ERROR_INVALID_ARGUMENT)
         return err;
     error_free(err);
-    return get_plain(guest, report, answer);
+    return get_plain(question);
 }
 
 static struct error *get_report(struct tee *tee, const uint8_t report_data[TEE_REPORT_DATA_SIZE],
@@ -228,9 +239,12 @@ static struct error *get_report(struct tee *tee, const uint8_t report_data[TEE_R
     struct tee_evidence evidence = {.tee = "sev-snp", .provider = "sev-guest"};
     _cleanup_free_ uint8_t *answer = xcalloc(1, TEE_SEV_GUEST_ANSWER_SIZE);
     struct report_request report = {.vmpl = 0};
+    struct clock *clock = guest->calls->clock ?: clock_system();
+    const struct question question = {guest, &report, answer, clock,
+                                      clock_monotonic_ms(clock) + PATIENCE_MS};
 
     memcpy(report.user_data, report_data, TEE_REPORT_DATA_SIZE);
-    struct error *err = get_answer(guest, &report, answer, &evidence.certificates);
+    struct error *err = get_answer(&question, &evidence.certificates);
     if (!err)
         err = tee_sev_guest_read_answer(answer, evidence.report);
     if (!err)
@@ -277,7 +291,7 @@ static int device_request(int fd, unsigned long request, void *argument)
 
 struct error *tee_sev_guest_open(const char *path, struct tee **ret_tee)
 {
-    static const struct tee_sev_guest_calls calls = {device_request, tee_pause};
+    static const struct tee_sev_guest_calls calls = {device_request, tee_pause, NULL};
     int fd = open(path, O_RDWR | O_CLOEXEC);
 
     if (fd < 0)

@@ -365,6 +365,34 @@ static void a_distribution_point_says_what_a_list_is_for(void **state)
     assert_false(crl_covers(crl, kit.ask));
 }
 
+/* Which lists renew each other: of one issuer, and of one distribution point or of none. */
+static void series_are_told_by_issuer_and_distribution_point(void **state)
+{
+    (void)state;
+    const struct kit_crl options[] = {
+        {.number = 1},
+        {.number = 2},
+        {.point = "https://kds.example/vcek/v1/Genoa/crl"},
+        {.point = "https://kds.example/vcek/v1/Genoa/crl", .number = 2},
+        {.point = "https://kds.example/vlek/v1/Genoa/crl"},
+        {.issuer = kit.ask, .key = kit.ask_key},
+    };
+    static const int series[] = {0, 0, 1, 1, 2, 3};
+    struct crl *lists[ELEMENTSOF(options)];
+
+    for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+        _cleanup_buffer_ struct buffer der = {};
+
+        kit_make_crl(&kit, &options[i], &der);
+        expect_ok(crl_parse(der.data, der.size, &lists[i]));
+    }
+    for (size_t i = 0; i < ELEMENTSOF(options); i++)
+        for (size_t k = 0; k < ELEMENTSOF(options); k++)
+            assert_int_equal(crl_is_of_series(lists[i], lists[k]), series[i] == series[k]);
+    for (size_t i = 0; i < ELEMENTSOF(options); i++)
+        crl_free(lists[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_cached_chain_is_judged_each_time),
         cmocka_unit_test(a_list_can_be_read),
         cmocka_unit_test(a_distribution_point_says_what_a_list_is_for),
+        cmocka_unit_test(series_are_told_by_issuer_and_distribution_point),
     };
 
     return cmocka_run_group_tests_name("revocation", tests, set_up, tear_down);

@@ -152,7 +152,7 @@ static int fake_driver(int fd, unsigned long request, void *argument)
 
 static void sev_guest_start(struct stand *stand, struct tee **ret_tee)
 {
-    static const struct tee_sev_guest_calls calls = {fake_driver, tee_pause};
+    static const struct tee_sev_guest_calls calls = {fake_driver, tee_pause, NULL};
 
     make_dir(stand);
     expect_ok(tee_sev_guest_open_with(-1, &calls, ret_tee));
