@@ -31,6 +31,43 @@ static void repeated_missing_and_swapped_devices_are_refused(void **state)
     scene_done(&s);
 }
 
+static void run_two(const struct mint_device *first, const struct mint_device *second,
+                    const char *actual)
+{
+    const struct mint_device both[] = {*first, *second};
+    struct scene s;
+
+    scene_init(&s, both, 2);
+    scene_run(&s);
+    EXPECT_ONLY(&s.result, actual[0] ? VERDICT_FAIL : VERDICT_PASS,
+                actual[0] ? "gpu_distinct" : NULL);
+    assert_string_equal(find_step(&s.result, "gpu_distinct")->actual, actual);
+    scene_done(&s);
+}
+
+/* A device makes itself a new attestation key at will: it is still one device. */
+static void two_keys_of_one_device_are_refused(void **state)
+{
+    (void)state;
+    const struct mint_device first = mint_gpu(1), other = mint_gpu(2);
+    struct mint_party firmware = {};
+    struct mint_device a = first, b = first;
+
+    run_two(&first, &other, "");
+    run_two(&first, &b, "devices 0 and 1 have one identifier");
+    a.no_pdi = b.no_pdi = true;
+    run_two(&a, &b, "");
+    run_two(&first, &b, ""); /* none is not equal to any */
+
+    mint_certificate(&(struct mint_certificate){.name = "Test Firmware"}, NULL, &firmware);
+    a.firmware_key = b.firmware_key = &firmware;
+    run_two(&a, &b, "devices 0 and 1 have one firmware key");
+    b = other;
+    b.firmware_key = &firmware;
+    run_two(&a, &b, "devices 0 and 1 have one firmware key");
+    mint_party_done(&firmware);
+}
+
 static void gpus_in_different_modes_are_refused(void **state)
 {
     (void)state;
@@ -214,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(repeated_missing_and_swapped_devices_are_refused),
+        cmocka_unit_test(two_keys_of_one_device_are_refused),
         cmocka_unit_test(gpus_in_different_modes_are_refused),
         cmocka_unit_test(links_must_stay_between_the_devices),
         cmocka_unit_test(revocation_is_told_as_far_as_responses_go),

@@ -62,8 +62,10 @@ void mint_certificate(const struct mint_certificate *in, const struct mint_party
     static long serial;
     X509 *c = X509_new();
 
-    ret->key = EVP_EC_gen(in->p256 ? "P-256" : "P-384");
+    ret->key = in->key ? in->key : EVP_EC_gen(in->p256 ? "P-256" : "P-384");
     assert(c && ret->key);
+    if (in->key)
+        EVP_PKEY_up_ref(ret->key);
     X509_set_version(c, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(c), ++serial);
     ASN1_TIME_set(X509_getm_notBefore(c), MINT_NOW_MS / 1000 - 2 * YEAR_S);

@@ -34,7 +34,8 @@ struct mint_certificate {
     bool tcb_info;             /* the Blackwell form of it */
     bool is_ca;
     bool expired;
-    bool p256; /* a key on another curve */
+    bool p256;     /* a key on another curve */
+    EVP_PKEY *key; /* NULL: a new one */
 };
 void mint_certificate(const struct mint_certificate *in, const struct mint_party *issuer,
                       struct mint_party *ret_party); /* issuer NULL: self-signed */
@@ -42,8 +43,10 @@ void mint_party_done(struct mint_party *party);
 void mint_pem(const struct mint_party *party, struct buffer *ret_pem);
 
 struct mint_device {
-    const char *chip_name; /* of the firmware certificate: "GH100 A01 GSP BROM" */
-    uint8_t pdi[8];        /* in its serialNumber */
+    const char *chip_name;                 /* of the firmware certificate: "GH100 A01 GSP BROM" */
+    uint8_t pdi[8];                        /* in its serialNumber */
+    bool no_pdi;                           /* there is none */
+    const struct mint_party *firmware_key; /* of another device; NULL: its own */
     bool is_switch;
     bool expired; /* the attestation key's certificate */
     bool no_fwid; /* does not tell its firmware */

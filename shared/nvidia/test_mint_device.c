@@ -133,8 +133,11 @@ void mint_device(const struct mint *mint, const struct mint_device *in, struct m
 {
     _cleanup_free_ char *pdi = hex_encode_new(in->pdi, 8);
     _cleanup_free_ char *serial = xasprintf("%s%s", in->is_switch ? "50" : "41", pdi);
-    const struct mint_certificate firmware = {
-        .name = in->chip_name, .serial_number = serial, .is_ca = true};
+    const struct mint_certificate firmware = {.name = in->chip_name,
+                                              .serial_number = in->no_pdi ? NULL : serial,
+                                              .is_ca = true,
+                                              .key =
+                                                  in->firmware_key ? in->firmware_key->key : NULL};
     const struct mint_certificate leaf = {.name = "Test Attestation Key",
                                           .fwid = firmware_id,
                                           .tcb_info = in->tcb_info,
