@@ -211,6 +211,68 @@ static void good_rim_goes_before_a_forged_one(void **state)
     scene_done(&s);
 }
 
+/* Runs with the RIM files at these places of all, in this order. */
+static void run_with_rims(struct scene *s, const struct buffer *const *all, const size_t *order,
+                          size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        s->rims[i] = (struct binding_bytes){all[order[i]]->data, all[order[i]]->size};
+    s->policy.n_rims = n;
+    scene_run(s);
+}
+
+static const struct rims_case {
+    size_t n, order[4];
+    const char *id, *code; /* NULL: passes */
+} rims_cases[] = {
+    /* 0: driver, 1: VBIOS, 2: another driver, 3: another VBIOS, 4: driver, signed anew */
+    {3, {0, 2, 1}, "gpu_driver", "gpu_driver_ambiguous"},
+    {3, {2, 0, 1}, "gpu_driver", "gpu_driver_ambiguous"},
+    {3, {0, 1, 3}, "gpu_vbios", "gpu_vbios_ambiguous"},
+    {3, {0, 3, 1}, "gpu_vbios", "gpu_vbios_ambiguous"},
+    {4, {0, 0, 2, 1}, "gpu_driver", "gpu_driver_ambiguous"},
+    {4, {0, 1, 2, 0}, "gpu_driver", "gpu_driver_ambiguous"},
+    {3, {0, 4, 1}, "gpu_driver", "gpu_driver_ambiguous"}, /* whose dates would count? */
+    {4, {0, 1, 0, 1}, NULL, NULL},
+    /* a forged one is none */
+    {3, {5, 0, 1}, NULL, NULL},
+    {3, {0, 5, 1}, NULL, NULL},
+    {4, {0, 5, 0, 1}, NULL, NULL},
+};
+
+static void two_rims_of_one_version_that_differ_are_refused(void **state)
+{
+    (void)state;
+    const struct mint_rim other_driver = {"GH100", "550.1", 7, 12, NULL, NULL, NULL};
+    const struct mint_rim other_vbios = {"GH100", "96.00.5E.00.01", 1, 7, NULL, NULL, NULL};
+    const struct mint_device gpu = mint_gpu(1);
+    struct buffer more[4] = {};
+    const struct buffer *all[] = {&driver_rim, &vbios_rim, &more[0], &more[1], &more[2], &more[3]};
+    struct scene s;
+
+    mint_rim(&mint, &other_driver, &more[0]);
+    mint_rim(&mint, &other_vbios, &more[1]);
+    mint_driver_rim(&mint, &more[2]);
+    buffer_add(&more[3], driver_rim.data, driver_rim.size);
+    memcpy(strstr((char *)more[3].data, "active=\"False\""), "active=\"True\" ", 14);
+    scene_of_one(&s, &gpu);
+    for (size_t i = 0; i < ELEMENTSOF(rims_cases); i++) {
+        const struct rims_case *c = &rims_cases[i];
+
+        print_message("case %zu\n", i);
+        run_with_rims(&s, all, c->order, c->n);
+        if (!c->id) {
+            EXPECT_PASS(&s.result);
+            continue;
+        }
+        EXPECT_ONLY(&s.result, VERDICT_UNKNOWN, c->id, "gpu_measurements");
+        assert_string_equal(find_step(&s.result, c->id)->code, c->code);
+    }
+    scene_done(&s);
+    for (size_t i = 0; i < ELEMENTSOF(more); i++)
+        buffer_done(&more[i]);
+}
+
 static void expired_rim_signer_is_refused_unless_asked_for(void **state)
 {
     (void)state;
@@ -327,6 +389,7 @@ int main(void)
         cmocka_unit_test(rims_of_another_chip_do_not_count),
         cmocka_unit_test(two_rims_for_one_measurement_are_a_conflict),
         cmocka_unit_test(good_rim_goes_before_a_forged_one),
+        cmocka_unit_test(two_rims_of_one_version_that_differ_are_refused),
         cmocka_unit_test(expired_rim_signer_is_refused_unless_asked_for),
         cmocka_unit_test(unreadable_evidence_is_refused_and_nothing_is_skipped),
         cmocka_unit_test(other_names_than_the_two_are_refused),
