@@ -36,24 +36,28 @@ static void der_fwid(struct buffer *out, const uint8_t *fwid)
     buffer_add(out, fwid, 48);
 }
 
-static void add_fwid(X509 *certificate, const uint8_t *fwid, bool tcb_info)
+static void add_fwid_extension(X509 *certificate, const struct buffer *der, bool tcb_info)
 {
-    static const uint8_t composite[] = {0x30, 0x44, 0x02, 0x01, 0x01, 0x30, 0x00};
-    static const uint8_t info[] = {0x30, 0x44, 0x80, 0x01, 'N', 0xa6, 0x3f};
-    _cleanup_buffer_ struct buffer der = {};
     ASN1_OBJECT *oid = OBJ_txt2obj(tcb_info ? "2.23.133.5.4.1.1" : "2.23.133.5.4.1", 1);
     ASN1_OCTET_STRING *octets = ASN1_OCTET_STRING_new();
 
-    buffer_add(&der, tcb_info ? info : composite, 7);
-    der_fwid(&der, fwid);
-    if (tcb_info)
-        der.data[1] = 3 + 2 + 63;
-    ASN1_OCTET_STRING_set(octets, der.data, (int)der.size);
+    ASN1_OCTET_STRING_set(octets, (const uint8_t *)buffer_text(der), (int)der->size);
     X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, oid, 0, octets);
     assert(X509_add_ext(certificate, extension, -1) == 1);
     X509_EXTENSION_free(extension);
     ASN1_OCTET_STRING_free(octets);
     ASN1_OBJECT_free(oid);
+}
+
+static void add_fwid(X509 *certificate, const uint8_t *fwid, bool tcb_info)
+{
+    static const uint8_t composite[] = {0x30, 0x44, 0x02, 0x01, 0x01, 0x30, 0x00};
+    static const uint8_t info[] = {0x30, 0x44, 0x80, 0x01, 'N', 0xa6, 0x3f};
+    _cleanup_buffer_ struct buffer der = {};
+
+    buffer_add(&der, tcb_info ? info : composite, 7);
+    der_fwid(&der, fwid);
+    add_fwid_extension(certificate, &der, tcb_info);
 }
 
 void mint_certificate(const struct mint_certificate *in, const struct mint_party *issuer,
@@ -81,6 +85,8 @@ void mint_certificate(const struct mint_certificate *in, const struct mint_party
     add_extension(c, NID_basic_constraints, in->is_ca ? "critical,CA:TRUE" : "CA:FALSE");
     if (in->fwid)
         add_fwid(c, in->fwid, in->tcb_info);
+    for (size_t i = 0; in->fwid_der && i < (in->fwid_twice ? 2 : 1); i++)
+        add_fwid_extension(c, in->fwid_der, in->tcb_info);
     assert(X509_sign(c, issuer ? issuer->key : ret->key, EVP_sha384()) > 0);
     ret->certificate = c;
 }

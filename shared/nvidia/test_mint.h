@@ -29,9 +29,11 @@ void mint_done(struct mint *mint);
 
 struct mint_certificate {
     const char *name;
-    const char *serial_number; /* NULL: none */
-    const uint8_t *fwid;       /* 48, or NULL */
-    bool tcb_info;             /* the Blackwell form of it */
+    const char *serial_number;     /* NULL: none */
+    const uint8_t *fwid;           /* 48, or NULL */
+    const struct buffer *fwid_der; /* in its place: all of that extension */
+    bool fwid_twice;
+    bool tcb_info; /* the Blackwell form of it */
     bool is_ca;
     bool expired;
     bool p256;     /* a key on another curve */
