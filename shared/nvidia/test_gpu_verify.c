@@ -79,6 +79,44 @@ static void measurement_without_reference_value_is_not_judged(void **state)
     scene_done(&s);
 }
 
+static const struct {
+    int nvdec;
+    size_t wrong; /* the index whose value is another one */
+    enum verdict verdict;
+} nvdec_cases[] = {
+    {SPDM_STATUS_ENABLED, 14, VERDICT_PASS}, /* no RIM speaks of it */
+    {SPDM_STATUS_ENABLED, 35, VERDICT_FAIL},
+    {SPDM_STATUS_DISABLED, 35, VERDICT_PASS},
+    {SPDM_STATUS_DISABLED, 34, VERDICT_FAIL}, /* this one is not the decoder's */
+    {-1, 35, VERDICT_FAIL},                   /* off only when the device says so */
+    {0, 35, VERDICT_FAIL},
+};
+
+static void the_video_decoder_is_not_judged_while_it_is_off(void **state)
+{
+    (void)state;
+    const struct mint_rim in = {"GH100", "550.1", 34, 36, NULL, NULL, NULL};
+    _cleanup_buffer_ struct buffer rim = {};
+
+    mint_rim(&mint, &in, &rim);
+    for (size_t i = 0; i < ELEMENTSOF(nvdec_cases); i++) {
+        enum verdict verdict = nvdec_cases[i].verdict;
+        struct mint_device gpu = mint_gpu(1);
+        struct scene s;
+
+        gpu.n_blocks = 36;
+        gpu.nvdec = nvdec_cases[i].nvdec;
+        scene_of_one(&s, &gpu);
+        s.rims[0] = (struct binding_bytes){rim.data, rim.size};
+        s.minted[0].evidence.exchange.data[37 + 8 + 7 + nvdec_cases[i].wrong * 55] ^= 1;
+        mint_sign(&s.minted[0]);
+        print_message("case %zu\n", i);
+        scene_run(&s);
+        EXPECT_ONLY(&s.result, verdict, verdict == VERDICT_FAIL ? "gpu_measurements" : NULL);
+        scene_done(&s);
+    }
+}
+
 /* One property of a device, and the only steps that mind. */
 struct device_case {
     const char *name;
@@ -384,6 +422,7 @@ int main(void)
         cmocka_unit_test(other_root_than_the_pinned_one_is_refused),
         cmocka_unit_test(one_changed_byte_fails_one_step),
         cmocka_unit_test(measurement_without_reference_value_is_not_judged),
+        cmocka_unit_test(the_video_decoder_is_not_judged_while_it_is_off),
         cmocka_unit_test(properties_of_a_device),
         cmocka_unit_test(missing_driver_version_is_refused),
         cmocka_unit_test(rims_of_another_chip_do_not_count),

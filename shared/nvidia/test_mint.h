@@ -55,6 +55,7 @@ struct mint_device {
     bool tcb_info;
     bool wrong_own_pdi; /* a switch that calls itself another one */
     bool long_value;    /* the value of index 12 has one more byte */
+    size_t n_blocks;    /* measurements; 0: 16 */
     const char *driver; /* "550.1"; NULL: none */
     uint8_t vbios[8];   /* GPU */
     int mode;           /* FEATURE_FLAG; -1: none, and no opaque version */
@@ -81,7 +82,7 @@ void mint_value(size_t index, uint8_t ret_value[48]);
 struct mint_rim {
     const char *product;
     const char *version;
-    size_t first, end;               /* active indices: first <= i < end */
+    size_t first, end;               /* active indices: first <= i < end; 16 are there, or end */
     const char *replace, *with;      /* in the text, before it is signed; NULL: nothing */
     const struct mint_party *signer; /* NULL: the mint's */
 };

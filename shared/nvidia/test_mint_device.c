@@ -73,21 +73,20 @@ static void add_opaque(const struct mint_device *in, struct buffer *out)
     buffer_add(out, fields.data, fields.size);
 }
 
-#define BLOCKS 16
-
 static void add_exchange(const struct mint_device *in, struct buffer *out)
 {
-    const size_t record = BLOCKS * (4 + 3 + 48) + in->long_value;
+    const size_t blocks = in->n_blocks ? in->n_blocks : 16;
+    const size_t record = blocks * (4 + 3 + 48) + in->long_value;
     static const uint8_t own_nonce[32] = {0x0d}, no_signature[96];
 
     buffer_add(out, "\x11\xe0\x01\xff", 4);
     buffer_add(out, in->nonce, 32);
     buffer_add_u8(out, 0);
     buffer_add(out, "\x11\x60\x00\x00", 4);
-    buffer_add_u8(out, BLOCKS);
+    buffer_add_u8(out, (uint8_t)blocks);
     add_u16(out, record);
     buffer_add_u8(out, 0);
-    for (size_t i = 0; i < BLOCKS; i++) {
+    for (size_t i = 0; i < blocks; i++) {
         size_t size = 48 + (in->long_value && i == 12);
         uint8_t value[49] = {};
 
@@ -171,7 +170,7 @@ static void add_content(const struct mint_rim *in, struct buffer *out)
         "xmlns:h=\"http://www.w3.org/2001/04/xmlenc#sha384\" name=\"%s\">\n"
         "<Meta colloquialVersion=\"%s\" product=\"%s\"></Meta>\n<Payload>\n",
         in->product, in->version, in->product);
-    for (size_t i = 0; i < 16; i++) {
+    for (size_t i = 0; i < 16 || i < in->end; i++) {
         uint8_t value[48];
         mint_value(i, value);
         _cleanup_free_ char *hex = hex_encode_new(value, sizeof(value));
