@@ -162,6 +162,17 @@ static void ocsp_add(struct ocsp_set *set, const struct mint_ocsp *in)
     set->bytes[set->n++] = (struct binding_bytes){der->data, der->size};
 }
 
+static struct mint_ocsp good_answer(const struct mint_party *subject,
+                                    const struct mint_party *issuer)
+{
+    return (struct mint_ocsp){.subject = subject,
+                              .issuer = issuer,
+                              .responder = issuer,
+                              .status = V_OCSP_CERTSTATUS_GOOD,
+                              .from_ms = MINT_NOW_MS - 9000,
+                              .until_ms = MINT_NOW_MS + 9000};
+}
+
 static void ocsp_fill(struct ocsp_set *set, const struct minted *device)
 {
     const struct mint_party *pairs[][2] = {
@@ -171,10 +182,10 @@ static void ocsp_fill(struct ocsp_set *set, const struct minted *device)
     };
 
     *set = (struct ocsp_set){};
-    for (size_t i = 0; i < ELEMENTSOF(pairs); i++)
-        ocsp_add(set,
-                 &(struct mint_ocsp){pairs[i][0], pairs[i][1], pairs[i][1], V_OCSP_CERTSTATUS_GOOD,
-                                     MINT_NOW_MS - 9000, MINT_NOW_MS + 9000});
+    for (size_t i = 0; i < ELEMENTSOF(pairs); i++) {
+        const struct mint_ocsp good = good_answer(pairs[i][0], pairs[i][1]);
+        ocsp_add(set, &good);
+    }
 }
 
 static void ocsp_done(struct ocsp_set *set)
@@ -208,8 +219,7 @@ static void revocation_is_told_as_far_as_responses_go(void **state)
     scene_of_one(&s, &gpu);
     s.policy.accept_no_revocation = false;
     ocsp_fill(&set, &s.minted[0]);
-    struct mint_ocsp first = {&s.minted[0].firmware,  &mint.provisioner,  &mint.provisioner,
-                              V_OCSP_CERTSTATUS_GOOD, MINT_NOW_MS - 9000, MINT_NOW_MS + 9000};
+    const struct mint_ocsp first = good_answer(&s.minted[0].firmware, &mint.provisioner);
     run_ocsp(&s, &set, VERDICT_PASS);
 
     struct mint_ocsp changed = first;
@@ -247,6 +257,116 @@ static void revocation_is_told_as_far_as_responses_go(void **state)
     scene_done(&s);
 }
 
+enum responder { ISSUER, DELEGATE, EXPIRED, CLERK, STRANGER, RESPONDERS };
+
+/* Certificates of those who answer in the issuer's place; that one's own is not made here. */
+static void make_responders(struct mint_party ret_parties[RESPONDERS])
+{
+    static const struct mint_certificate certificates[RESPONDERS] = {
+        [DELEGATE] = {.name = "Delegate", .ocsp_signer = true},
+        [EXPIRED] = {.name = "Expired", .ocsp_signer = true, .expired = true},
+        [CLERK] = {.name = "Clerk"},
+        [STRANGER] = {.name = "Stranger", .ocsp_signer = true},
+    };
+
+    for (size_t i = DELEGATE; i < RESPONDERS; i++)
+        mint_certificate(&certificates[i], i == STRANGER ? &mint.identity : &mint.provisioner,
+                         &ret_parties[i]);
+}
+
+static const struct answer_case {
+    const char *name;
+    enum verdict verdict;
+    enum responder responder;
+    const EVP_MD *(*hash)(void);
+    int response_status;
+    bool no_until;
+} answer_cases[] = {
+    {"id by SHA-256", VERDICT_PASS, ISSUER, EVP_sha256, 0, false},
+    {"id by SHA-384", VERDICT_PASS, ISSUER, EVP_sha384, 0, false},
+    {"id by another hash", VERDICT_UNKNOWN, ISSUER, EVP_sha512, 0, false},
+    {"without an end", VERDICT_UNKNOWN, ISSUER, EVP_sha1, 0, true},
+    {"that calls itself a failure", VERDICT_UNKNOWN, ISSUER, EVP_sha1,
+     OCSP_RESPONSE_STATUS_TRYLATER, false},
+    {"of a delegate", VERDICT_PASS, DELEGATE, EVP_sha1, 0, false},
+    {"of one whose time is over", VERDICT_UNKNOWN, EXPIRED, EVP_sha1, 0, false},
+    {"of one who was not appointed", VERDICT_UNKNOWN, CLERK, EVP_sha1, 0, false},
+    {"of one appointed by another", VERDICT_UNKNOWN, STRANGER, EVP_sha1, 0, false},
+};
+
+static void only_a_proper_answer_of_a_proper_responder_counts(void **state)
+{
+    (void)state;
+    const struct mint_device gpu = mint_gpu(1);
+    struct mint_party parties[RESPONDERS] = {};
+    struct ocsp_set set;
+    struct scene s;
+
+    make_responders(parties);
+    scene_of_one(&s, &gpu);
+    s.policy.accept_no_revocation = false;
+    ocsp_fill(&set, &s.minted[0]);
+    for (size_t i = 0; i < ELEMENTSOF(answer_cases); i++) {
+        const struct answer_case *c = &answer_cases[i];
+        struct mint_ocsp answer = good_answer(&s.minted[0].firmware, &mint.provisioner);
+
+        print_message("an answer %s\n", c->name);
+        if (c->responder != ISSUER)
+            answer.responder = &parties[c->responder];
+        answer.hash = c->hash();
+        answer.response_status = c->response_status;
+        answer.no_until = c->no_until;
+        replace_first(&set, answer);
+        run_ocsp(&s, &set, c->verdict);
+    }
+    replace_first(&set, good_answer(&s.minted[0].firmware, &mint.provisioner));
+    buffer_add_u8(&set.der[0], 0); /* something behind it */
+    set.bytes[0] = (struct binding_bytes){set.der[0].data, set.der[0].size};
+    run_ocsp(&s, &set, VERDICT_UNKNOWN);
+    ocsp_done(&set);
+    scene_done(&s);
+    for (size_t i = 0; i < RESPONDERS; i++)
+        mint_party_done(&parties[i]);
+}
+
+/* Each certificate but the attestation key's, and whatever another response says. */
+static void one_revoked_certificate_of_any_chain_is_enough(void **state)
+{
+    (void)state;
+    const struct mint_device gpu = mint_gpu(1);
+    struct scene s;
+
+    scene_of_one(&s, &gpu);
+    s.policy.accept_no_revocation = false;
+    const struct mint_party *pairs[][2] = {
+        {&s.minted[0].firmware, &mint.provisioner}, {&mint.provisioner, &mint.identity},
+        {&mint.identity, &mint.device_root},        {&mint.rim_ca, &mint.rim_root},
+        {&mint.rim_signer, &mint.rim_ca},
+    };
+    for (size_t i = 0; i < ELEMENTSOF(pairs); i++) {
+        struct ocsp_set set;
+        struct mint_ocsp revoked = good_answer(pairs[i][0], pairs[i][1]);
+
+        revoked.status = V_OCSP_CERTSTATUS_REVOKED;
+        ocsp_fill(&set, &s.minted[0]);
+        ocsp_add(&set, &revoked); /* behind the good one */
+        run_ocsp(&s, &set, VERDICT_FAIL);
+        struct binding_bytes good = set.bytes[i];
+        set.bytes[i] = set.bytes[5];
+        set.bytes[5] = good; /* before it */
+        run_ocsp(&s, &set, VERDICT_FAIL);
+        set.n = 5; /* in its place */
+        run_ocsp(&s, &set, VERDICT_FAIL);
+        s.policy.ocsp = &set.bytes[i]; /* and nothing known of the others */
+        s.policy.n_ocsp = 1;
+        scene_run(&s);
+        EXPECT_ONLY(&s.result, VERDICT_FAIL, "gpu_revocation");
+        set.n = 6;
+        ocsp_done(&set);
+    }
+    scene_done(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +375,8 @@ int main(void)
         cmocka_unit_test(gpus_in_different_modes_are_refused),
         cmocka_unit_test(links_must_stay_between_the_devices),
         cmocka_unit_test(revocation_is_told_as_far_as_responses_go),
+        cmocka_unit_test(only_a_proper_answer_of_a_proper_responder_counts),
+        cmocka_unit_test(one_revoked_certificate_of_any_chain_is_enough),
     };
 
     return cmocka_run_group_tests_name("gpu set", tests, scene_setup, scene_teardown);

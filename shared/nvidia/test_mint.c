@@ -83,6 +83,8 @@ void mint_certificate(const struct mint_certificate *in, const struct mint_party
     X509_set_issuer_name(c, X509_get_subject_name(issuer ? issuer->certificate : c));
     X509_set_pubkey(c, ret->key);
     add_extension(c, NID_basic_constraints, in->is_ca ? "critical,CA:TRUE" : "CA:FALSE");
+    if (in->ocsp_signer)
+        add_extension(c, NID_ext_key_usage, "OCSPSigning");
     if (in->fwid)
         add_fwid(c, in->fwid, in->tcb_info);
     for (size_t i = 0; in->fwid_der && i < (in->fwid_twice ? 2 : 1); i++)
@@ -142,10 +144,10 @@ void mint_done(struct mint *mint)
 void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der)
 {
     OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
-    OCSP_CERTID *id =
-        OCSP_cert_to_id(EVP_sha1(), in->subject->certificate, in->issuer->certificate);
+    OCSP_CERTID *id = OCSP_cert_to_id(in->hash ? in->hash : EVP_sha1(), in->subject->certificate,
+                                      in->issuer->certificate);
     ASN1_TIME *from = ASN1_TIME_set(NULL, in->from_ms / 1000);
-    ASN1_TIME *until = ASN1_TIME_set(NULL, in->until_ms / 1000);
+    ASN1_TIME *until = in->no_until ? NULL : ASN1_TIME_set(NULL, in->until_ms / 1000);
     ASN1_TIME *revoked = in->status == V_OCSP_CERTSTATUS_REVOKED ? from : NULL;
     uint8_t *der = NULL;
 
@@ -153,7 +155,7 @@ void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der)
                                   from, until));
     assert(OCSP_basic_sign(basic, in->responder->certificate, in->responder->key, EVP_sha384(),
                            NULL, 0) == 1);
-    OCSP_RESPONSE *response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
+    OCSP_RESPONSE *response = OCSP_response_create(in->response_status, basic);
     int size = i2d_OCSP_RESPONSE(response, &der);
     buffer_add(ret_der, der, (size_t)size);
     OPENSSL_free(der);

@@ -36,8 +36,9 @@ struct mint_certificate {
     bool tcb_info; /* the Blackwell form of it */
     bool is_ca;
     bool expired;
-    bool p256;     /* a key on another curve */
-    EVP_PKEY *key; /* NULL: a new one */
+    bool p256;        /* a key on another curve */
+    bool ocsp_signer; /* may sign OCSP responses for its issuer */
+    EVP_PKEY *key;    /* NULL: a new one */
 };
 void mint_certificate(const struct mint_certificate *in, const struct mint_party *issuer,
                       struct mint_party *ret_party); /* issuer NULL: self-signed */
@@ -94,5 +95,8 @@ struct mint_ocsp {
     const struct mint_party *subject, *issuer, *responder;
     int status; /* V_OCSP_CERTSTATUS_... */
     int64_t from_ms, until_ms;
+    bool no_until;
+    int response_status; /* OCSP_RESPONSE_STATUS_..., of which 0 is "successful" */
+    const EVP_MD *hash;  /* of the certificate's id; NULL: SHA-1 */
 };
 void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der);
