@@ -117,6 +117,31 @@ static void the_video_decoder_is_not_judged_while_it_is_off(void **state)
     }
 }
 
+/* A switch has no decoder, whatever it says. */
+static void every_measurement_of_a_switch_is_judged(void **state)
+{
+    (void)state;
+    const struct mint_rim in = {"LS10", "96.10.55.00.01", 34, 36, NULL, NULL, NULL};
+    struct mint_device device = mint_gpu(1);
+    _cleanup_buffer_ struct buffer rim = {};
+    struct scene s;
+
+    mint_rim(&mint, &in, &rim);
+    device.is_switch = true;
+    device.chip_name = "LS_10 A01 FSP BROM";
+    device.nvdec = SPDM_STATUS_DISABLED;
+    device.n_blocks = 36;
+    scene_of_one(&s, &device);
+    s.rims[0] = (struct binding_bytes){rim.data, rim.size};
+    scene_run(&s);
+    expect_step(&s.result, "gpu_measurements", VERDICT_PASS);
+    s.minted[0].evidence.exchange.data[37 + 8 + 7 + 35 * 55] ^= 1;
+    mint_sign(&s.minted[0]);
+    scene_run(&s);
+    expect_step(&s.result, "gpu_measurements", VERDICT_FAIL);
+    scene_done(&s);
+}
+
 /* One property of a device, and the only steps that mind. */
 struct device_case {
     const char *name;
@@ -423,6 +448,7 @@ int main(void)
         cmocka_unit_test(one_changed_byte_fails_one_step),
         cmocka_unit_test(measurement_without_reference_value_is_not_judged),
         cmocka_unit_test(the_video_decoder_is_not_judged_while_it_is_off),
+        cmocka_unit_test(every_measurement_of_a_switch_is_judged),
         cmocka_unit_test(properties_of_a_device),
         cmocka_unit_test(missing_driver_version_is_refused),
         cmocka_unit_test(rims_of_another_chip_do_not_count),
