@@ -57,7 +57,12 @@ static void two_keys_of_one_device_are_refused(void **state)
     run_two(&first, &b, "devices 0 and 1 have one identifier");
     a.no_pdi = b.no_pdi = true;
     run_two(&a, &b, "");
-    run_two(&first, &b, ""); /* none is not equal to any */
+    run_two(&first, &b, ""); /* none is not equal to any, */
+    memset(a.pdi, 0, sizeof(a.pdi));
+    a.no_pdi = false;
+    run_two(&a, &b, ""); /* not even to one of zeros */
+    run_two(&b, &a, "");
+    a = b;
 
     mint_certificate(&(struct mint_certificate){.name = "Test Firmware"}, NULL, &firmware);
     a.firmware_key = b.firmware_key = &firmware;
@@ -65,6 +70,10 @@ static void two_keys_of_one_device_are_refused(void **state)
     b = other;
     b.firmware_key = &firmware;
     run_two(&a, &b, "devices 0 and 1 have one firmware key");
+    a = first;
+    b = other;
+    a.leaf_key = b.leaf_key = &firmware;
+    run_two(&a, &b, "devices 0 and 1 are the same");
     mint_party_done(&firmware);
 }
 
@@ -281,17 +290,20 @@ static const struct answer_case {
     const EVP_MD *(*hash)(void);
     int response_status;
     bool no_until;
+    size_t n_copies;
 } answer_cases[] = {
-    {"id by SHA-256", VERDICT_PASS, ISSUER, EVP_sha256, 0, false},
-    {"id by SHA-384", VERDICT_PASS, ISSUER, EVP_sha384, 0, false},
-    {"id by another hash", VERDICT_UNKNOWN, ISSUER, EVP_sha512, 0, false},
-    {"without an end", VERDICT_UNKNOWN, ISSUER, EVP_sha1, 0, true},
+    {"id by SHA-256", VERDICT_PASS, ISSUER, EVP_sha256, 0, false, 0},
+    {"id by SHA-384", VERDICT_PASS, ISSUER, EVP_sha384, 0, false, 0},
+    {"id by another hash", VERDICT_UNKNOWN, ISSUER, EVP_sha512, 0, false, 0},
+    {"without an end", VERDICT_UNKNOWN, ISSUER, EVP_sha1, 0, true, 0},
     {"that calls itself a failure", VERDICT_UNKNOWN, ISSUER, EVP_sha1,
-     OCSP_RESPONSE_STATUS_TRYLATER, false},
-    {"of a delegate", VERDICT_PASS, DELEGATE, EVP_sha1, 0, false},
-    {"of one whose time is over", VERDICT_UNKNOWN, EXPIRED, EVP_sha1, 0, false},
-    {"of one who was not appointed", VERDICT_UNKNOWN, CLERK, EVP_sha1, 0, false},
-    {"of one appointed by another", VERDICT_UNKNOWN, STRANGER, EVP_sha1, 0, false},
+     OCSP_RESPONSE_STATUS_TRYLATER, false, 0},
+    {"of a delegate", VERDICT_PASS, DELEGATE, EVP_sha1, 0, false, 0},
+    {"of one whose time is over", VERDICT_UNKNOWN, EXPIRED, EVP_sha1, 0, false, 0},
+    {"of one who was not appointed", VERDICT_UNKNOWN, CLERK, EVP_sha1, 0, false, 0},
+    {"of one appointed by another", VERDICT_UNKNOWN, STRANGER, EVP_sha1, 0, false, 0},
+    {"with certificates of 40 KB", VERDICT_PASS, ISSUER, EVP_sha1, 0, false, 80},
+    {"with certificates of 100 KB", VERDICT_UNKNOWN, ISSUER, EVP_sha1, 0, false, 200},
 };
 
 static void only_a_proper_answer_of_a_proper_responder_counts(void **state)
@@ -316,12 +328,15 @@ static void only_a_proper_answer_of_a_proper_responder_counts(void **state)
         answer.hash = c->hash();
         answer.response_status = c->response_status;
         answer.no_until = c->no_until;
+        answer.n_copies = c->n_copies;
         replace_first(&set, answer);
         run_ocsp(&s, &set, c->verdict);
     }
     replace_first(&set, good_answer(&s.minted[0].firmware, &mint.provisioner));
     buffer_add_u8(&set.der[0], 0); /* something behind it */
     set.bytes[0] = (struct binding_bytes){set.der[0].data, set.der[0].size};
+    run_ocsp(&s, &set, VERDICT_UNKNOWN);
+    set.bytes[0].size = 0;
     run_ocsp(&s, &set, VERDICT_UNKNOWN);
     ocsp_done(&set);
     scene_done(&s);

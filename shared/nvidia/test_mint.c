@@ -153,6 +153,8 @@ void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der)
 
     assert(OCSP_basic_add1_status(basic, id, in->status, OCSP_REVOKED_STATUS_KEYCOMPROMISE, revoked,
                                   from, until));
+    for (size_t i = 0; i < in->n_copies; i++)
+        assert(OCSP_basic_add1_cert(basic, in->responder->certificate) == 1);
     assert(OCSP_basic_sign(basic, in->responder->certificate, in->responder->key, EVP_sha384(),
                            NULL, 0) == 1);
     OCSP_RESPONSE *response = OCSP_response_create(in->response_status, basic);

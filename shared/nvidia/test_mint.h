@@ -50,6 +50,7 @@ struct mint_device {
     uint8_t pdi[8];                        /* in its serialNumber */
     bool no_pdi;                           /* there is none */
     const struct mint_party *firmware_key; /* of another device; NULL: its own */
+    const struct mint_party *leaf_key;     /* likewise, the attestation key */
     bool is_switch;
     bool expired; /* the attestation key's certificate */
     bool no_fwid; /* does not tell its firmware */
@@ -98,5 +99,6 @@ struct mint_ocsp {
     bool no_until;
     int response_status; /* OCSP_RESPONSE_STATUS_..., of which 0 is "successful" */
     const EVP_MD *hash;  /* of the certificate's id; NULL: SHA-1 */
+    size_t n_copies;     /* of the responder's certificate, more than the one */
 };
 void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der);

@@ -140,7 +140,8 @@ void mint_device(const struct mint *mint, const struct mint_device *in, struct m
     const struct mint_certificate leaf = {.name = "Test Attestation Key",
                                           .fwid = firmware_id,
                                           .tcb_info = in->tcb_info,
-                                          .expired = in->expired};
+                                          .expired = in->expired,
+                                          .key = in->leaf_key ? in->leaf_key->key : NULL};
 
     *ret = (struct minted){};
     mint_certificate(&firmware, &mint->provisioner, &ret->firmware);
