@@ -103,14 +103,15 @@ static void protected_pcie(struct mint_device devices[3])
     for (size_t i = 0; i < 2; i++) {
         devices[i].mode = 2;
         devices[i].protected_pcie = SPDM_STATUS_ENABLED;
-        devices[i].n_links = 2;
+        devices[i].links_size = 16;
         for (size_t k = 0; k < 8; k++)
             devices[i].links[k] = devices[2].pdi[7 - k];
         memcpy(devices[2].links + 8 * i, devices[i].pdi, 8);
     }
 }
 
-static void run_topology(const struct mint_device devices[3], enum verdict verdict)
+static void run_topology(const struct mint_device devices[3], enum verdict verdict,
+                         const char *actual)
 {
     const struct mint_rim in = {"LS10", "96.10.55.00.01", 0, 16, NULL, NULL, NULL};
     _cleanup_buffer_ struct buffer rim = {};
@@ -123,8 +124,11 @@ static void run_topology(const struct mint_device devices[3], enum verdict verdi
     s.policy.n_rims = 3;
     scene_run(&s);
     EXPECT_ONLY(&s.result, verdict, verdict == VERDICT_PASS ? NULL : "gpu_topology");
+    assert_string_equal(find_step(&s.result, "gpu_topology")->actual, actual);
     scene_done(&s);
 }
+
+#define ALL_LINKED "protected PCIe, all links between these devices"
 
 static void links_must_stay_between_the_devices(void **state)
 {
@@ -132,28 +136,50 @@ static void links_must_stay_between_the_devices(void **state)
     struct mint_device d[3];
 
     protected_pcie(d);
-    run_topology(d, VERDICT_PASS);
+    run_topology(d, VERDICT_PASS, ALL_LINKED);
+    memset(d[0].links + 8, 0xff, 8); /* how else a device says that nothing is there */
+    run_topology(d, VERDICT_PASS, ALL_LINKED);
     d[0].links[8] = 0x77; /* a second switch, which is not there */
-    run_topology(d, VERDICT_FAIL);
+    run_topology(d, VERDICT_FAIL, "device 0 is linked to a switch without evidence");
+    for (size_t i = 0; i < 8; i++)
+        d[0].links[8 + i] = d[1].pdi[7 - i]; /* a GPU is none */
+    run_topology(d, VERDICT_FAIL, "device 0 is linked to a switch without evidence");
     protected_pcie(d);
     memset(d[1].links, 0, 16); /* a GPU without a link */
-    run_topology(d, VERDICT_FAIL);
+    run_topology(d, VERDICT_FAIL, "device 1 is not linked to all others");
     protected_pcie(d);
-    d[1].n_links = 0; /* a GPU that does not say */
-    run_topology(d, VERDICT_FAIL);
+    d[1].links_size = 0; /* a GPU that does not say */
+    run_topology(d, VERDICT_FAIL, "device 1 does not list its links");
+    d[1].links_size = 7; /* or not in full */
+    run_topology(d, VERDICT_FAIL, "device 1 does not list its links");
     protected_pcie(d);
     d[2].links[16] = 1; /* the switch has a third GPU */
-    run_topology(d, VERDICT_FAIL);
+    run_topology(d, VERDICT_FAIL, "device 2 is linked to a GPU without evidence");
+    memcpy(d[2].links + 16, d[2].pdi, 8); /* a switch is none */
+    run_topology(d, VERDICT_FAIL, "device 2 is linked to a GPU without evidence");
+    protected_pcie(d);
+    d[2].links_size = 56; /* it does not say of one port */
+    run_topology(d, VERDICT_FAIL, "device 2 does not list its links");
     protected_pcie(d);
     memset(d[2].links + 8, 0xff, 8); /* the switch does not know the second GPU */
-    run_topology(d, VERDICT_FAIL);
+    run_topology(d, VERDICT_FAIL, "device 2 is not linked to all others");
     protected_pcie(d);
     d[2].wrong_own_pdi = true; /* the switch is not the one of its certificate */
-    run_topology(d, VERDICT_FAIL);
+    run_topology(d, VERDICT_FAIL, "device 2 is not the switch of its certificate");
+    d[2].wrong_own_pdi = false;
+    d[2].own_pdi_cut = 1;
+    run_topology(d, VERDICT_FAIL, "device 2 is not the switch of its certificate");
+    d[2].own_pdi_cut = 8;
+    run_topology(d, VERDICT_FAIL, "device 2 is not the switch of its certificate");
+    protected_pcie(d);
+    d[1].no_pdi = true; /* a GPU that cannot be told from others */
+    run_topology(d, VERDICT_FAIL, "device 2 is linked to a GPU without evidence");
+    memset(d[2].links + 8, 0, 8); /* no link is not a link to it */
+    run_topology(d, VERDICT_FAIL, "device 2 is not linked to all others");
     protected_pcie(d);
     d[0].mode = d[1].mode = 1; /* switches in a mode without them */
     d[0].protected_pcie = d[1].protected_pcie = SPDM_STATUS_DISABLED;
-    run_topology(d, VERDICT_FAIL);
+    run_topology(d, VERDICT_FAIL, "switches, in a mode that does not protect their links");
 }
 
 /* An OCSP response for each certificate that needs one, all good unless told otherwise. */

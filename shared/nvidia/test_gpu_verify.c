@@ -205,6 +205,36 @@ static void properties_of_a_device(void **state)
     run_device_case(&c);
 }
 
+static void what_is_not_asked_for_cannot_be_told(void **state)
+{
+    (void)state;
+    struct mint_device gpu = mint_gpu(1);
+    struct scene s;
+
+    scene_of_one(&s, &gpu);
+    s.policy.nonces = NULL;
+    scene_run(&s);
+    EXPECT_ONLY(&s.result, VERDICT_UNKNOWN, "gpu_nonce");
+    s.policy.nonces = s.nonces;
+    s.policy.accept_no_revocation = false;
+    scene_run(&s);
+    EXPECT_ONLY(&s.result, VERDICT_UNKNOWN, "gpu_revocation");
+    scene_done(&s);
+
+    gpu.no_fwid = true;
+    scene_of_one(&s, &gpu);
+    s.policy.accept_no_fwid = true;
+    scene_run(&s);
+    EXPECT_PASS(&s.result);
+    s.policy.n_gpus = 0; /* not even one, unless any number will do */
+    scene_run(&s);
+    EXPECT_ONLY(&s.result, VERDICT_FAIL, "gpu_count");
+    s.policy.any_number = true;
+    scene_run(&s);
+    EXPECT_PASS(&s.result);
+    scene_done(&s);
+}
+
 static void missing_driver_version_is_refused(void **state)
 {
     (void)state;
@@ -451,6 +481,7 @@ int main(void)
         cmocka_unit_test(the_video_decoder_is_not_judged_while_it_is_off),
         cmocka_unit_test(every_measurement_of_a_switch_is_judged),
         cmocka_unit_test(properties_of_a_device),
+        cmocka_unit_test(what_is_not_asked_for_cannot_be_told),
         cmocka_unit_test(missing_driver_version_is_refused),
         cmocka_unit_test(rims_of_another_chip_do_not_count),
         cmocka_unit_test(two_rims_for_one_measurement_are_a_conflict),

@@ -56,6 +56,7 @@ struct mint_device {
     bool no_fwid; /* does not tell its firmware */
     bool tcb_info;
     bool wrong_own_pdi; /* a switch that calls itself another one */
+    size_t own_pdi_cut; /* a switch that tells so many bytes of it less; 8: not at all */
     bool long_value;    /* the value of index 12 has one more byte */
     size_t n_blocks;    /* measurements; 0: 16 */
     const char *driver; /* "550.1"; NULL: none */
@@ -64,7 +65,7 @@ struct mint_device {
     int protected_pcie; /* -1: none */
     int nvdec;          /* -1: none */
     uint8_t links[64];  /* PDIs of the other kind */
-    size_t n_links;     /* of 8 bytes each */
+    size_t links_size;  /* in bytes. A switch, 0: all of them, and the ports behind them */
     uint8_t nonce[32];
 };
 struct minted {

@@ -46,6 +46,18 @@ static void add_byte_field(struct buffer *out, size_t type, int value)
         add_field(out, type, &(uint8_t){(uint8_t)value}, 1);
 }
 
+static void add_links(const struct mint_device *in, struct buffer *out)
+{
+    static const uint8_t ports[16] = {[0 ... 15] = 0x31};
+    _cleanup_buffer_ struct buffer list = {};
+
+    buffer_add(&list, in->links, in->links_size ? in->links_size : sizeof(in->links));
+    if (in->links_size == 0)
+        buffer_add(&list, ports, sizeof(ports));
+    add_field(out, in->is_switch ? SPDM_OPAQUE_GPU_PDI : SPDM_OPAQUE_SWITCH_PDI, list.data,
+              list.size);
+}
+
 static void add_opaque(const struct mint_device *in, struct buffer *out)
 {
     _cleanup_buffer_ struct buffer fields = {};
@@ -60,11 +72,11 @@ static void add_opaque(const struct mint_device *in, struct buffer *out)
     add_byte_field(&fields, SPDM_OPAQUE_PROTECTED_PCIE, in->protected_pcie);
     if (!in->no_fwid)
         add_field(&fields, SPDM_OPAQUE_FWID, firmware_id, sizeof(firmware_id));
-    if (in->is_switch)
-        add_field(&fields, SPDM_OPAQUE_SWITCH_PDI, in->wrong_own_pdi ? in->links : in->pdi, 8);
-    if (in->n_links || in->is_switch)
-        add_field(&fields, in->is_switch ? SPDM_OPAQUE_GPU_PDI : SPDM_OPAQUE_SWITCH_PDI, in->links,
-                  in->is_switch ? 64 : 8 * in->n_links);
+    if (in->is_switch && in->own_pdi_cut < 8)
+        add_field(&fields, SPDM_OPAQUE_SWITCH_PDI, in->wrong_own_pdi ? in->links : in->pdi,
+                  8 - in->own_pdi_cut);
+    if (in->links_size || in->is_switch)
+        add_links(in, &fields);
     if (in->mode >= 0) {
         add_field(&fields, SPDM_OPAQUE_VERSION, (uint8_t[]){1, 0}, 2);
         add_field(&fields, SPDM_OPAQUE_FEATURE_FLAG, (uint8_t[]){(uint8_t)in->mode, 0}, 2);
