@@ -176,6 +176,18 @@ static void properties_of_a_device(void **state)
     c = with("no firmware id", VERDICT_UNKNOWN, "gpu_firmware");
     c.device.no_fwid = true;
     run_device_case(&c);
+    c = with("another firmware id", VERDICT_FAIL, "gpu_firmware");
+    c.device.wrong_fwid = true;
+    run_device_case(&c);
+    c = with("a longer firmware id", VERDICT_FAIL, "gpu_firmware");
+    c.device.long_fwid = true;
+    run_device_case(&c);
+    c = with("a certificate without a firmware id", VERDICT_FAIL, "gpu_firmware");
+    c.device.no_certified_fwid = true;
+    run_device_case(&c);
+    c = with("a mode field that is left out", VERDICT_FAIL, "gpu_mode");
+    c.device.mode = -2;
+    run_device_case(&c);
     c = with("Blackwell's form of the firmware id", VERDICT_PASS, NULL);
     c.device.tcb_info = true;
     run_device_case(&c);
@@ -194,6 +206,10 @@ static void properties_of_a_device(void **state)
     c = with("protected PCIe without switches", VERDICT_FAIL, "gpu_topology");
     c.device.mode = 2;
     c.device.protected_pcie = SPDM_STATUS_ENABLED;
+    run_device_case(&c);
+    c = with("protected PCIe that one field tells", VERDICT_FAIL, "gpu_topology");
+    c.device.mode = 2;
+    c.device.protected_pcie = -1;
     run_device_case(&c);
     c = with("protected PCIe of an older driver", VERDICT_FAIL, "gpu_topology");
     c.device.mode = -1;
@@ -219,6 +235,13 @@ static void what_is_not_asked_for_cannot_be_told(void **state)
     s.policy.accept_no_revocation = false;
     scene_run(&s);
     EXPECT_ONLY(&s.result, VERDICT_UNKNOWN, "gpu_revocation");
+    scene_done(&s);
+
+    gpu.wrong_fwid = true; /* that is not the same as none */
+    scene_of_one(&s, &gpu);
+    s.policy.accept_no_fwid = true;
+    scene_run(&s);
+    EXPECT_ONLY(&s.result, VERDICT_FAIL, "gpu_firmware");
     scene_done(&s);
 
     gpu.no_fwid = true;

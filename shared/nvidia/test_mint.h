@@ -52,8 +52,10 @@ struct mint_device {
     const struct mint_party *firmware_key; /* of another device; NULL: its own */
     const struct mint_party *leaf_key;     /* likewise, the attestation key */
     bool is_switch;
-    bool expired; /* the attestation key's certificate */
-    bool no_fwid; /* does not tell its firmware */
+    bool expired;               /* the attestation key's certificate */
+    bool no_fwid;               /* does not tell its firmware */
+    bool wrong_fwid, long_fwid; /* tells another, or more than it */
+    bool no_certified_fwid;
     bool tcb_info;
     bool wrong_own_pdi; /* a switch that calls itself another one */
     size_t own_pdi_cut; /* a switch that tells so many bytes of it less; 8: not at all */
@@ -61,7 +63,7 @@ struct mint_device {
     size_t n_blocks;    /* measurements; 0: 16 */
     const char *driver; /* "550.1"; NULL: none */
     uint8_t vbios[8];   /* GPU */
-    int mode;           /* FEATURE_FLAG; -1: none, and no opaque version */
+    int mode;           /* FEATURE_FLAG; -1: none, and no opaque version; -2: none */
     int protected_pcie; /* -1: none */
     int nvdec;          /* -1: none */
     uint8_t links[64];  /* PDIs of the other kind */

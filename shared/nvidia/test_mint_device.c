@@ -7,7 +7,8 @@
 #include "shared/base/encode.h"
 #include "shared/nvidia/test_mint.h"
 
-static const uint8_t firmware_id[48] = {[0 ... 47] = 0x5f};
+/* With one byte more than a digest has. */
+static const uint8_t firmware_id[49] = {[0 ... 48] = 0x5f}, other_id[49] = {[0 ... 48] = 0x5e};
 
 void mint_value(size_t index, uint8_t ret_value[48])
 {
@@ -71,16 +72,17 @@ static void add_opaque(const struct mint_device *in, struct buffer *out)
     add_byte_field(&fields, SPDM_OPAQUE_NVDEC0_STATUS, in->nvdec);
     add_byte_field(&fields, SPDM_OPAQUE_PROTECTED_PCIE, in->protected_pcie);
     if (!in->no_fwid)
-        add_field(&fields, SPDM_OPAQUE_FWID, firmware_id, sizeof(firmware_id));
+        add_field(&fields, SPDM_OPAQUE_FWID, in->wrong_fwid ? other_id : firmware_id,
+                  sizeof(firmware_id) - !in->long_fwid);
     if (in->is_switch && in->own_pdi_cut < 8)
         add_field(&fields, SPDM_OPAQUE_SWITCH_PDI, in->wrong_own_pdi ? in->links : in->pdi,
                   8 - in->own_pdi_cut);
     if (in->links_size || in->is_switch)
         add_links(in, &fields);
-    if (in->mode >= 0) {
+    if (in->mode != -1)
         add_field(&fields, SPDM_OPAQUE_VERSION, (uint8_t[]){1, 0}, 2);
+    if (in->mode >= 0)
         add_field(&fields, SPDM_OPAQUE_FEATURE_FLAG, (uint8_t[]){(uint8_t)in->mode, 0}, 2);
-    }
     add_u16(out, fields.size);
     buffer_add(out, fields.data, fields.size);
 }
@@ -150,7 +152,7 @@ void mint_device(const struct mint *mint, const struct mint_device *in, struct m
                                               .key =
                                                   in->firmware_key ? in->firmware_key->key : NULL};
     const struct mint_certificate leaf = {.name = "Test Attestation Key",
-                                          .fwid = firmware_id,
+                                          .fwid = in->no_certified_fwid ? NULL : firmware_id,
                                           .tcb_info = in->tcb_info,
                                           .expired = in->expired,
                                           .key = in->leaf_key ? in->leaf_key->key : NULL};
