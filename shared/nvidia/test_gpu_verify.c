@@ -258,6 +258,49 @@ static void what_is_not_asked_for_cannot_be_told(void **state)
     scene_done(&s);
 }
 
+/* Of good, "cannot tell" (no firmware id) and bad (another one), the worst is the step's. */
+static const struct {
+    bool no_fwid[2], wrong_fwid[2];
+    enum verdict verdict;
+    const char *actual;
+} pairs[] = {
+    {{false, true},
+     {false, false},
+     VERDICT_UNKNOWN,
+     "device 1: the device does not name its firmware"},
+    {{true, false},
+     {false, false},
+     VERDICT_UNKNOWN,
+     "device 0: the device does not name its firmware"},
+    {{true, false}, {false, true}, VERDICT_FAIL, NULL},
+    {{false, true}, {true, false}, VERDICT_FAIL, NULL},
+    {{true, true},
+     {false, false},
+     VERDICT_UNKNOWN,
+     "device 0: the device does not name its firmware; "
+     "device 1: the device does not name its firmware"},
+};
+
+static void the_worst_device_decides_and_is_named(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(pairs); i++) {
+        struct mint_device gpus[] = {mint_gpu(1), mint_gpu(2)};
+        struct scene s;
+
+        for (size_t k = 0; k < 2; k++) {
+            gpus[k].no_fwid = pairs[i].no_fwid[k];
+            gpus[k].wrong_fwid = pairs[i].wrong_fwid[k];
+        }
+        scene_init(&s, gpus, 2);
+        scene_run(&s);
+        EXPECT_ONLY(&s.result, pairs[i].verdict, "gpu_firmware");
+        if (pairs[i].actual)
+            assert_string_equal(find_step(&s.result, "gpu_firmware")->actual, pairs[i].actual);
+        scene_done(&s);
+    }
+}
+
 static void missing_driver_version_is_refused(void **state)
 {
     (void)state;
@@ -505,6 +548,7 @@ int main(void)
         cmocka_unit_test(every_measurement_of_a_switch_is_judged),
         cmocka_unit_test(properties_of_a_device),
         cmocka_unit_test(what_is_not_asked_for_cannot_be_told),
+        cmocka_unit_test(the_worst_device_decides_and_is_named),
         cmocka_unit_test(missing_driver_version_is_refused),
         cmocka_unit_test(rims_of_another_chip_do_not_count),
         cmocka_unit_test(two_rims_for_one_measurement_are_a_conflict),
