@@ -79,6 +79,9 @@ static const struct change signed_changes[] = {
     {"index=\"7\"", "index=\"64\""}, /* out of range */
     {"index=\"7\"", "index=\"-7\""},
     {"index=\"7\"", "index=\"007\""},
+    {"index=\"7\"", "index=\"\""},
+    {"index=\"7\"", "index=\"1/\""}, /* the neighbours of the digits */
+    {"index=\"7\"", "index=\"1:\""},
     {"active=\"True\"", "active=\"true\""},
     {RESOURCE_7, "<Resource active=\"True\" alternatives=\"0\" index=\"7\" size=\"48\" "
                  "type=\"Measurement\""},
@@ -115,6 +118,21 @@ static void signed_nonsense_is_refused(void **state)
             fail_msg("accepted: '%s' for '%s'", c->to, c->from);
         expect_error(err, ERROR_INVALID_ARGUMENT);
     }
+}
+
+static void what_is_no_measurement_says_nothing(void **state)
+{
+    (void)state;
+    static const struct change c = {RESOURCE_7, "<Resource active=\"True\" alternatives=\"2\" "
+                                                "index=\"7\" size=\"48\" type=\"File\""};
+    _cleanup_buffer_ struct buffer xml = {};
+    _cleanup_(rim_freep) struct rim *rim = NULL;
+
+    mint_rim(&mint, &(struct mint_rim){"GH100", "550.1", 7, 13, c.from, c.to, NULL}, &xml);
+    expect_ok(rim_open(xml.data, xml.size, mint.roots.rim, &rim));
+    assert_null(rim->problem);
+    assert_int_equal(rim->n_active, 5);
+    assert_false(rim->measurements[7].active);
 }
 
 static void rim_without_active_measurements_is_refused(void **state)
@@ -369,6 +387,7 @@ int main(void)
         cmocka_unit_test(good_rim_is_read),
         cmocka_unit_test(foreign_root_or_signer_is_a_problem),
         cmocka_unit_test(signed_nonsense_is_refused),
+        cmocka_unit_test(what_is_no_measurement_says_nothing),
         cmocka_unit_test(rim_without_active_measurements_is_refused),
         cmocka_unit_test(malformed_rims_are_refused),
         cmocka_unit_test(forged_rims_are_refused),
