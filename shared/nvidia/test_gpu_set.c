@@ -237,11 +237,17 @@ static void run_ocsp(struct scene *s, struct ocsp_set *set, enum verdict verdict
     EXPECT_ONLY(&s->result, verdict, verdict == VERDICT_PASS ? NULL : "gpu_revocation");
 }
 
-static void replace_first(struct ocsp_set *set, struct mint_ocsp in)
+static void replace_first_as(struct ocsp_set *set, struct mint_ocsp in,
+                             const struct mint_ocsp_form *form)
 {
     buffer_done(&set->der[0]);
-    mint_ocsp(&in, &set->der[0]);
+    mint_ocsp_as(&in, form, &set->der[0]);
     set->bytes[0] = (struct binding_bytes){set->der[0].data, set->der[0].size};
+}
+
+static void replace_first(struct ocsp_set *set, struct mint_ocsp in)
+{
+    replace_first_as(set, in, &(struct mint_ocsp_form){});
 }
 
 static void revocation_is_told_as_far_as_responses_go(void **state)
@@ -351,11 +357,9 @@ static void only_a_proper_answer_of_a_proper_responder_counts(void **state)
         print_message("an answer %s\n", c->name);
         if (c->responder != ISSUER)
             answer.responder = &parties[c->responder];
-        answer.hash = c->hash();
-        answer.response_status = c->response_status;
-        answer.no_until = c->no_until;
-        answer.n_copies = c->n_copies;
-        replace_first(&set, answer);
+        const struct mint_ocsp_form form = {c->no_until, c->response_status, c->hash(),
+                                            c->n_copies};
+        replace_first_as(&set, answer, &form);
         run_ocsp(&s, &set, c->verdict);
     }
     replace_first(&set, good_answer(&s.minted[0].firmware, &mint.provisioner));

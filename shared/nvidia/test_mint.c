@@ -141,23 +141,24 @@ void mint_done(struct mint *mint)
     mint_party_done(&mint->rim_signer);
 }
 
-void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der)
+void mint_ocsp_as(const struct mint_ocsp *in, const struct mint_ocsp_form *form,
+                  struct buffer *ret_der)
 {
     OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
-    OCSP_CERTID *id = OCSP_cert_to_id(in->hash ? in->hash : EVP_sha1(), in->subject->certificate,
-                                      in->issuer->certificate);
+    OCSP_CERTID *id = OCSP_cert_to_id(form->hash ? form->hash : EVP_sha1(),
+                                      in->subject->certificate, in->issuer->certificate);
     ASN1_TIME *from = ASN1_TIME_set(NULL, in->from_ms / 1000);
-    ASN1_TIME *until = in->no_until ? NULL : ASN1_TIME_set(NULL, in->until_ms / 1000);
+    ASN1_TIME *until = form->no_until ? NULL : ASN1_TIME_set(NULL, in->until_ms / 1000);
     ASN1_TIME *revoked = in->status == V_OCSP_CERTSTATUS_REVOKED ? from : NULL;
     uint8_t *der = NULL;
 
     assert(OCSP_basic_add1_status(basic, id, in->status, OCSP_REVOKED_STATUS_KEYCOMPROMISE, revoked,
                                   from, until));
-    for (size_t i = 0; i < in->n_copies; i++)
+    for (size_t i = 0; i < form->n_copies; i++)
         assert(OCSP_basic_add1_cert(basic, in->responder->certificate) == 1);
     assert(OCSP_basic_sign(basic, in->responder->certificate, in->responder->key, EVP_sha384(),
                            NULL, 0) == 1);
-    OCSP_RESPONSE *response = OCSP_response_create(in->response_status, basic);
+    OCSP_RESPONSE *response = OCSP_response_create(form->response_status, basic);
     int size = i2d_OCSP_RESPONSE(response, &der);
     buffer_add(ret_der, der, (size_t)size);
     OPENSSL_free(der);
@@ -166,4 +167,9 @@ void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der)
     OCSP_CERTID_free(id);
     ASN1_TIME_free(from);
     ASN1_TIME_free(until);
+}
+
+void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der)
+{
+    mint_ocsp_as(in, &(struct mint_ocsp_form){}, ret_der);
 }

@@ -99,9 +99,14 @@ struct mint_ocsp {
     const struct mint_party *subject, *issuer, *responder;
     int status; /* V_OCSP_CERTSTATUS_... */
     int64_t from_ms, until_ms;
+};
+/* How the answer is written. */
+struct mint_ocsp_form {
     bool no_until;
     int response_status; /* OCSP_RESPONSE_STATUS_..., of which 0 is "successful" */
     const EVP_MD *hash;  /* of the certificate's id; NULL: SHA-1 */
     size_t n_copies;     /* of the responder's certificate, more than the one */
 };
+void mint_ocsp_as(const struct mint_ocsp *in, const struct mint_ocsp_form *form,
+                  struct buffer *ret_der);
 void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der);
