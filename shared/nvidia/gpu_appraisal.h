@@ -6,14 +6,20 @@
 #include "shared/nvidia/rim.h"
 #include "shared/nvidia/spdm.h"
 
+/* The one RIM of a device's version. */
+struct gpu_rim {
+    const struct rim *rim; /* good or bad; NULL: none given, or ambiguous */
+    bool ambiguous;        /* several good ones of this version, which differ */
+};
+
 struct gpu_device {
     struct gpu_evidence evidence;
     struct spdm_transcript spdm; /* views into evidence */
     struct gpu_chain chain;
-    const char *problem;      /* why the two above are not there; NULL: they are */
-    const uint8_t *nonce;     /* expected; NULL: not given */
-    const struct rim *driver; /* the RIM of its version, good or bad; NULL: none given */
-    const struct rim *vbios;
+    const char *problem;  /* why the two above are not there; NULL: they are */
+    const uint8_t *nonce; /* expected; NULL: not given */
+    struct gpu_rim driver;
+    struct gpu_rim vbios;
 };
 
 struct gpu_appraisal {
@@ -22,19 +28,25 @@ struct gpu_appraisal {
     struct verify_result *result;
     struct gpu_device devices[GPU_DEVICES_MAX];
     size_t n;
-    struct rim *rims[GPU_RIMS_MAX]; /* owned */
+    struct rim *rims[GPU_RIMS_MAX];                  /* owned */
+    const struct binding_bytes *files[GPU_RIMS_MAX]; /* of the policy: what each was read from */
     size_t n_rims;
 };
 
 struct gpu_finding {
     enum verdict verdict;
     const char *text; /* of the result's arena, or static; "" when there is nothing to say */
+    const char *code; /* of the catalogue; NULL: its first one for this step and verdict */
 };
-#define GPU_PASS(text)    ((struct gpu_finding){VERDICT_PASS, (text)})
-#define GPU_FAIL(text)    ((struct gpu_finding){VERDICT_FAIL, (text)})
-#define GPU_UNKNOWN(text) ((struct gpu_finding){VERDICT_UNKNOWN, (text)})
+#define GPU_PASS(text)    ((struct gpu_finding){VERDICT_PASS, (text), NULL})
+#define GPU_FAIL(text)    ((struct gpu_finding){VERDICT_FAIL, (text), NULL})
+#define GPU_UNKNOWN(text) ((struct gpu_finding){VERDICT_UNKNOWN, (text), NULL})
 
-/* The values of the field FEATURE_FLAG. */
+/* The values of the field FEATURE_FLAG. Recorded evidence decides two of them: every GPU with 2
+ * also says protected PCIe (0xaa) and lists its switches (hopper-590.12-*, the box of eight among
+ * them); the one with 0 denies it (0x55) and lists none (hopper-coco-trailing-byte). There is none
+ * with 1: that 0 is SPT and 1 MPT, and not the reverse as one may read, is how the public verifiers
+ * that decode it have it. Both are judged alike; only the word that the step says depends on it. */
 enum gpu_mode {
     GPU_MODE_SINGLE = 0,    /* SPT: single GPU pass-through */
     GPU_MODE_MULTIPLE = 1,  /* MPT: several GPUs, encrypted NVLink */

@@ -6,10 +6,14 @@
 /* Of the video decoder's firmware: says nothing while the decoder is off. */
 #define INDEX_NVDEC0 35
 
+static bool is_good(const struct rim *rim)
+{
+    return rim && !rim->problem;
+}
+
 static const struct rim_measurement *active(const struct rim *rim, size_t index)
 {
-    return rim && !rim->problem && rim->measurements[index].active ? &rim->measurements[index]
-                                                                   : NULL;
+    return is_good(rim) && rim->measurements[index].active ? &rim->measurements[index] : NULL;
 }
 
 static bool is_one_of(const struct rim_measurement *reference, const struct spdm_bytes *value)
@@ -32,8 +36,8 @@ struct tally {
 
 static void compare(const struct gpu_device *d, size_t index, struct tally *tally)
 {
-    const struct rim_measurement *driver = active(d->driver, index);
-    const struct rim_measurement *vbios = active(d->vbios, index);
+    const struct rim_measurement *driver = active(d->driver.rim, index);
+    const struct rim_measurement *vbios = active(d->vbios.rim, index);
     const struct rim_measurement *reference = driver ? driver : vbios;
 
     if (!reference)
@@ -54,8 +58,7 @@ struct gpu_finding gpu_check_measurements(struct gpu_appraisal *a, const struct 
 {
     struct arena *arena = a->result->arena;
     struct tally tally = {};
-    bool complete = d->vbios && !d->vbios->problem &&
-                    (d->chain.is_switch || (d->driver && !d->driver->problem));
+    bool complete = is_good(d->vbios.rim) && (d->chain.is_switch || is_good(d->driver.rim));
 
     for (size_t i = 0; i < SPDM_MEASUREMENTS_MAX; i++)
         compare(d, i, &tally);

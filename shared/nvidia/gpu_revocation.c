@@ -113,7 +113,7 @@ static enum verdict ask_path(const struct gpu_policy *policy, const struct x509_
 /* The attestation key is made by the device itself: nobody keeps a state of its certificate. */
 struct gpu_finding gpu_check_revocation(struct gpu_appraisal *a, const struct gpu_device *d)
 {
-    const struct rim *rims[] = {d->driver, d->vbios};
+    const struct rim *rims[] = {d->driver.rim, d->vbios.rim};
     enum verdict worst = ask_path(a->policy, &d->chain.path, 1);
 
     for (size_t i = 0; i < ELEMENTSOF(rims); i++) {

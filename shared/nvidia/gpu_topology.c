@@ -5,17 +5,37 @@
 
 #define SWITCH_GPUS 8 /* a switch lists so many GPUs, then which of them is at which port */
 
+static bool keys_are_equal(const struct gpu_chain *a, const struct gpu_chain *b, size_t i)
+{
+    return EVP_PKEY_eq(X509_get0_pubkey(a->path.certificates[i]),
+                       X509_get0_pubkey(b->path.certificates[i])) == 1;
+}
+
+/* What both have that one device only can have. A device makes attestation keys at will; its
+ * firmware's key and its identifier stay, as far as certificates are made for them. */
+static const char *in_common(const struct gpu_chain *a, const struct gpu_chain *b)
+{
+    if (keys_are_equal(a, b, 0))
+        return "are the same";
+    if (keys_are_equal(a, b, 1))
+        return "have one firmware key";
+    if (a->has_pdi && b->has_pdi && memcmp(a->pdi, b->pdi, GPU_PDI_SIZE) == 0)
+        return "have one identifier";
+    return NULL;
+}
+
 struct gpu_finding gpu_check_distinct(struct gpu_appraisal *a)
 {
     for (size_t i = 0; i < a->n; i++) {
-        EVP_PKEY *key = x509_path_key(&a->devices[i].chain.path);
-
-        if (!key)
+        if (a->devices[i].problem)
             return GPU_UNKNOWN("a device has no evidence");
-        for (size_t k = 0; k < i; k++)
-            if (EVP_PKEY_eq(key, x509_path_key(&a->devices[k].chain.path)) == 1)
+        for (size_t k = 0; k < i; k++) {
+            const char *what = in_common(&a->devices[i].chain, &a->devices[k].chain);
+
+            if (what)
                 return GPU_FAIL(
-                    arena_printf(a->result->arena, "devices %zu and %zu are the same", k, i));
+                    arena_printf(a->result->arena, "devices %zu and %zu %s", k, i, what));
+        }
     }
     return a->n ? GPU_PASS("") : GPU_UNKNOWN("there is no device");
 }

@@ -117,39 +117,45 @@ static struct gpu_finding check_mode(struct gpu_appraisal *a, const struct gpu_d
     return GPU_PASS(names[mode]);
 }
 
-/* Is there a RIM of exactly this version, and is it NVIDIA's? */
-static struct gpu_finding check_rim(struct gpu_appraisal *a, const struct rim *rim,
-                                    const char *version)
+/* Is there one RIM of exactly this version, and is it NVIDIA's? */
+static struct gpu_finding check_rim(struct gpu_appraisal *a, const struct gpu_rim *rim,
+                                    const char *version, const char *code_ambiguous)
 {
+    struct arena *arena = a->result->arena;
+
     if (!version[0])
         return GPU_FAIL("the device does not tell its version");
-    if (!rim)
-        return GPU_UNKNOWN(
-            arena_printf(a->result->arena, "no RIM of version %s is given", version));
-    return rim->problem ? GPU_FAIL(rim->problem) : GPU_PASS(rim->version);
+    if (rim->ambiguous)
+        return (struct gpu_finding){
+            VERDICT_UNKNOWN,
+            arena_printf(arena, "several RIMs of version %s, which differ", version),
+            code_ambiguous};
+    if (!rim->rim)
+        return GPU_UNKNOWN(arena_printf(arena, "no RIM of version %s is given", version));
+    return rim->rim->problem ? GPU_FAIL(rim->rim->problem) : GPU_PASS(rim->rim->version);
 }
 
 static struct gpu_finding check_driver(struct gpu_appraisal *a, const struct gpu_device *d)
 {
     if (d->chain.is_switch)
         return GPU_PASS("a switch");
-    return check_rim(a, d->driver, d->spdm.driver_version);
+    return check_rim(a, &d->driver, d->spdm.driver_version, "gpu_driver_ambiguous");
 }
 
 static struct gpu_finding check_vbios(struct gpu_appraisal *a, const struct gpu_device *d)
 {
-    return check_rim(a, d->vbios, d->spdm.vbios_version);
+    return check_rim(a, &d->vbios, d->spdm.vbios_version, "gpu_vbios_ambiguous");
 }
 
 static struct gpu_finding check_rim_validity(struct gpu_appraisal *a, const struct gpu_device *d)
 {
-    const struct rim *rims[] = {d->driver, d->vbios};
+    const struct rim *rims[] = {d->driver.rim, d->vbios.rim};
     bool in_date = true;
 
     for (size_t i = 0; i < ELEMENTSOF(rims); i++)
         in_date &= !rims[i] || x509_path_in_date(&rims[i]->signer, a->policy->at_ms);
     if (!rims[0] && !rims[1])
-        return GPU_UNKNOWN("no RIM is given");
+        return GPU_UNKNOWN("there is no RIM to judge");
     if (in_date)
         return GPU_PASS("");
     return a->policy->accept_expired_rims ? GPU_PASS("a RIM's signer is out of date, as asked for")
@@ -202,11 +208,21 @@ static const struct list_step {
 
 _Static_assert(ELEMENTSOF(device_steps) + ELEMENTSOF(list_steps) + 1 == GPU_STEPS, "GPU_STEPS");
 
+static void add_step(struct gpu_appraisal *a, const struct device_step *step,
+                     const struct gpu_finding *finding)
+{
+    if (finding->code)
+        verify_problem_add(a->result, finding->code, step->expected, finding->text, step->why);
+    else
+        verify_step_add(a->result, step->id, finding->verdict, step->expected, finding->text,
+                        step->why);
+}
+
 /* The worst verdict, and the devices it is about. */
 static void run_device_step(struct gpu_appraisal *a, const struct device_step *step)
 {
     _cleanup_buffer_ struct buffer text = {};
-    enum verdict worst = VERDICT_PASS;
+    struct gpu_finding worst = GPU_PASS("");
 
     for (size_t i = 0; i < a->n; i++) {
         const struct gpu_device *d = &a->devices[i];
@@ -214,15 +230,16 @@ static void run_device_step(struct gpu_appraisal *a, const struct device_step *s
                                          ? GPU_UNKNOWN("there is no evidence")
                                          : step->check(a, d);
 
-        if (finding.verdict == VERDICT_FAIL || worst == VERDICT_PASS)
-            worst = finding.verdict;
+        if (finding.verdict == VERDICT_FAIL || worst.verdict == VERDICT_PASS)
+            worst = finding;
         if (finding.text[0])
             buffer_printf(&text, "%sdevice %zu: %s", text.size ? "; " : "", i, finding.text);
     }
     if (a->n == 0)
-        worst = VERDICT_UNKNOWN;
-    verify_step_add(a->result, step->id, worst, step->expected,
-                    a->n ? buffer_text(&text) : "there is no device", step->why);
+        worst = GPU_UNKNOWN("there is no device");
+    else
+        worst.text = buffer_text(&text);
+    add_step(a, step, &worst);
 }
 
 static void run_count(struct gpu_appraisal *a)
@@ -252,18 +269,34 @@ static void run_steps(struct gpu_appraisal *a)
     }
 }
 
-/* A good RIM before a bad one of the same name. Which chip, the signed chain says. */
-static const struct rim *find_rim(const struct gpu_appraisal *a, const char *chip,
-                                  const char *version)
+static bool is_of(const struct rim *rim, const char *chip, const char *version)
 {
-    const struct rim *found = NULL;
+    return version[0] && strcmp(rim->product, chip) == 0 && strcmp(rim->version, version) == 0;
+}
+
+static bool files_are_equal(const struct binding_bytes *a, const struct binding_bytes *b)
+{
+    return a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
+}
+
+/* A good RIM before a bad one of the same name. Which chip, the signed chain says. Two good ones
+ * that differ are both genuine: NVIDIA has signed a set of values for its own tests under the
+ * product, version and tagId of a published one, and nothing in the file tells it apart. Then none
+ * counts, or the order of the files would decide. */
+static struct gpu_rim find_rim(const struct gpu_appraisal *a, const char *chip, const char *version)
+{
+    const struct binding_bytes *file = NULL;
+    struct gpu_rim found = {};
 
     for (size_t i = 0; i < a->n_rims; i++) {
         const struct rim *rim = a->rims[i];
 
-        if (version[0] && strcmp(rim->product, chip) == 0 && strcmp(rim->version, version) == 0 &&
-            (!found || found->problem))
-            found = rim;
+        if (!is_of(rim, chip, version) || (found.rim && rim->problem))
+            continue;
+        if (found.rim && !found.rim->problem && !files_are_equal(file, a->files[i]))
+            return (struct gpu_rim){.ambiguous = true};
+        found.rim = rim;
+        file = a->files[i];
     }
     return found;
 }
@@ -293,7 +326,7 @@ static void load_rim(struct gpu_appraisal *a, const struct binding_bytes *in)
     struct error *err = rim_open(in->data, in->size, a->roots->rim, &a->rims[a->n_rims]);
 
     if (!err)
-        a->n_rims++;
+        a->files[a->n_rims++] = in;
     error_free(err);
 }
 

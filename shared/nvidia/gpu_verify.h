@@ -29,9 +29,14 @@ extern const struct gpu_roots gpu_roots_nvidia; /* pinned in the binary */
 struct gpu_policy {
     const struct gpu_roots *roots; /* NULL: NVIDIA's. Others mark the result "development" */
     const uint8_t (*nonces)[SPDM_NONCE_SIZE]; /* one per device; NULL: cannot tell */
-    const struct binding_bytes *rims; /* RIM files (XML), of which the right ones are used */
-    size_t n_rims;                    /* at most GPU_RIMS_MAX */
-    const struct binding_bytes *ocsp; /* OCSP responses (DER) for device and RIM certificates */
+    /* RIM files (XML), of which the right ones are used. Several good ones of one version that
+     * differ: "cannot tell", in whatever order they stand. Copies of one file are fine. */
+    const struct binding_bytes *rims;
+    size_t n_rims; /* at most GPU_RIMS_MAX */
+    /* Stored OCSP responses (DER) for device and RIM certificates, made without a nonce of ours
+     * (RFC 8954): each counts from its thisUpdate to its nextUpdate, so a certificate revoked in
+     * between passes for so long. Whoever needs it fresher fetches responses more often. */
+    const struct binding_bytes *ocsp;
     size_t n_ocsp;
     size_t n_gpus; /* exactly so many GPUs, switches not counted */
     bool any_number;

@@ -1,7 +1,6 @@
-/* From bytes to a tree of which every part that matters has been seen, and nothing is left over. */
+/* A tree of which every part that matters has been seen, and nothing is left over. */
 #include "shared/nvidia/rim_xml.h"
 
-#include <libxml/parser.h>
 #include <string.h>
 
 #include "shared/base/alloc.h"
@@ -145,13 +144,6 @@ static size_t count_signatures(const xmlNode *root)
     return n;
 }
 
-/* No document type, so no entities and no other files. Bytes are taken as UTF-8 whatever they say
- * of themselves, so that what is searched for here is what the parser would see. */
-static bool has_forbidden_text(const char *data, size_t size)
-{
-    return memchr(data, 0, size) || memmem(data, size, "<!DOCTYPE", 9);
-}
-
 static struct error *find_parts(struct rim_xml *xml)
 {
     const xmlNode *root = xmlDocGetRootElement(xml->document);
@@ -176,14 +168,9 @@ struct error *rim_xml_parse(const void *data, size_t size, struct rim_xml *ret_x
 {
     struct rim_xml xml = {};
 
-    if (!data || size == 0 || size > RIM_SIZE_MAX || has_forbidden_text(data, size))
-        return error_new(ERROR_INVALID_ARGUMENT, "rim: too long, or with a document type");
-    xml.document = xmlReadMemory(data, (int)size, NULL, "UTF-8",
-                                 XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-                                     XML_PARSE_NOCDATA);
-    if (!xml.document)
-        return error_new(ERROR_INVALID_ARGUMENT, "rim: not well-formed XML");
-    struct error *err = find_parts(&xml);
+    struct error *err = rim_xml_read(data, size, &xml.document);
+    if (!err)
+        err = find_parts(&xml);
     if (err) {
         rim_xml_done(&xml);
         return err;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <libxml/tree.h>
+#include <libxml/xmlerror.h>
 
 #include "shared/nvidia/rim.h"
 
@@ -18,6 +19,19 @@ struct rim_xml {
     xmlNode *certificates; /* X509Data of the signature */
 };
 void rim_xml_done(struct rim_xml *xml);
+
+/* The bytes as a tree, no larger than RIM files are. INVALID_ARGUMENT otherwise; caller frees. */
+struct error *rim_xml_read(const void *data, size_t size, xmlDoc **ret_document) _must_check_;
+
+/* What libxml2 has to say of a file goes nowhere, in this thread, until rim_xml_quiet_done(). */
+struct rim_xml_quiet {
+    xmlGenericErrorFunc generic; /* as they were before */
+    void *generic_context;
+    xmlStructuredErrorFunc structured;
+    void *structured_context;
+};
+struct rim_xml_quiet rim_xml_quiet(void);
+void rim_xml_quiet_done(struct rim_xml_quiet *before);
 
 /* Parses and checks the form, the signature's included. INVALID_ARGUMENT otherwise. */
 struct error *rim_xml_parse(const void *data, size_t size, struct rim_xml *ret_xml) _must_check_;

@@ -278,6 +278,40 @@ static void complete_sets_of_reference_values_match(void **state)
                      "device 0: 31 right");
 }
 
+/* NVIDIA has signed two sets of values under one product, version and tagId: the one called "PROD"
+ * and the one called "test_no_gpu". Only the second is this device's. */
+static void two_genuine_rims_of_one_version_are_ambiguous(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"Driver_RIM_test_no_gpu.swidtag",
+                                        "1010_0200_882_96005E0001_PROD.swidtag",
+                                        "1010_0200_882_96005E0001_test_no_gpu.swidtag"};
+    static const size_t orders[][3] = {{0, 1, 2}, {0, 2, 1}, {2, 1, 0}};
+    struct buffer contents[3] = {};
+
+    for (size_t i = 0; i < 3; i++)
+        read_file(&contents[i], "%s/_rims/%s", nvidia_dir, files[i]);
+    for (size_t i = 0; i < ELEMENTSOF(orders); i++) {
+        struct binding_bytes rims[3];
+        struct verify_result result;
+        struct list list = {};
+
+        for (size_t k = 0; k < 3; k++)
+            rims[k] =
+                (struct binding_bytes){contents[orders[i][k]].data, contents[orders[i][k]].size};
+        list_add(&list, find_vector("hopper-545.00-full-match"));
+        struct gpu_policy policy = lenient(&list);
+        policy.rims = rims;
+        policy.n_rims = 3;
+        appraise(&policy, &list, &result);
+        EXPECT_ONLY(&result, VERDICT_UNKNOWN, "gpu_vbios", "gpu_measurements");
+        assert_string_equal(find_step(&result, "gpu_vbios")->code, "gpu_vbios_ambiguous");
+        verify_result_done(&result);
+    }
+    for (size_t i = 0; i < 3; i++)
+        buffer_done(&contents[i]);
+}
+
 struct rim_case {
     const char *evidence;
     const char *file;
@@ -470,6 +504,7 @@ int main(void)
         cmocka_unit_test(decoded_fields_equal_the_manifests),
         cmocka_unit_test(a_byte_behind_the_signature_is_refused_and_can_be_cut_off),
         cmocka_unit_test(complete_sets_of_reference_values_match),
+        cmocka_unit_test(two_genuine_rims_of_one_version_are_ambiguous),
         cmocka_unit_test(wrong_reference_values_are_told),
         cmocka_unit_test(expired_rim_signer_is_refused_unless_asked_for),
         cmocka_unit_test(flipped_bytes_are_refused),

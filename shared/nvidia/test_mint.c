@@ -36,24 +36,28 @@ static void der_fwid(struct buffer *out, const uint8_t *fwid)
     buffer_add(out, fwid, 48);
 }
 
-static void add_fwid(X509 *certificate, const uint8_t *fwid, bool tcb_info)
+static void add_fwid_extension(X509 *certificate, const struct buffer *der, bool tcb_info)
 {
-    static const uint8_t composite[] = {0x30, 0x44, 0x02, 0x01, 0x01, 0x30, 0x00};
-    static const uint8_t info[] = {0x30, 0x44, 0x80, 0x01, 'N', 0xa6, 0x3f};
-    _cleanup_buffer_ struct buffer der = {};
     ASN1_OBJECT *oid = OBJ_txt2obj(tcb_info ? "2.23.133.5.4.1.1" : "2.23.133.5.4.1", 1);
     ASN1_OCTET_STRING *octets = ASN1_OCTET_STRING_new();
 
-    buffer_add(&der, tcb_info ? info : composite, 7);
-    der_fwid(&der, fwid);
-    if (tcb_info)
-        der.data[1] = 3 + 2 + 63;
-    ASN1_OCTET_STRING_set(octets, der.data, (int)der.size);
+    ASN1_OCTET_STRING_set(octets, (const uint8_t *)buffer_text(der), (int)der->size);
     X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, oid, 0, octets);
     assert(X509_add_ext(certificate, extension, -1) == 1);
     X509_EXTENSION_free(extension);
     ASN1_OCTET_STRING_free(octets);
     ASN1_OBJECT_free(oid);
+}
+
+static void add_fwid(X509 *certificate, const uint8_t *fwid, bool tcb_info)
+{
+    static const uint8_t composite[] = {0x30, 0x44, 0x02, 0x01, 0x01, 0x30, 0x00};
+    static const uint8_t info[] = {0x30, 0x44, 0x80, 0x01, 'N', 0xa6, 0x3f};
+    _cleanup_buffer_ struct buffer der = {};
+
+    buffer_add(&der, tcb_info ? info : composite, 7);
+    der_fwid(&der, fwid);
+    add_fwid_extension(certificate, &der, tcb_info);
 }
 
 void mint_certificate(const struct mint_certificate *in, const struct mint_party *issuer,
@@ -62,8 +66,10 @@ void mint_certificate(const struct mint_certificate *in, const struct mint_party
     static long serial;
     X509 *c = X509_new();
 
-    ret->key = EVP_EC_gen(in->p256 ? "P-256" : "P-384");
+    ret->key = in->key ? in->key : EVP_EC_gen(in->p256 ? "P-256" : "P-384");
     assert(c && ret->key);
+    if (in->key)
+        EVP_PKEY_up_ref(ret->key);
     X509_set_version(c, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(c), ++serial);
     ASN1_TIME_set(X509_getm_notBefore(c), MINT_NOW_MS / 1000 - 2 * YEAR_S);
@@ -77,8 +83,12 @@ void mint_certificate(const struct mint_certificate *in, const struct mint_party
     X509_set_issuer_name(c, X509_get_subject_name(issuer ? issuer->certificate : c));
     X509_set_pubkey(c, ret->key);
     add_extension(c, NID_basic_constraints, in->is_ca ? "critical,CA:TRUE" : "CA:FALSE");
+    if (in->ocsp_signer)
+        add_extension(c, NID_ext_key_usage, "OCSPSigning");
     if (in->fwid)
         add_fwid(c, in->fwid, in->tcb_info);
+    for (size_t i = 0; in->fwid_der && i < (in->fwid_twice ? 2 : 1); i++)
+        add_fwid_extension(c, in->fwid_der, in->tcb_info);
     assert(X509_sign(c, issuer ? issuer->key : ret->key, EVP_sha384()) > 0);
     ret->certificate = c;
 }
@@ -131,21 +141,24 @@ void mint_done(struct mint *mint)
     mint_party_done(&mint->rim_signer);
 }
 
-void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der)
+void mint_ocsp_as(const struct mint_ocsp *in, const struct mint_ocsp_form *form,
+                  struct buffer *ret_der)
 {
     OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
-    OCSP_CERTID *id =
-        OCSP_cert_to_id(EVP_sha1(), in->subject->certificate, in->issuer->certificate);
+    OCSP_CERTID *id = OCSP_cert_to_id(form->hash ? form->hash : EVP_sha1(),
+                                      in->subject->certificate, in->issuer->certificate);
     ASN1_TIME *from = ASN1_TIME_set(NULL, in->from_ms / 1000);
-    ASN1_TIME *until = ASN1_TIME_set(NULL, in->until_ms / 1000);
+    ASN1_TIME *until = form->no_until ? NULL : ASN1_TIME_set(NULL, in->until_ms / 1000);
     ASN1_TIME *revoked = in->status == V_OCSP_CERTSTATUS_REVOKED ? from : NULL;
     uint8_t *der = NULL;
 
     assert(OCSP_basic_add1_status(basic, id, in->status, OCSP_REVOKED_STATUS_KEYCOMPROMISE, revoked,
                                   from, until));
+    for (size_t i = 0; i < form->n_copies; i++)
+        assert(OCSP_basic_add1_cert(basic, in->responder->certificate) == 1);
     assert(OCSP_basic_sign(basic, in->responder->certificate, in->responder->key, EVP_sha384(),
                            NULL, 0) == 1);
-    OCSP_RESPONSE *response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
+    OCSP_RESPONSE *response = OCSP_response_create(form->response_status, basic);
     int size = i2d_OCSP_RESPONSE(response, &der);
     buffer_add(ret_der, der, (size_t)size);
     OPENSSL_free(der);
@@ -154,4 +167,9 @@ void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der)
     OCSP_CERTID_free(id);
     ASN1_TIME_free(from);
     ASN1_TIME_free(until);
+}
+
+void mint_ocsp(const struct mint_ocsp *in, struct buffer *ret_der)
+{
+    mint_ocsp_as(in, &(struct mint_ocsp_form){}, ret_der);
 }

@@ -7,7 +7,8 @@
 #include "shared/base/encode.h"
 #include "shared/nvidia/test_mint.h"
 
-static const uint8_t firmware_id[48] = {[0 ... 47] = 0x5f};
+/* With one byte more than a digest has. */
+static const uint8_t firmware_id[49] = {[0 ... 48] = 0x5f}, other_id[49] = {[0 ... 48] = 0x5e};
 
 void mint_value(size_t index, uint8_t ret_value[48])
 {
@@ -46,6 +47,18 @@ static void add_byte_field(struct buffer *out, size_t type, int value)
         add_field(out, type, &(uint8_t){(uint8_t)value}, 1);
 }
 
+static void add_links(const struct mint_device *in, struct buffer *out)
+{
+    static const uint8_t ports[16] = {[0 ... 15] = 0x31};
+    _cleanup_buffer_ struct buffer list = {};
+
+    buffer_add(&list, in->links, in->links_size ? in->links_size : sizeof(in->links));
+    if (in->links_size == 0)
+        buffer_add(&list, ports, sizeof(ports));
+    add_field(out, in->is_switch ? SPDM_OPAQUE_GPU_PDI : SPDM_OPAQUE_SWITCH_PDI, list.data,
+              list.size);
+}
+
 static void add_opaque(const struct mint_device *in, struct buffer *out)
 {
     _cleanup_buffer_ struct buffer fields = {};
@@ -59,35 +72,35 @@ static void add_opaque(const struct mint_device *in, struct buffer *out)
     add_byte_field(&fields, SPDM_OPAQUE_NVDEC0_STATUS, in->nvdec);
     add_byte_field(&fields, SPDM_OPAQUE_PROTECTED_PCIE, in->protected_pcie);
     if (!in->no_fwid)
-        add_field(&fields, SPDM_OPAQUE_FWID, firmware_id, sizeof(firmware_id));
-    if (in->is_switch)
-        add_field(&fields, SPDM_OPAQUE_SWITCH_PDI, in->wrong_own_pdi ? in->links : in->pdi, 8);
-    if (in->n_links || in->is_switch)
-        add_field(&fields, in->is_switch ? SPDM_OPAQUE_GPU_PDI : SPDM_OPAQUE_SWITCH_PDI, in->links,
-                  in->is_switch ? 64 : 8 * in->n_links);
-    if (in->mode >= 0) {
+        add_field(&fields, SPDM_OPAQUE_FWID, in->wrong_fwid ? other_id : firmware_id,
+                  sizeof(firmware_id) - !in->long_fwid);
+    if (in->is_switch && in->own_pdi_cut < 8)
+        add_field(&fields, SPDM_OPAQUE_SWITCH_PDI, in->wrong_own_pdi ? in->links : in->pdi,
+                  8 - in->own_pdi_cut);
+    if (in->links_size || in->is_switch)
+        add_links(in, &fields);
+    if (in->mode != -1)
         add_field(&fields, SPDM_OPAQUE_VERSION, (uint8_t[]){1, 0}, 2);
+    if (in->mode >= 0)
         add_field(&fields, SPDM_OPAQUE_FEATURE_FLAG, (uint8_t[]){(uint8_t)in->mode, 0}, 2);
-    }
     add_u16(out, fields.size);
     buffer_add(out, fields.data, fields.size);
 }
 
-#define BLOCKS 16
-
 static void add_exchange(const struct mint_device *in, struct buffer *out)
 {
-    const size_t record = BLOCKS * (4 + 3 + 48) + in->long_value;
+    const size_t blocks = in->n_blocks ? in->n_blocks : 16;
+    const size_t record = blocks * (4 + 3 + 48) + in->long_value;
     static const uint8_t own_nonce[32] = {0x0d}, no_signature[96];
 
     buffer_add(out, "\x11\xe0\x01\xff", 4);
     buffer_add(out, in->nonce, 32);
     buffer_add_u8(out, 0);
     buffer_add(out, "\x11\x60\x00\x00", 4);
-    buffer_add_u8(out, BLOCKS);
+    buffer_add_u8(out, (uint8_t)blocks);
     add_u16(out, record);
     buffer_add_u8(out, 0);
-    for (size_t i = 0; i < BLOCKS; i++) {
+    for (size_t i = 0; i < blocks; i++) {
         size_t size = 48 + (in->long_value && i == 12);
         uint8_t value[49] = {};
 
@@ -133,12 +146,16 @@ void mint_device(const struct mint *mint, const struct mint_device *in, struct m
 {
     _cleanup_free_ char *pdi = hex_encode_new(in->pdi, 8);
     _cleanup_free_ char *serial = xasprintf("%s%s", in->is_switch ? "50" : "41", pdi);
-    const struct mint_certificate firmware = {
-        .name = in->chip_name, .serial_number = serial, .is_ca = true};
+    const struct mint_certificate firmware = {.name = in->chip_name,
+                                              .serial_number = in->no_pdi ? NULL : serial,
+                                              .is_ca = true,
+                                              .key =
+                                                  in->firmware_key ? in->firmware_key->key : NULL};
     const struct mint_certificate leaf = {.name = "Test Attestation Key",
-                                          .fwid = firmware_id,
+                                          .fwid = in->no_certified_fwid ? NULL : firmware_id,
                                           .tcb_info = in->tcb_info,
-                                          .expired = in->expired};
+                                          .expired = in->expired,
+                                          .key = in->leaf_key ? in->leaf_key->key : NULL};
 
     *ret = (struct minted){};
     mint_certificate(&firmware, &mint->provisioner, &ret->firmware);
@@ -168,7 +185,7 @@ static void add_content(const struct mint_rim *in, struct buffer *out)
         "xmlns:h=\"http://www.w3.org/2001/04/xmlenc#sha384\" name=\"%s\">\n"
         "<Meta colloquialVersion=\"%s\" product=\"%s\"></Meta>\n<Payload>\n",
         in->product, in->version, in->product);
-    for (size_t i = 0; i < 16; i++) {
+    for (size_t i = 0; i < 16 || i < in->end; i++) {
         uint8_t value[48];
         mint_value(i, value);
         _cleanup_free_ char *hex = hex_encode_new(value, sizeof(value));

@@ -1,6 +1,10 @@
 /* RIM files that must not be believed, and one that must. */
 #include "shared/nvidia/test_gpu.h"
 
+#include <libxml/xmlerror.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "shared/base/alloc.h"
 #include "shared/nvidia/rim.h"
 #include "shared/nvidia/test_mint.h"
@@ -75,6 +79,9 @@ static const struct change signed_changes[] = {
     {"index=\"7\"", "index=\"64\""}, /* out of range */
     {"index=\"7\"", "index=\"-7\""},
     {"index=\"7\"", "index=\"007\""},
+    {"index=\"7\"", "index=\"\""},
+    {"index=\"7\"", "index=\"1/\""}, /* the neighbours of the digits */
+    {"index=\"7\"", "index=\"1:\""},
     {"active=\"True\"", "active=\"true\""},
     {RESOURCE_7, "<Resource active=\"True\" alternatives=\"0\" index=\"7\" size=\"48\" "
                  "type=\"Measurement\""},
@@ -111,6 +118,21 @@ static void signed_nonsense_is_refused(void **state)
             fail_msg("accepted: '%s' for '%s'", c->to, c->from);
         expect_error(err, ERROR_INVALID_ARGUMENT);
     }
+}
+
+static void what_is_no_measurement_says_nothing(void **state)
+{
+    (void)state;
+    static const struct change c = {RESOURCE_7, "<Resource active=\"True\" alternatives=\"2\" "
+                                                "index=\"7\" size=\"48\" type=\"File\""};
+    _cleanup_buffer_ struct buffer xml = {};
+    _cleanup_(rim_freep) struct rim *rim = NULL;
+
+    mint_rim(&mint, &(struct mint_rim){"GH100", "550.1", 7, 13, c.from, c.to, NULL}, &xml);
+    expect_ok(rim_open(xml.data, xml.size, mint.roots.rim, &rim));
+    assert_null(rim->problem);
+    assert_int_equal(rim->n_active, 5);
+    assert_false(rim->measurements[7].active);
 }
 
 static void rim_without_active_measurements_is_refused(void **state)
@@ -205,6 +227,127 @@ static void forged_rims_are_refused(void **state)
     }
 }
 
+struct pieces {
+    const char *open, *piece, *piece_end; /* with its number between these two */
+    size_t n;
+    const char *close;
+    const char *refusal; /* NULL: read */
+};
+
+/* The pieces and the payload's end; the caller frees what comes back. */
+static char *before_payload_end(const struct pieces *pieces)
+{
+    struct buffer text = {};
+
+    buffer_add_text(&text, pieces->open);
+    for (size_t i = 0; i < pieces->n; i++)
+        buffer_printf(&text, "%s%zu%s", pieces->piece, i, pieces->piece_end);
+    buffer_printf(&text, "%s</Payload>", pieces->close);
+    return buffer_take_text(&text);
+}
+
+#define MANY_NAMESPACES "rim: more than 16 namespaces"
+#define MANY_ELEMENTS   "rim: more than 256 elements"
+#define MANY_OTHERS     "rim: more than 16 comments and instructions"
+#define TOO_DEEP        "rim: elements more than 12 deep"
+#define MANY_ATTRIBUTES "rim: an element with more than 32 attributes"
+
+/* What makes the canonical form dear, before anyone knows whose file it is. */
+static const struct pieces large_rims[] = {
+    {"<x", " xmlns:a", "=\"urn:a\"", 13, "/>", NULL}, /* the minted file has three */
+    {"<x", " xmlns:a", "=\"urn:a\"", 14, "/>", MANY_NAMESPACES},
+    {"<x", " xmlns:a", "=\"urn:a\"", 9000, "/>", MANY_NAMESPACES},
+    {"", "<x xmlns:a", "=\"urn:a\"/>", 14, "", MANY_NAMESPACES}, /* wherever they stand */
+    {"", "<x xmlns=\"urn:", "\"/>", 9000, "", MANY_NAMESPACES},
+    {"", "<x i=\"", "\"/>", 221, "", NULL}, /* and 35 */
+    {"", "<x i=\"", "\"/>", 222, "", MANY_ELEMENTS},
+    {"", "<x i=\"", "\"/>", 15000, "", MANY_ELEMENTS},
+    {"", "<!--", "-->", 16, "", NULL},
+    {"", "<!--", "-->", 17, "", MANY_OTHERS},
+    {"", "<?a ", "?>", 20000, "", MANY_OTHERS},
+    {"", "<x i=\"", "\">", 10, "</x></x></x></x></x></x></x></x></x></x>", NULL},
+    {"", "<x i=\"", "\">", 11, "</x></x></x></x></x></x></x></x></x></x></x>", TOO_DEEP},
+    {"", "<x i=\"", "\">", 200, "", TOO_DEEP},
+    {"<x", " a", "=\"\"", 32, "/>", NULL},
+    {"<x", " a", "=\"\"", 33, "/>", MANY_ATTRIBUTES},
+    {"<x", " a", "=\"\"", 20000, "/>", MANY_ATTRIBUTES},
+};
+
+static void a_rim_with_many_namespaces_is_refused_at_once(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(large_rims); i++) {
+        const struct pieces *p = &large_rims[i];
+        _cleanup_free_ char *text = before_payload_end(p);
+        struct rim *rim = NULL;
+        struct error *err = open_changed(&(struct change){"</Payload>", text}, &rim);
+
+        if (!err != !p->refusal || (err && strcmp(error_text(err), p->refusal) != 0))
+            fail_msg("%zu times '%s': %s", p->n, p->piece, err ? error_text(err) : "read");
+        error_free(err);
+        rim_free(rim);
+    }
+}
+
+/* The size of what comes to standard error while the file is opened. */
+static off_t noise_of(const struct buffer *xml)
+{
+    FILE *file = tmpfile();
+    int stderr_copy = dup(STDERR_FILENO);
+    struct rim *rim = NULL;
+    struct stat st;
+
+    assert_true(file && stderr_copy >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    error_free(rim_open(xml->data, xml->size, mint.roots.rim, &rim));
+    fflush(stderr);
+    assert_true(dup2(stderr_copy, STDERR_FILENO) >= 0);
+    assert_int_equal(fstat(fileno(file), &st), 0);
+    rim_free(rim);
+    close(stderr_copy);
+    fclose(file);
+    return st.st_size;
+}
+
+/* Whose text it would be that stands there: the file's. */
+static void nothing_is_written_to_standard_error(void **state)
+{
+    (void)state;
+    static const struct change changes[] = {
+        {"<Payload>", "<Payload xmlns:a=\"relative\">"}, /* C14N does not take these */
+        {"<Payload>", "<Payload xmlns:a=\"::\">"},
+        {"<Payload>", "<Payload xml:base=\"::\">"},
+        {"<Payload>", "<a:Payload>"},
+        {"<Payload>", "<Payload>&e;"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(changes); i++) {
+        const struct mint_rim in = {"GH100", "550.1", 7, 13, changes[i].from, changes[i].to, NULL};
+        _cleanup_buffer_ struct buffer xml = {};
+
+        mint_rim(&mint, &in, &xml);
+        if (noise_of(&xml) != 0)
+            fail_msg("noise for '%s'", changes[i].to);
+    }
+}
+
+/* What handled libxml2's errors before, does so after. */
+static void the_error_handler_of_the_thread_stays(void **state)
+{
+    (void)state;
+    static int context;
+    _cleanup_buffer_ struct buffer xml = {};
+    struct rim *rim = NULL;
+    const xmlGenericErrorFunc before = xmlGenericError;
+
+    xmlSetGenericErrorFunc(&context, before);
+    mint_driver_rim(&mint, &xml);
+    expect_ok(rim_open(xml.data, xml.size, mint.roots.rim, &rim));
+    assert_ptr_equal(xmlGenericErrorContext, &context);
+    assert_true(xmlGenericError == before);
+    xmlSetGenericErrorFunc(NULL, NULL);
+    rim_free(rim);
+}
+
 /* The root element of a wrapped file is not the signed one. */
 static void wrapped_rim_is_refused(void **state)
 {
@@ -244,9 +387,13 @@ int main(void)
         cmocka_unit_test(good_rim_is_read),
         cmocka_unit_test(foreign_root_or_signer_is_a_problem),
         cmocka_unit_test(signed_nonsense_is_refused),
+        cmocka_unit_test(what_is_no_measurement_says_nothing),
         cmocka_unit_test(rim_without_active_measurements_is_refused),
         cmocka_unit_test(malformed_rims_are_refused),
         cmocka_unit_test(forged_rims_are_refused),
+        cmocka_unit_test(a_rim_with_many_namespaces_is_refused_at_once),
+        cmocka_unit_test(nothing_is_written_to_standard_error),
+        cmocka_unit_test(the_error_handler_of_the_thread_stays),
         cmocka_unit_test(wrapped_rim_is_refused),
         cmocka_unit_test(bytes_that_are_no_rim_are_refused),
     };
