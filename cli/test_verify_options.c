@@ -265,7 +265,7 @@ static void a_file_in_the_way_is_no_version(void **state)
     expect_ok(dir_make(dir, 0700));
     expect_ok(file_read(scene.image, 65536, &bytes));
     image = verify_scene_file("here/0.3.0", bytes.data, bytes.size);
-    _cleanup_free_ char *named = verify_scene_file("here/a.json", bytes.data, bytes.size);
+    _unused_ _cleanup_free_ char *named = verify_scene_file("here/a.json", bytes.data, bytes.size);
     assert_int_equal(setenv("COFFER_IMAGES", scene.fleet.dir, 1), 0);
     assert_int_equal(chdir(dir), 0);
     EXPECT(2, "", SAVED, "--image", "0.3.0");

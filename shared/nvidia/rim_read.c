@@ -126,7 +126,7 @@ static xmlParserCtxt *new_parser(struct tally *tally)
 
 struct error *rim_xml_read(const void *data, size_t size, xmlDoc **ret_document)
 {
-    _cleanup_(rim_xml_quiet_done) struct rim_xml_quiet before = rim_xml_quiet();
+    _unused_ _cleanup_(rim_xml_quiet_done) struct rim_xml_quiet before = rim_xml_quiet();
     _cleanup_(xmlFreeParserCtxtp) xmlParserCtxt *parser = NULL;
     _cleanup_(xmlFreeDocp) xmlDoc *document = NULL;
     struct tally tally = {};

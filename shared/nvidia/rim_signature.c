@@ -60,7 +60,7 @@ static bool restrict_to_ours(xmlSecDSigCtx *ctx)
 
 bool rim_xml_signature_is_valid(const struct rim_xml *xml, EVP_PKEY *key)
 {
-    _cleanup_(rim_xml_quiet_done) struct rim_xml_quiet before = rim_xml_quiet();
+    _unused_ _cleanup_(rim_xml_quiet_done) struct rim_xml_quiet before = rim_xml_quiet();
 
     if (pthread_once(&once, init_library) != 0 || !ready || !key)
         return false;
