@@ -63,8 +63,7 @@ static X509 *find_vek(const struct pool *pool)
             continue;
         if (found && EVP_PKEY_eq(X509_get0_pubkey(found), X509_get0_pubkey(certificate)) != 1)
             return NULL;
-        if (!found)
-            found = certificate;
+        found = certificate;
     }
     ERR_clear_error();
     return found;
@@ -102,7 +101,7 @@ static X509 *find_ask(const struct pool *pool, X509 *vek)
             if (is_issuer(roots->roots[i].asks[k], vek))
                 return roots->roots[i].asks[k];
     for (size_t i = 0; i < pool->n_extra; i++)
-        if (pool->extra[i] && pool->extra[i] != vek && is_issuer(pool->extra[i], vek))
+        if (pool->extra[i] && is_issuer(pool->extra[i], vek))
             return pool->extra[i];
     return NULL;
 }
@@ -131,8 +130,7 @@ static X509 *find_ark(const struct pool *pool, X509 *ask)
             continue;
         if (trust_roots_match(pool->input->roots, ark))
             return ark;
-        if (!found)
-            found = ark;
+        found = ark;
     }
     return found;
 }

@@ -77,7 +77,13 @@ static void lists_that_revoke_or_are_wrong_fail(void **state)
         {{.unknown_critical = true}, "revocation_crl"},
         {{.revoked = {9}, .unknown_critical_entry = true}, "revocation_crl"},
         {{.number = 2, .delta = true}, "revocation_crl"},
-        {{.point = "https://crl.example/a", .point_of_some = true}, "revocation_crl"},
+        {{.number = 2, .plain_delta = true}, "revocation_crl"},
+        {{.point = "https://crl.example/a", .point_kind = KIT_POINT_OF_SOME_REASONS},
+         "revocation_crl"},
+        {{.point = "https://crl.example/a", .point_kind = KIT_POINT_OF_OTHERS}, "revocation_crl"},
+        {{.point = "https://crl.example/a", .point_kind = KIT_POINT_OF_USERS}, "revocation_crl"},
+        {{.point = "https://crl.example/a", .point_kind = KIT_POINT_OF_ATTRIBUTES},
+         "revocation_crl"},
         {{.point = "https://crl.example/a"}, "revocation_no_crl"}, /* of another chain */
         {{.from_ms = kit.now_ms + HOUR_MS}, "revocation_stale"},
         {{.until_ms = kit.now_ms - HOUR_MS / 2}, "revocation_stale"},
@@ -365,6 +371,43 @@ static void a_distribution_point_says_what_a_list_is_for(void **state)
     assert_false(crl_covers(crl, kit.ask));
 }
 
+static void sizes_of_lists_are_bounded(void **state)
+{
+    (void)state;
+    _cleanup_buffer_ struct buffer large = {}, whole = {};
+    struct crl *crl = NULL;
+
+    kit_make_crl(&kit, &(struct kit_crl){.more = 2000}, &large);
+    expect_ok(crl_parse(large.data, large.size, &crl));
+    crl_free(crl);
+    crl_free(NULL);
+    kit_make_crl(&kit, &(struct kit_crl){.more = 14000}, &whole);
+    assert_true(whole.size > CRL_SIZE_MAX);
+    expect_code(crl_parse(whole.data, whole.size, &crl), ERROR_INVALID_ARGUMENT);
+    expect_code(crl_parse(large.data, 0, &crl), ERROR_INVALID_ARGUMENT);
+    expect_code(crl_parse(large.data, large.size - 1, &crl), ERROR_INVALID_ARGUMENT);
+}
+
+/* RFC 5280 section 5.2.3: not negative. */
+static void numbers_are_told_where_there_are_any(void **state)
+{
+    (void)state;
+    static const struct {
+        long number;
+        int64_t told;
+    } rows[] = {{0, -1}, {1, 1}, {70000, 70000}, {-5, -1}};
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_buffer_ struct buffer der = {};
+        struct crl *crl = NULL;
+
+        kit_make_crl(&kit, &(struct kit_crl){.number = rows[i].number}, &der);
+        expect_ok(crl_parse(der.data, der.size, &crl));
+        assert_int_equal(crl_number(crl), rows[i].told);
+        crl_free(crl);
+    }
+}
+
 /* Which lists renew each other: of one issuer, and of one distribution point or of none. */
 static void series_are_told_by_issuer_and_distribution_point(void **state)
 {
@@ -409,6 +452,8 @@ int main(void)
         cmocka_unit_test(a_cached_chain_is_judged_each_time),
         cmocka_unit_test(a_list_can_be_read),
         cmocka_unit_test(a_distribution_point_says_what_a_list_is_for),
+        cmocka_unit_test(sizes_of_lists_are_bounded),
+        cmocka_unit_test(numbers_are_told_where_there_are_any),
         cmocka_unit_test(series_are_told_by_issuer_and_distribution_point),
     };
 

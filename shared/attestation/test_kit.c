@@ -287,12 +287,12 @@ static void add_entry(X509_CRL *crl, long serial, const struct kit_crl *options)
     assert_int_equal(X509_CRL_add0_revoked(crl, entry), 1);
 }
 
-static void add_number(X509_CRL *crl, int nid, long value)
+static void add_number(X509_CRL *crl, int nid, long value, bool critical)
 {
     _cleanup_(ASN1_INTEGER_freep) ASN1_INTEGER *number = ASN1_INTEGER_new();
 
     ASN1_INTEGER_set(number, value);
-    assert_int_equal(X509_CRL_add1_ext_i2d(crl, nid, number, nid == NID_delta_crl, 0), 1);
+    assert_int_equal(X509_CRL_add1_ext_i2d(crl, nid, number, critical, 0), 1);
 }
 
 static void add_point(X509_CRL *crl, const struct kit_crl *options)
@@ -307,10 +307,17 @@ static void add_point(X509_CRL *crl, const struct kit_crl *options)
     point->distpoint->type = 0;
     point->distpoint->name.fullname = sk_GENERAL_NAME_new_null();
     sk_GENERAL_NAME_push(point->distpoint->name.fullname, name);
-    if (options->point_of_some) {
+    if (options->point_kind == KIT_POINT_OF_SOME_REASONS) {
         point->onlysomereasons = ASN1_BIT_STRING_new();
         ASN1_BIT_STRING_set_bit(point->onlysomereasons, 1, 1);
     }
+    /* an ASN.1 BOOLEAN of OpenSSL's: 0xff is true, and -1 not there */
+    if (options->point_kind == KIT_POINT_OF_OTHERS)
+        point->indirectCRL = 0xff;
+    if (options->point_kind == KIT_POINT_OF_USERS)
+        point->onlyuser = 0xff;
+    if (options->point_kind == KIT_POINT_OF_ATTRIBUTES)
+        point->onlyattr = 0xff;
     assert_int_equal(X509_CRL_add1_ext_i2d(crl, NID_issuing_distribution_point, point, 1, 0), 1);
     ISSUING_DIST_POINT_free(point);
 }
@@ -318,9 +325,9 @@ static void add_point(X509_CRL *crl, const struct kit_crl *options)
 static void add_extensions(X509_CRL *crl, const struct kit_crl *options)
 {
     if (options->number)
-        add_number(crl, NID_crl_number, options->number);
-    if (options->delta)
-        add_number(crl, NID_delta_crl, 1);
+        add_number(crl, NID_crl_number, options->number, false);
+    if (options->delta || options->plain_delta)
+        add_number(crl, NID_delta_crl, 1, options->delta);
     if (options->point)
         add_point(crl, options);
     if (options->unknown_critical) {
@@ -368,6 +375,8 @@ void kit_make_crl(const struct kit *kit, const struct kit_crl *options, struct b
         add_entry(crl, options->revoked[i], options);
     if (options->revoke_zero)
         add_entry(crl, 0, options);
+    for (size_t i = 0; i < options->more; i++)
+        add_entry(crl, 100000 + (long)i, options);
     add_extensions(crl, options);
     X509_CRL_sort(crl);
     sign_crl(crl, options->key ? options->key : kit->ark_key, options->pkcs1);

@@ -57,8 +57,16 @@ struct kit_crl {
     bool no_next_update;
     bool pkcs1; /* not PSS */
     bool unknown_critical, unknown_critical_entry, removed_entry, delta;
-    long number;        /* 0: none */
-    const char *point;  /* URI of an issuing distribution point */
-    bool point_of_some; /* which speaks of some reasons only */
+    long number;       /* 0: none */
+    const char *point; /* URI of an issuing distribution point */
+    enum {
+        KIT_POINT_OF_ALL,
+        KIT_POINT_OF_SOME_REASONS,
+        KIT_POINT_OF_OTHERS, /* indirect: of other issuers */
+        KIT_POINT_OF_USERS,
+        KIT_POINT_OF_ATTRIBUTES,
+    } point_kind;
+    bool plain_delta; /* not critical, as it must be */
+    size_t more;      /* so many further entries, of high serial numbers */
 };
 void kit_make_crl(const struct kit *kit, const struct kit_crl *options, struct buffer *ret_der);

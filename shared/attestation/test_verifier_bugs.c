@@ -349,6 +349,7 @@ static void bug_12_an_older_version_is_no_way_around(void **state)
     kit_expect(&policy, &evidence, NULL);
     several[1].levels[POLICY_REPORTED].snp = 26;
     kit_expect(&policy, &evidence, "tcb_minimum_not_given");
+    several[1].levels[POLICY_REPORTED].snp = 25;
     several[0].family = several[1].family = 0x1a; /* another product */
     kit_expect(&policy, &evidence, "tcb_minimum_not_given");
     policy.any_tcb = true;

@@ -317,6 +317,26 @@ static void an_id_block_is_all_there_or_not_at_all(void **state)
     }
 }
 
+static void the_first_minimum_for_a_processor_counts(void **state)
+{
+    (void)state;
+    const struct policy_minimum low = {0x19, 0x11, 0x11, 1, 1, "the test", {}};
+    struct policy_minimum high = low;
+    struct tee_evidence evidence;
+
+    high.levels[POLICY_REPORTED].snp = 255;
+    const struct policy_minimum orders[2][2] = {{low, high}, {high, low}};
+    kit_evidence(&kit, &evidence);
+    for (size_t i = 0; i < 2; i++) {
+        struct verify_policy policy = kit_policy(&kit);
+
+        policy.minimums = orders[i];
+        policy.n_minimums = 2;
+        kit_expect(&policy, &evidence, i == 0 ? NULL : "tcb_minimum_below");
+    }
+    tee_evidence_done(&evidence);
+}
+
 /* Every step of the verifier is in this file's tables, or has a test file of its own. */
 static void every_step_has_a_row(void **state)
 {
@@ -472,6 +492,7 @@ int main(void)
         cmocka_unit_test(a_changed_field_fails_its_own_step_only),
         cmocka_unit_test(empty_fields_are_not_values),
         cmocka_unit_test(an_id_block_is_all_there_or_not_at_all),
+        cmocka_unit_test(the_first_minimum_for_a_processor_counts),
         cmocka_unit_test(every_step_has_a_row),
         cmocka_unit_test(what_a_policy_accepts_by_name_passes),
         cmocka_unit_test(chips_can_be_listed_and_denied),

@@ -187,10 +187,27 @@ static void steps_say_what_was_asked_for_and_what_was_found(void **state)
     }
 }
 
+static void the_one_chip_that_is_meant_is_named(void **state)
+{
+    (void)state;
+    const struct verify_policy policy = kit_policy(&kit);
+    struct tee_evidence evidence;
+    struct verify_result result;
+
+    kit_evidence(&kit, &evidence);
+    kit_appraise(&policy, &evidence, &result);
+    const struct verify_step *chip = kit_step(&result, "chip");
+    assert_int_equal(strlen(chip->expected), 128);
+    assert_string_equal(chip->expected, chip->actual);
+    verify_result_done(&result);
+    tee_evidence_done(&evidence);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_say_what_was_asked_for_and_what_was_found),
+        cmocka_unit_test(the_one_chip_that_is_meant_is_named),
     };
 
     return cmocka_run_group_tests_name("verifier words", tests, set_up, tear_down);
