@@ -75,6 +75,10 @@ static void lists_that_revoke_or_are_wrong_fail(void **state)
         {{.issuer = kit.ask, .key = kit.ask_key}, "revocation_no_crl"}, /* none of this root */
         {{.pkcs1 = true}, "revocation_crl"},
         {{.unknown_critical = true}, "revocation_crl"},
+        {{.unknown_plain = true}, NULL},
+        {{.number = 3, .critical_number = true}, NULL},
+        {{.revoked = {9}, .unknown_plain_entry = true}, NULL},
+        {{.revoked = {9}, .removed_entry = true, .critical_reason = true}, NULL},
         {{.revoked = {9}, .unknown_critical_entry = true}, "revocation_crl"},
         {{.number = 2, .delta = true}, "revocation_crl"},
         {{.number = 2, .plain_delta = true}, "revocation_crl"},

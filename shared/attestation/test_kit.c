@@ -253,13 +253,13 @@ void kit_make_vcek(const struct kit *kit, void (*change)(X509 *certificate), str
     kit_der(vcek, ret_der);
 }
 
-static X509_EXTENSION *unknown_extension(void)
+static X509_EXTENSION *unknown_extension(bool critical)
 {
     _cleanup_(ASN1_OBJECT_freep) ASN1_OBJECT *object = OBJ_txt2obj("1.3.6.1.4.1.99999.1", 1);
     _cleanup_(ASN1_OCTET_STRING_freep) ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
 
     assert_int_equal(ASN1_OCTET_STRING_set(value, (const uint8_t *)"\x05", 2), 1);
-    X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, object, 1, value);
+    X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, object, critical, value);
     assert_non_null(extension);
     return extension;
 }
@@ -277,10 +277,13 @@ static void add_entry(X509_CRL *crl, long serial, const struct kit_crl *options)
         _cleanup_(ASN1_ENUMERATED_freep) ASN1_ENUMERATED *reason = ASN1_ENUMERATED_new();
 
         ASN1_ENUMERATED_set(reason, CRL_REASON_REMOVE_FROM_CRL);
-        assert_int_equal(X509_REVOKED_add1_ext_i2d(entry, NID_crl_reason, reason, 0, 0), 1);
+        assert_int_equal(
+            X509_REVOKED_add1_ext_i2d(entry, NID_crl_reason, reason, options->critical_reason, 0),
+            1);
     }
-    if (options->unknown_critical_entry) {
-        _cleanup_(X509_EXTENSION_freep) X509_EXTENSION *extension = unknown_extension();
+    if (options->unknown_critical_entry || options->unknown_plain_entry) {
+        _cleanup_(X509_EXTENSION_freep) X509_EXTENSION *extension =
+            unknown_extension(options->unknown_critical_entry);
 
         assert_int_equal(X509_REVOKED_add_ext(entry, extension, -1), 1);
     }
@@ -325,13 +328,14 @@ static void add_point(X509_CRL *crl, const struct kit_crl *options)
 static void add_extensions(X509_CRL *crl, const struct kit_crl *options)
 {
     if (options->number)
-        add_number(crl, NID_crl_number, options->number, false);
+        add_number(crl, NID_crl_number, options->number, options->critical_number);
     if (options->delta || options->plain_delta)
         add_number(crl, NID_delta_crl, 1, options->delta);
     if (options->point)
         add_point(crl, options);
-    if (options->unknown_critical) {
-        _cleanup_(X509_EXTENSION_freep) X509_EXTENSION *extension = unknown_extension();
+    if (options->unknown_critical || options->unknown_plain) {
+        _cleanup_(X509_EXTENSION_freep) X509_EXTENSION *extension =
+            unknown_extension(options->unknown_critical);
 
         assert_int_equal(X509_CRL_add_ext(crl, extension, -1), 1);
     }

@@ -66,7 +66,9 @@ struct kit_crl {
         KIT_POINT_OF_USERS,
         KIT_POINT_OF_ATTRIBUTES,
     } point_kind;
-    bool plain_delta; /* not critical, as it must be */
-    size_t more;      /* so many further entries, of high serial numbers */
+    bool plain_delta;                        /* not critical, as it must be */
+    bool unknown_plain, unknown_plain_entry; /* not critical, as they may be */
+    bool critical_number, critical_reason;   /* critical, and known */
+    size_t more;                             /* so many further entries, of high serial numbers */
 };
 void kit_make_crl(const struct kit *kit, const struct kit_crl *options, struct buffer *ret_der);

@@ -130,6 +130,90 @@ static void damaged_firmware_is_survived(void **state)
     assert_true(refused > 0);
 }
 
+#define METADATA    1024
+#define SECTION(i)  (METADATA + 16 + 12 * (i)) /* gpa, size, type */
+#define FOOTER      (LAUNCH_PAGE_SIZE - 32)    /* where the table ends */
+#define ENTRY_OF(i) (FOOTER - 18 - 22 * ((i) + 1))
+
+/* One number of firmware that is good otherwise. */
+static void what_firmware_must_not_say_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t at;
+        uint32_t value;
+        enum launch_vmm vmm;
+    } rows[] = {
+        {SECTION(0) + 4, 0x2001, 0},                 /* no whole pages */
+        {SECTION(0) + 4, 0x80000000, 0},             /* too large */
+        {SECTION(0) + 8, 9, 0},                      /* of no known type */
+        {SECTION(0) + 8, 9, LAUNCH_VMM_EC2},         /* which launches in two rounds */
+        {SECTION(2) + 4, 0x1001, LAUNCH_VMM_EC2},    /* the CPUID page, in the second */
+        {SECTION(3) + 4, 0x2000, 0},                 /* two pages for one hash table */
+        {SECTION(3), 0x811000, 0},                   /* another page than the table's */
+        {ENTRY_OF(0), 0x810f80, 0},                  /* the table reaches over its page */
+        {METADATA, 0x41534556, 0},                   /* not "ASEV" */
+        {METADATA + 8, 2, 0},                        /* version 2 */
+        {METADATA + 12, 0, 0},                       /* no sections */
+        {METADATA + 12, LAUNCH_SECTIONS_MAX + 1, 0}, /* more than there may be */
+        {ENTRY_OF(1), 0, 0},                         /* no reset vector */
+        {ENTRY_OF(2), LAUNCH_PAGE_SIZE + 1, 0},      /* metadata before the firmware */
+        {ENTRY_OF(2), 15, 0},                        /* cut in its header */
+        {FOOTER - 16, 0, 0},                         /* the table's GUID */
+        {FOOTER - 4, 0, 0},
+    };
+    uint8_t page[LAUNCH_PAGE_SIZE], digest[LAUNCH_DIGEST_SIZE];
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        test_firmware(page);
+        struct launch_input input = input_of(page);
+        input.vmm = rows[i].vmm;
+        expect_ok(launch_measure(&input, digest));
+        put_u32(page + rows[i].at, rows[i].value);
+        struct error *err = launch_measure(&input, digest);
+        if (!err)
+            fail_msg("row %zu is accepted", i);
+        expect_code(err, ERROR_INVALID_ARGUMENT);
+    }
+}
+
+/* Metadata at the very end of the image, whose last section is not there any more. */
+static void cut_metadata_is_refused(void **state)
+{
+    (void)state;
+    uint8_t page[LAUNCH_PAGE_SIZE];
+    struct launch_layout layout;
+
+    test_firmware(page);
+    memcpy(page + LAUNCH_PAGE_SIZE - 32, page + METADATA, 32); /* header and a section and a bit */
+    put_u32(page + ENTRY_OF(2), 32);
+    expect_code(launch_layout_parse(page, sizeof(page), &layout), ERROR_INVALID_ARGUMENT);
+    put_u32(page + LAUNCH_PAGE_SIZE - 32 + 12, 1);
+    expect_ok(launch_layout_parse(page, sizeof(page), &layout));
+    assert_int_equal(layout.n_sections, 1);
+    expect_code(launch_layout_parse(page, 100, &layout), ERROR_INVALID_ARGUMENT);
+}
+
+/* An entry that is bad is not made good by those before it. */
+static void one_bad_footer_entry_is_enough(void **state)
+{
+    (void)state;
+    static const char *const guids[] = {"666588dc4a989847a75e5585a7bf67cc",
+                                        "1f3755723b3a044b927b1da6efa8d454",
+                                        "de71f7007e1acb4f890e68c77e2fb44e"};
+    static const uint32_t values[] = {LAUNCH_PAGE_SIZE - METADATA, 0x810c00, 0x80b004};
+    uint8_t page[LAUNCH_PAGE_SIZE];
+    struct launch_layout layout;
+
+    test_firmware(page);
+    uint8_t *at = page + FOOTER - 18;
+    for (size_t i = 0; i < 3; i++)
+        at = put_entry(at, guids[i], values[i]);
+    expect_ok(launch_layout_parse(page, sizeof(page), &layout));
+    put_u32(page + ENTRY_OF(0), LAUNCH_PAGE_SIZE + 1);
+    expect_code(launch_layout_parse(page, sizeof(page), &layout), ERROR_INVALID_ARGUMENT);
+}
+
 static void vmms_are_found_by_name(void **state)
 {
     (void)state;
@@ -208,6 +292,30 @@ static void bad_svsms_are_refused(void **state)
         input.svsm_vars_size = bad_svsms[i].vars_size;
         expect_code(launch_measure(&input, digest), ERROR_INVALID_ARGUMENT);
     }
+    test_svsm(svsm, 0);
+    input.svsm_size = input.svsm_vars_size = LAUNCH_PAGE_SIZE;
+    expect_ok(launch_measure(&input, digest));
+    input.firmware_size = LAUNCH_PAGE_SIZE - 1; /* what follows is good */
+    expect_code(launch_measure(&input, digest), ERROR_INVALID_ARGUMENT);
+    input.firmware_size = LAUNCH_PAGE_SIZE;
+    input.svsm_size = LAUNCH_PAGE_SIZE - 1;
+    expect_code(launch_measure(&input, digest), ERROR_INVALID_ARGUMENT);
+}
+
+/* Under an SVSM the firmware is bytes: its own sections are not launched. */
+static void firmware_under_an_svsm_needs_no_metadata(void **state)
+{
+    (void)state;
+    uint8_t page[LAUNCH_PAGE_SIZE] = {}, svsm[LAUNCH_PAGE_SIZE], digest[LAUNCH_DIGEST_SIZE];
+
+    test_svsm(svsm, 0);
+    struct launch_input input = input_of(page);
+    without_kernel(&input);
+    expect_code(launch_measure(&input, digest), ERROR_INVALID_ARGUMENT);
+    input.vmm = LAUNCH_VMM_SVSM;
+    input.svsm = svsm;
+    input.svsm_size = LAUNCH_PAGE_SIZE;
+    expect_ok(launch_measure(&input, digest));
 }
 
 /* An SVSM is not firmware, and firmware is not an SVSM. */
@@ -236,9 +344,13 @@ int main(void)
         cmocka_unit_test(bug_13_a_kernel_that_is_not_measured_is_refused),
         cmocka_unit_test(bad_inputs_are_refused),
         cmocka_unit_test(damaged_firmware_is_survived),
+        cmocka_unit_test(what_firmware_must_not_say_is_refused),
+        cmocka_unit_test(cut_metadata_is_refused),
+        cmocka_unit_test(one_bad_footer_entry_is_enough),
         cmocka_unit_test(vmms_are_found_by_name),
         cmocka_unit_test(svsm_is_measured),
         cmocka_unit_test(bad_svsms_are_refused),
+        cmocka_unit_test(firmware_under_an_svsm_needs_no_metadata),
         cmocka_unit_test(images_in_the_wrong_place_are_refused),
     };
 

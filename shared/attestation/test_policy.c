@@ -283,6 +283,22 @@ static void bad_policies_are_refused(void **state)
         WITH("\"gpus\":{\"unnamed_firmware\":\"show\"}"),
         WITH("\"gpus\":{\"unknown_revocation\":\"soft\"}"),
         WITH("\"gpus\":{\"unknown_revocation\":null}"),
+        /* the bad one is not the last */
+        WITH("\"report_versions\":[\"3\",3]"),
+        WITH("\"report_versions\":[4,3]"),
+        WITH("\"report_versions\":[3,4]"),
+        WITH("\"measurements\":[\"00\",\"" H48 "\"]"),
+        WITH("\"measurements\":[\"" H48 "\",\"" ZERO48 "\"]"),
+        WITH("\"vlek\":[1,\"CN=x\"]"),
+        WITH("\"vlek\":[\"\",\"CN=x\"]"),
+        WITH("\"minimum_tcb\":[1," ENTRY "]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,2,3],\"reported\":" LEVEL("4") "}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[\"1\",2],\"reported\":" LEVEL("4") "}]"),
+        WITH("\"minimum_tcb\":[{\"family\":25,\"models\":[1,\"2\"],\"reported\":" LEVEL("4") "}]"),
+        WITH("\"name\":5"),
+        WITH("\"name\":\"\""),
+        WITH("\"vmpl\":-1"),
+        WITH("\"crl\":\"hard\""),
         WITH("\"roots\":1"),
         WITH("\"at_ms\":1"),
     };
@@ -399,6 +415,33 @@ static void too_much_is_refused(void **state)
         buffer_add_text(&text, "                                                                ");
     expect_code(policy_parse(buffer_text(&text), text.size, arena, &policy),
                 ERROR_INVALID_ARGUMENT);
+}
+
+static void words_and_sizes_have_limits(void **state)
+{
+    (void)state;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct verify_policy policy;
+
+    expect_ok(parse(WITH("\"crl\":\"required\""), arena, &policy));
+    assert_int_equal(policy.crl, POLICY_CRL_REQUIRED);
+    expect_ok(parse(WITH("\"crl\":\"soft\""), arena, &policy));
+    assert_int_equal(policy.crl, POLICY_CRL_SOFT);
+    for (size_t more = 0; more < 2; more++) {
+        _cleanup_buffer_ struct buffer name = {}, large = {};
+
+        buffer_add_text(&name, "{\"schema\":\"coffer.policy/v1\",\"name\":\"");
+        for (size_t i = 0; i < 256 + more; i++)
+            buffer_add_u8(&name, 'a');
+        buffer_add_text(&name, "\"}");
+        expect_code(parse(buffer_text(&name), arena, &policy),
+                    more ? ERROR_INVALID_ARGUMENT : ERROR_OK);
+        buffer_add_text(&large, "{\"schema\":\"coffer.policy/v1\"}");
+        while (large.size < POLICY_MAX + more)
+            buffer_add_u8(&large, '\n');
+        expect_code(policy_parse(buffer_text(&large), large.size, arena, &policy),
+                    more ? ERROR_INVALID_ARGUMENT : ERROR_OK);
+    }
 }
 
 static void named_policies_say_what_they_give_up(void **state)
@@ -524,6 +567,7 @@ int main(void)
         cmocka_unit_test(absent_levels_take_the_reported_minimum),
         cmocka_unit_test(default_minimums_exclude_microcode_forgery),
         cmocka_unit_test(too_much_is_refused),
+        cmocka_unit_test(words_and_sizes_have_limits),
         cmocka_unit_test(named_policies_say_what_they_give_up),
         cmocka_unit_test(the_schema_knows_the_same_members),
         cmocka_unit_test(the_catalogue_of_codes_is_well_formed),

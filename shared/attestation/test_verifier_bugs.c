@@ -235,6 +235,12 @@ static void bug_7_turin_has_a_layout_of_its_own(void **state)
     struct snp_tcb turin = snp_tcb_decode(SNP_PRODUCT_TURIN, UINT64_C(0x6100000005020301));
     struct snp_tcb genoa = snp_tcb_decode(SNP_PRODUCT_GENOA, UINT64_C(0x541900000000000a));
 
+    char text[SNP_TCB_TEXT_SIZE];
+
+    snp_tcb_format(SNP_PRODUCT_TURIN, &turin, text);
+    assert_string_equal(text, "fmc 1, bootloader 3, tee 2, snp 5, microcode 97");
+    snp_tcb_format(SNP_PRODUCT_GENOA, &genoa, text);
+    assert_string_equal(text, "bootloader 10, tee 0, snp 25, microcode 84");
     assert_int_equal(turin.fmc, 1);
     assert_int_equal(turin.bootloader, 3);
     assert_int_equal(turin.tee, 2);

@@ -317,6 +317,49 @@ static void an_id_block_is_all_there_or_not_at_all(void **state)
     }
 }
 
+/* What is a field in one version is reserved in those before; of later ones it cannot be known. */
+static void reserved_bytes_are_those_of_the_version(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t version;
+        size_t at; /* this byte is set; 0: none */
+        const char *code;
+    } rows[] = {
+        {2, 0, NULL},
+        {2, 0x188, "format_reserved"},
+        {2, 0x18a, "format_reserved"},
+        {3, 0, NULL},
+        {3, 0x1f8, "format_reserved"},
+        {3, 0x207, "format_reserved"},
+        {5, 0x1f9, NULL},
+        {5, 0x208, "format_reserved"},
+        {9, 0, NULL},
+        {9, 0x208, NULL},
+        {9, 0x18b, NULL},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        struct verify_policy policy = kit_policy(&kit);
+        struct tee_evidence evidence;
+
+        policy.report_versions = 1u << 2 | 1u << 3 | 1u << 5;
+        policy.accept_unknown_versions = policy.any_tcb = true;
+        policy.launch_mitigations = policy.current_mitigations = 0;
+        kit_evidence(&kit, &evidence);
+        uint8_t *report = evidence.report;
+        report[0x000] = rows[i].version;
+        memset(report + 0x1f8, 0, 16);
+        if (rows[i].version == 2)
+            memset(report + 0x188, 0, 3);
+        if (rows[i].at)
+            report[rows[i].at] = 1;
+        kit_sign(&kit, report);
+        kit_expect(&policy, &evidence, rows[i].code);
+        tee_evidence_done(&evidence);
+    }
+}
+
 static void the_first_minimum_for_a_processor_counts(void **state)
 {
     (void)state;
@@ -492,6 +535,7 @@ int main(void)
         cmocka_unit_test(a_changed_field_fails_its_own_step_only),
         cmocka_unit_test(empty_fields_are_not_values),
         cmocka_unit_test(an_id_block_is_all_there_or_not_at_all),
+        cmocka_unit_test(reserved_bytes_are_those_of_the_version),
         cmocka_unit_test(the_first_minimum_for_a_processor_counts),
         cmocka_unit_test(every_step_has_a_row),
         cmocka_unit_test(what_a_policy_accepts_by_name_passes),

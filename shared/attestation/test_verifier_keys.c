@@ -447,6 +447,40 @@ static void a_products_root_is_of_no_other_product(void **state)
     }
 }
 
+/* Intermediates of the folder's root, of which there may be four; those of others are left out. */
+static void a_folder_gives_its_own_intermediates(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *dir = xasprintf("%s/several", kit.fleet.dir);
+    _cleanup_free_ char *path = xasprintf("%s/ask.pem", dir);
+    X509 *foreign = X509_dup(kit.ask);
+
+    rename_to(X509_get_issuer_name(foreign), "ARK-Elsewhere");
+    kit_sign_certificate(foreign, kit.ark_key);
+    expect_ok(dir_make(dir, 0700));
+    write_pem(dir, "ark.pem", kit.ark);
+    for (size_t n = 1; n <= 5; n++) {
+        struct trust_roots *roots = NULL;
+        FILE *file = fopen(path, "w");
+
+        assert_int_equal(PEM_write_X509(file, foreign), 1);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(PEM_write_X509(file, kit.ask), 1);
+        fclose(file);
+        struct error *err = trust_roots_load(dir, &roots);
+        assert_int_equal(err == NULL, n <= 4);
+        if (!err) {
+            assert_int_equal(roots->roots[0].n_asks, n);
+            assert_int_equal(roots->roots[0].n_known_asks, n);
+            assert_true(trust_root_knows(&roots->roots[0], kit.ask));
+            assert_false(trust_root_knows(&roots->roots[0], foreign));
+        }
+        error_free(err);
+        trust_roots_free(roots);
+    }
+    X509_free(foreign);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +489,7 @@ int main(void)
         cmocka_unit_test(bug_7_turin_is_judged_by_its_own_layout),
         cmocka_unit_test(chains_that_amd_never_makes_are_refused),
         cmocka_unit_test(a_products_root_is_of_no_other_product),
+        cmocka_unit_test(a_folder_gives_its_own_intermediates),
     };
 
     return cmocka_run_group_tests_name("verifier keys", tests, set_up, tear_down);
