@@ -239,6 +239,44 @@ static void every_backend_gives_the_report_for_the_data(void **state)
     }
 }
 
+/* A path that is given tells what it is: a folder, or a device by its name. */
+static void the_backend_is_chosen_by_what_is_there(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *device = xasprintf("%s/sev-guest", fleet.dir);
+    _cleanup_free_ char *channel = xasprintf("%s/channel", fleet.dir);
+    _cleanup_free_ char *missing = xasprintf("%s/missing", fleet.dir);
+    const struct {
+        const char *name, *path;
+        enum error_code code;
+        const char *chosen;
+    } rows[] = {
+        {"auto", fleet.dir, ERROR_OK, "configfs-tsm"},
+        {"auto", device, ERROR_OK, "sev-guest"},
+        {"auto", channel, ERROR_OK, "software"},
+        {"auto", missing, ERROR_NOT_FOUND, NULL},
+        {"sev-guest", device, ERROR_OK, "sev-guest"},
+        {"sev-guest", missing, ERROR_NOT_FOUND, NULL},
+        {"configfs-tsm", fleet.dir, ERROR_OK, "configfs-tsm"},
+        {"configfs-tsm", device, ERROR_INVALID_ARGUMENT, NULL},
+        {"configfs-tsm", missing, ERROR_NOT_FOUND, NULL},
+        {"sgx", device, ERROR_INVALID_ARGUMENT, NULL},
+        {"", device, ERROR_INVALID_ARGUMENT, NULL},
+    };
+
+    expect_ok(file_write_atomic(device, "", 0, 0600));
+    expect_ok(file_write_atomic(channel, "", 0, 0600));
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        struct tee *tee = NULL;
+
+        expect_code(tee_open(rows[i].name, rows[i].path, &tee), rows[i].code);
+        assert_int_equal(tee != NULL, rows[i].chosen != NULL);
+        if (tee)
+            assert_string_equal(tee->ops->name, rows[i].chosen);
+        tee_free(tee);
+    }
+}
+
 static void malformed_requests_get_no_answer(void **state)
 {
     (void)state;
@@ -285,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_backend_gives_the_report_for_the_data),
+        cmocka_unit_test(the_backend_is_chosen_by_what_is_there),
         cmocka_unit_test(malformed_requests_get_no_answer),
         cmocka_unit_test(auto_takes_what_the_path_is),
     };

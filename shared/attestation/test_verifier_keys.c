@@ -481,6 +481,48 @@ static void a_folder_gives_its_own_intermediates(void **state)
     X509_free(foreign);
 }
 
+/* Without intermediates the evidence brings them; without a root there is nothing. */
+static void a_folder_needs_a_root_and_no_more(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *dir = xasprintf("%s/bare", kit.fleet.dir);
+    _cleanup_free_ char *ark = xasprintf("%s/ark.pem", dir);
+    _cleanup_free_ char *ask = xasprintf("%s/ask.pem", dir);
+    struct trust_roots *roots = NULL;
+
+    expect_ok(dir_make(dir, 0700));
+    expect_code(trust_roots_load(dir, &roots), ERROR_NOT_FOUND);
+    expect_ok(file_write_atomic(ark, "no certificate", 14, 0600));
+    expect_code(trust_roots_load(dir, &roots), ERROR_INVALID_ARGUMENT);
+    write_pem(dir, "ark.pem", kit.ark);
+    expect_ok(trust_roots_load(dir, &roots));
+    assert_int_equal(roots->roots[0].n_asks, 0);
+    assert_true(trust_root_knows(&roots->roots[0], kit.ask)); /* any that it signed */
+    assert_ptr_equal(trust_roots_issuer_of(roots, kit.ask), &roots->roots[0]);
+    assert_ptr_equal(trust_roots_issuer_of(roots, kit.ark), &roots->roots[0]);
+    assert_null(trust_roots_issuer_of(kit.amd, kit.ask)); /* pinned, not at hand */
+    trust_roots_free(roots);
+    trust_roots_free(NULL);
+    expect_ok(file_write_atomic(ask, "", 0, 0600));
+    expect_code(trust_roots_load(dir, &roots), ERROR_INVALID_ARGUMENT);
+}
+
+static void roots_are_development_when_all_are(void **state)
+{
+    (void)state;
+    struct trust_roots two = {.n = 2};
+
+    assert_true(trust_roots_are_development(kit.roots));
+    assert_false(trust_roots_are_development(kit.amd));
+    assert_false(trust_roots_are_development(&two));
+    two.roots[0].development = true;
+    assert_false(trust_roots_are_development(&two));
+    two.roots[1].development = true;
+    assert_true(trust_roots_are_development(&two));
+    two.n = 0;
+    assert_false(trust_roots_are_development(&two));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +532,8 @@ int main(void)
         cmocka_unit_test(chains_that_amd_never_makes_are_refused),
         cmocka_unit_test(a_products_root_is_of_no_other_product),
         cmocka_unit_test(a_folder_gives_its_own_intermediates),
+        cmocka_unit_test(a_folder_needs_a_root_and_no_more),
+        cmocka_unit_test(roots_are_development_when_all_are),
     };
 
     return cmocka_run_group_tests_name("verifier keys", tests, set_up, tear_down);
