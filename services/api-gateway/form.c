@@ -15,7 +15,7 @@ void form_find(struct form *form, const char *where, const char *what, const cha
         .rule = "field",
         .where = where,
         .what = what,
-        .why = "a workload is created only from a request that is right in every part",
+        .why = "only a request that is right in every part is carried out",
         .fix = fix,
     };
 
@@ -28,6 +28,11 @@ static json_t *take(struct form *form, const char *name)
     form->taken[form->n_taken++] = name;
     json_t *value = json_object_get(form->json, name);
     return json_is_null(value) ? NULL : value;
+}
+
+json_t *form_value(struct form *form, const char *name)
+{
+    return take(form, name);
 }
 
 const char *form_text(struct form *form, const char *name, bool required, size_t max)

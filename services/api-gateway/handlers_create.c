@@ -133,6 +133,7 @@ static struct error *create(struct request *request, const struct create_input *
 
     if (err)
         return err;
+    snprintf(request->object, sizeof(request->object), "%s", input->workload_id);
     fill(request, input, manifest, &message);
     err = send_create(request, &message, &workload);
     if (err)

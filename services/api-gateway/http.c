@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <netdb.h>
 
+#include "services/api-gateway/audit.h"
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/problem.h"
@@ -60,6 +61,20 @@ const char *http_query(const struct request *request, const char *name)
 const char *http_header(const struct request *request, const char *name)
 {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_client_address(struct request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char text[NI_MAXHOST] = "";
+
+    if (info && info->client_addr)
+        (void)getnameinfo(info->client_addr,
+                          info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                   : sizeof(struct sockaddr_in),
+                          text, sizeof(text), NULL, 0, NI_NUMERICHOST);
+    return arena_strdup(request->arena, text);
 }
 
 struct error *http_json(struct request *request, json_t **ret_json)
@@ -123,7 +138,7 @@ static struct error *admit(const struct http_server *server, struct request *req
 {
     struct error *err = routes_find(server->options.routes, method, path, request);
 
-    if (!err && request->route->scope == SCOPE_ACCOUNT)
+    if (!err && request->route->scope != SCOPE_NONE)
         err = auth_check(request);
     err = err ?: check_length(request);
     return err ?: admit_upload(request);
@@ -160,13 +175,21 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
     return MHD_YES;
 }
 
+/* An answer may hold what is shown once. */
+static void free_wiped(void *text)
+{
+    OPENSSL_cleanse(text, malloc_usable_size(text));
+    free(text);
+}
+
 static struct MHD_Response *body_response(struct response *response)
 {
     struct MHD_Response *raw;
 
     if (response->json) {
-        char *text = json_dumps(response->json, JSON_COMPACT);
-        raw = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+        /* 15 digits: amounts are told as they were given, 0.1 and not 0.10000000000000001 */
+        char *text = json_dumps(response->json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+        raw = MHD_create_response_from_buffer_with_free_callback(strlen(text), text, free_wiped);
         MHD_add_response_header(raw, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
         return raw;
     }
@@ -198,6 +221,8 @@ static enum MHD_Result answer(struct request *request)
         err = request->route->handle(request, &response);
     if (err)
         problem_response(request, err, &response);
+    if (request->route && request->route->scope == SCOPE_DEPLOY)
+        audit_answer(request, response.status, response.json);
     metrics_count(&request->gateway->metrics, request->route ? request->route->path : "none",
                   response.status, clock_monotonic_ms(clock_system()) - request->started_ms);
     return send_response(request, &response);

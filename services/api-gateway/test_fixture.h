@@ -11,10 +11,11 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/workloads.h"
 
-#define TEST_KEY      "test-key-0123456789abcdef"
-#define TEST_WORKLOAD "w-1"
-#define TEST_HOST     "host-1"
-#define TEST_IMAGE    "0.1.0"
+#define TEST_KEY       "test-key-0123456789abcdef" /* an account-admin key of account "dev" */
+#define TEST_ADMIN_KEY "test-admin-key-0123456789"
+#define TEST_WORKLOAD  "w-1"
+#define TEST_HOST      "host-1"
+#define TEST_IMAGE     "0.1.0"
 
 struct fixture {
     char dir[32];
@@ -52,7 +53,7 @@ struct answer {
 void answer_done(struct answer *answer);
 #define _cleanup_answer_ _cleanup_(answer_done)
 
-/* key NULL: no Authorization header. body NULL: none. */
+/* key NULL: no Authorization header; with a colon: a header of its own. body NULL: none. */
 struct answer http_call(const struct fixture *fixture, const char *method, const char *path,
                         const char *key, const char *body);
 struct answer http_post(const struct fixture *fixture, const char *path, const char *body);

@@ -32,6 +32,7 @@ struct error *workload_load(struct request *request, const char *id,
     Coffer__V1__Workload *workload = message;
     if (!workload || strcmp(workload->account_id, request->account) != 0)
         return error_new(ERROR_NOT_FOUND, "no such workload");
+    snprintf(request->object, sizeof(request->object), "%s", workload->workload_id);
     *ret_workload = workload;
     return NULL;
 }
