@@ -56,6 +56,20 @@ const char *form_text(struct form *form, const char *name, bool required, size_t
     return NULL;
 }
 
+const char *form_name(struct form *form, const char *name, bool required, size_t max)
+{
+    const char *text = form_text(form, name, required, max);
+
+    for (const char *p = text ?: ""; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f) {
+            form_find(form, name,
+                      arena_printf(form->request->arena, "'%s' has a control character", name),
+                      "write it in one line of plain text");
+            return NULL;
+        }
+    return text;
+}
+
 uint64_t form_uint(struct form *form, const char *name, uint64_t min, uint64_t max,
                    uint64_t fallback)
 {

@@ -22,6 +22,9 @@ json_t *form_value(struct form *form, const char *name);
 /* NULL when it is missing (a finding when required) or no text of at most max bytes. */
 const char *form_text(struct form *form, const char *name, bool required, size_t max);
 
+/* The same, for what people see in lists: without control characters, which terminals obey. */
+const char *form_name(struct form *form, const char *name, bool required, size_t max);
+
 /* fallback when missing; a finding when it is no whole number from min to max. A required one
  * (min > fallback) that is missing is found too. */
 uint64_t form_uint(struct form *form, const char *name, uint64_t min, uint64_t max,

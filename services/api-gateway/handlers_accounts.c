@@ -52,7 +52,7 @@ struct error *on_account_create(struct request *request, struct response *ret_re
     if (err)
         return err;
     form_init(&form, request, body);
-    account.name = form_text(&form, "name", true, ACCOUNT_NAME_MAX);
+    account.name = form_name(&form, "name", true, ACCOUNT_NAME_MAX);
     account.wallet = take_wallet(&form);
     account.balance_micro = take_money(&form, "balance", false);
     if (account.balance_micro < 0)
@@ -83,7 +83,7 @@ struct error *on_account_update(struct request *request, struct response *ret_re
         return err;
     form_init(&form, request, body);
     const char *id = form_text(&form, "accountId", true, ACCOUNT_ID_MAX);
-    const char *name = form_text(&form, "name", true, ACCOUNT_NAME_MAX);
+    const char *name = form_name(&form, "name", true, ACCOUNT_NAME_MAX);
     form_finish(&form);
     err = form_result(&form);
     err = err ?: account_change(request, id, rename_account, name, &account);

@@ -22,8 +22,10 @@ static bool parse_time(const char *text, int64_t *ret_ms)
     }
     if (!end || strcmp(end, "Z") != 0)
         return false;
+    char again[CLOCK_TEXT_SIZE];
     *ret_ms = (int64_t)timegm(&parts) * 1000 + ms;
-    return true;
+    clock_format(*ret_ms, again);
+    return strncmp(again, text, strlen("2030-01-31T12:00:00")) == 0; /* no 30 February */
 }
 
 /* A date that is over is refused: who asks for one means another. */
@@ -87,7 +89,7 @@ static void take_edit(struct form *form, bool create, struct api_key_edit *ret_e
     take_type(form, create, ret_edit);
     ret_edit->set_active = form_value(form, "active") != NULL;
     ret_edit->active = form_bool(form, "active", true);
-    ret_edit->name = form_text(form, "name", false, API_KEY_NAME_MAX);
+    ret_edit->name = form_name(form, "name", false, API_KEY_NAME_MAX);
     take_expiry(form, ret_edit);
 }
 

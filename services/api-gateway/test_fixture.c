@@ -244,6 +244,11 @@ static const struct bus_handler scheduler_rows[] = {
 
 struct fixture *fixture_new(void)
 {
+    return fixture_new_with_clock(clock_system());
+}
+
+struct fixture *fixture_new_with_clock(struct clock *clock)
+{
     struct fixture *fixture = xnew(struct fixture);
 
     pthread_mutex_init(&fixture->lock, NULL);
@@ -260,8 +265,8 @@ struct fixture *fixture_new(void)
     for (size_t i = 0; i < ELEMENTSOF(scheduler_rows); i++)
         assert_null(bus_subscribe(fixture->peer, &scheduler_rows[i], scheduler_rows[i].subject,
                                   fixture, &fixture->subscriptions[fixture->n_subscriptions++]));
-    assert_null(gateway_new(&fixture->config, fixture->bus, fixture->store, clock_system(),
-                            &fixture->gateway));
+    assert_null(
+        gateway_new(&fixture->config, fixture->bus, fixture->store, clock, &fixture->gateway));
     return fixture;
 }
 
