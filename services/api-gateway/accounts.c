@@ -3,10 +3,10 @@
 #include <ctype.h>
 
 #include "services/api-gateway/audit.h"
+#include "services/api-gateway/balance.h"
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/json_record.h"
 #include "services/api-gateway/json_text.h"
-#include "services/api-gateway/money.h"
-#include "services/api-gateway/records.h"
 #include "shared/store/keys.h"
 
 enum { BATCH = 256, TRIES = 200 };
@@ -19,10 +19,10 @@ static const char *record_key(struct arena *arena, const char *id)
 static void account_read(const json_t *json, struct arena *arena, struct account *ret_account)
 {
     *ret_account = (struct account){
-        .id = record_text(json, "account", arena),
-        .name = record_text(json, "name", arena),
-        .wallet = record_text(json, "wallet", arena),
-        .created_at = record_text(json, "created_at", arena),
+        .id = json_record_text(json, "account", arena),
+        .name = json_record_text(json, "name", arena),
+        .wallet = json_record_text(json, "wallet", arena),
+        .created_at = json_record_text(json, "created_at", arena),
         .active = json_is_true(json_object_get(json, "active")),
         .balance_micro = json_integer_value(json_object_get(json, "balance_micro_usd")),
     };
@@ -36,7 +36,7 @@ static ProtobufCBinaryData account_value(struct arena *arena, const struct accou
                   "created_at", account->created_at, "wallet", account->wallet, "balance_micro_usd",
                   (json_int_t)account->balance_micro);
 
-    return record_value(arena, json);
+    return json_record_value(arena, json);
 }
 
 json_t *account_to_json(const struct account *account)
@@ -44,7 +44,7 @@ json_t *account_to_json(const struct account *account)
     return json_pack("{s:s, s:o, s:s, s:s, s:o}", "accountId", account->id, "name",
                      json_text(account->name, strlen(account->name)), "walletAddress",
                      account->wallet, "createdAt", account->created_at, "balance",
-                     money_to_json(account->balance_micro));
+                     balance_to_json(account->balance_micro));
 }
 
 int64_t account_burn_rate_micro(_unused_ const struct account *account)
@@ -64,8 +64,8 @@ struct error *account_load(struct request *request, const char *id, struct accou
     struct error *err = NULL;
 
     if (name_is_valid(id) && may_know(request, id))
-        err = record_load(request->gateway->store, record_key(request->arena, id), request->arena,
-                          &json, &version);
+        err = json_record_load(request->gateway->store, record_key(request->arena, id),
+                               request->arena, &json, &version);
     if (err)
         return err;
     if (!json)
@@ -91,7 +91,7 @@ static struct error *load_batch(struct request *request, const char *const *keys
     struct error *err = store_get_many(request->gateway->store, keys, n, request->arena, records);
 
     for (size_t i = 0; !err && i < n; i++) {
-        _cleanup_(json_decrefp) json_t *json = record_json(&records[i]);
+        _cleanup_(json_decrefp) json_t *json = json_record_parse(&records[i]);
         if (json)
             account_read(json, request->arena, &accounts[(*n_accounts)++]);
     }
@@ -140,7 +140,7 @@ static struct error *commit_new(struct request *request, const struct account *a
         {.key = record_key(request->arena, account->id),
          .value = account_value(request->arena, account)},
         {.key = wallet_key(request->arena, account->wallet),
-         .value = record_value(request->arena, owner)},
+         .value = json_record_value(request->arena, owner)},
     };
     const struct store_index_edit edit = {.set = KEY_ACCOUNTS, .member = account->id};
     const struct audit_entry entry = {

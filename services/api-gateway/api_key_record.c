@@ -1,7 +1,7 @@
 #include "services/api-gateway/api_key_record.h"
 
+#include "services/api-gateway/json_record.h"
 #include "services/api-gateway/json_text.h"
-#include "services/api-gateway/records.h"
 #include "shared/base/clock.h"
 
 static const char *const level_names[] = {
@@ -53,20 +53,20 @@ static int64_t number(const json_t *json, const char *name)
 void api_key_read(const json_t *json, struct arena *arena, struct api_key *ret_key)
 {
     *ret_key = (struct api_key){
-        .id = record_text(json, "id", arena),
-        .account = record_text(json, "account", arena),
-        .name = record_text(json, "name", arena),
+        .id = json_record_text(json, "id", arena),
+        .account = json_record_text(json, "account", arena),
+        .name = json_record_text(json, "name", arena),
         .type = API_KEY_ACCOUNT_ADMIN,
         .active = json_is_true(json_object_get(json, "active")),
         .created_at_ms = number(json, "created_at_ms"),
         .updated_at_ms = number(json, "updated_at_ms"),
         .expires_at_ms = number(json, "expires_at_ms"),
     };
-    const char *type = record_text(json, "type", arena);
+    const char *type = json_record_text(json, "type", arena);
     if (*type && !api_key_type_parse(type, &ret_key->type))
         ret_key->type = API_KEY_USER;
     ret_key->level = types[ret_key->type].level;
-    const char *level = record_text(json, "level", arena);
+    const char *level = json_record_text(json, "level", arena);
     if (*level && !key_level_parse(level, &ret_key->level))
         ret_key->level = LEVEL_NONE;
 }
@@ -80,7 +80,7 @@ ProtobufCBinaryData api_key_value(struct arena *arena, const struct api_key *key
                   "created_at_ms", (json_int_t)key->created_at_ms, "updated_at_ms",
                   (json_int_t)key->updated_at_ms, "expires_at_ms", (json_int_t)key->expires_at_ms);
 
-    return record_value(arena, json);
+    return json_record_value(arena, json);
 }
 
 static json_t *time_json(int64_t at_ms)

@@ -5,7 +5,7 @@
 #include "services/api-gateway/api_key_record.h"
 #include "services/api-gateway/audit.h"
 #include "services/api-gateway/gateway.h"
-#include "services/api-gateway/records.h"
+#include "services/api-gateway/json_record.h"
 #include "shared/base/alloc.h"
 #include "shared/store/keys.h"
 
@@ -34,8 +34,8 @@ struct error *api_key_load(struct gateway *gateway, const char *sha256, struct a
 {
     _cleanup_(json_decrefp) json_t *json = NULL;
     uint64_t version = 0;
-    struct error *err =
-        record_load(gateway->store, key_of(arena, KEY_API_KEY, sha256), arena, &json, &version);
+    struct error *err = json_record_load(gateway->store, key_of(arena, KEY_API_KEY, sha256), arena,
+                                         &json, &version);
 
     if (err)
         return err;
@@ -56,8 +56,8 @@ static struct error *resolve(struct request *request, const char *id_or_secret, 
 
     api_key_hash(id_or_secret, ret_hash);
     struct error *err =
-        record_load(request->gateway->store, key_of(request->arena, KEY_API_KEY_ID, ret_hash),
-                    request->arena, &json, NULL);
+        json_record_load(request->gateway->store, key_of(request->arena, KEY_API_KEY_ID, ret_hash),
+                         request->arena, &json, NULL);
     const char *hash = json_string_value(json_object_get(json, "sha256"));
     if (!err && hash)
         snprintf(ret_hash, 65, "%s", hash);
@@ -121,7 +121,7 @@ static struct store_change for_new(struct arena *arena, const struct api_key *ke
     struct store_change change = all_of(arena, key, writes, edit);
 
     writes[0].value = api_key_value(arena, key);
-    writes[1].value = record_value(arena, hash);
+    writes[1].value = json_record_value(arena, hash);
     change.n_writes = 2;
     return change;
 }
@@ -251,63 +251,6 @@ struct error *api_key_delete(struct request *request, const char *id_or_secret)
             return err;
     }
     return err;
-}
-
-static int newest_first(const void *a, const void *b)
-{
-    const struct api_key *one = a;
-    const struct api_key *other = b;
-
-    if (one->created_at_ms != other->created_at_ms)
-        return one->created_at_ms > other->created_at_ms ? -1 : 1;
-    return strcmp(one->id, other->id);
-}
-
-static struct error *load_all(struct request *request, const char *const *hashes, size_t n,
-                              struct api_key *keys, size_t *ret_found)
-{
-    struct store_record *records = arena_alloc(request->arena, (2 * n + 1) * sizeof(*records));
-    const char **names = arena_alloc(request->arena, (2 * n + 1) * sizeof(*names));
-
-    for (size_t i = 0; i < n; i++) {
-        names[2 * i] = key_of(request->arena, KEY_API_KEY, hashes[i]);
-        names[2 * i + 1] = key_of(request->arena, KEY_API_KEY_USED, hashes[i]);
-    }
-    struct error *err =
-        store_get_many(request->gateway->store, names, 2 * n, request->arena, records);
-    for (size_t i = 0; !err && i < n; i++) {
-        _cleanup_(json_decrefp) json_t *json = record_json(&records[2 * i]);
-        _cleanup_(json_decrefp) json_t *used = record_json(&records[2 * i + 1]);
-        struct api_key *key = &keys[*ret_found];
-        if (!json)
-            continue; /* deleted between the two reads */
-        api_key_read(json, request->arena, key);
-        key->used_at_ms = json_integer_value(json_object_get(used, "at_ms"));
-        (*ret_found)++;
-    }
-    return err;
-}
-
-struct error *api_keys_list(struct request *request, const char *account, json_t **ret_list)
-{
-    const char **hashes = NULL;
-    size_t n = 0;
-    size_t found = 0;
-    struct error *err =
-        store_members(request->gateway->store, key_of(request->arena, KEY_API_KEYS_OF, account),
-                      2 * API_KEYS_MAX, request->arena, &hashes, &n);
-
-    if (err)
-        return err;
-    struct api_key *keys = arena_alloc(request->arena, (n + 1) * sizeof(*keys));
-    err = load_all(request, hashes, n, keys, &found);
-    if (err)
-        return err;
-    qsort(keys, found, sizeof(*keys), newest_first);
-    *ret_list = json_array();
-    for (size_t i = 0; i < found; i++)
-        json_array_append_new(*ret_list, api_key_to_json(&keys[i], keys[i].id));
-    return NULL;
 }
 
 struct error *api_key_ensure(struct gateway *gateway, const char *account, const char *secret)

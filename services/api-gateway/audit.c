@@ -1,7 +1,7 @@
 #include "services/api-gateway/audit.h"
 
 #include "services/api-gateway/gateway.h"
-#include "services/api-gateway/records.h"
+#include "services/api-gateway/json_record.h"
 #include "shared/base/log.h"
 #include "shared/store/keys.h"
 
@@ -58,7 +58,7 @@ size_t audit_edits(struct request *request, const struct audit_entry *entry,
                    struct store_list_edit ret_edits[AUDIT_LISTS])
 {
     _cleanup_(json_decrefp) json_t *json = entry_json(request, entry);
-    ProtobufCBinaryData value = record_value(request->arena, json);
+    ProtobufCBinaryData value = json_record_value(request->arena, json);
     size_t n = 0;
 
     ret_edits[n++] =
@@ -68,6 +68,11 @@ size_t audit_edits(struct request *request, const struct audit_entry *entry,
                                                   .value = value,
                                                   .max_length = AUDIT_ACCOUNT_MAX};
     return n;
+}
+
+void audit_about(struct request *request, const char *object)
+{
+    snprintf(request->object, sizeof(request->object), "%s", object);
 }
 
 /* Refused as such: nothing was asked of anyone. */
@@ -163,7 +168,7 @@ struct error *audit_read(struct request *request, const char *account, const cha
             json_array_append_new(entries, json);
     }
     const json_t *last = json_array_get(entries, json_array_size(entries) - 1);
-    *ret_next = n > max && last ? record_text(last, "id", request->arena) : NULL;
+    *ret_next = n > max && last ? json_record_text(last, "id", request->arena) : NULL;
     *ret_entries = entries;
     return NULL;
 }

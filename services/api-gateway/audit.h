@@ -29,7 +29,11 @@ struct audit_entry {
 size_t audit_edits(struct request *request, const struct audit_entry *entry,
                    struct store_list_edit ret_edits[AUDIT_LISTS]);
 
-/* After an answer of a route that changes workloads; nothing when it did not get as far as one. */
+/* Names what the request is about, once that is known. */
+void audit_about(struct request *request, const char *object);
+
+/* After an answer of a route where somebody else is the writer: nothing when it did not get as far
+ * as asking, which is when it knows what it is about. */
 void audit_answer(struct request *request, unsigned status, const json_t *answer);
 
 /* At most max entries, newest first, older than the entry called cursor (NULL: from the newest).

@@ -20,7 +20,8 @@ static const struct {
     [SCOPE_IDENTITY] = {IDENTITY, LEVEL_READ},
     [SCOPE_ACCOUNT_READ] = {IDENTITY | GLOBAL, LEVEL_READ},
     [SCOPE_ACCOUNT_ADMIN] = {IDENTITY | GLOBAL, LEVEL_ADMIN},
-    [SCOPE_GLOBAL_ADMIN] = {GLOBAL, LEVEL_ADMIN},
+    [SCOPE_ADMIN] = {GLOBAL, LEVEL_ADMIN},
+    [SCOPE_ADMIN_OR_ACCOUNT] = {ANY_KEY | GLOBAL, LEVEL_READ},
 };
 
 static struct error *refused(void)
@@ -44,12 +45,12 @@ static const char *bearer_of(const struct request *request)
 
 static bool is_admin_key(const struct gateway *gateway, const char *key)
 {
-    char hash[65];
+    uint8_t digest[SHA256_SIZE];
 
-    if (!*gateway->admin_sha256 || !size_is_possible(key))
+    if (!gateway->has_admin_key || !size_is_possible(key))
         return false;
-    api_key_hash(key, hash);
-    return CRYPTO_memcmp(hash, gateway->admin_sha256, sizeof(hash)) == 0;
+    sha256(key, strlen(key), digest);
+    return CRYPTO_memcmp(digest, gateway->admin_key_sha256, sizeof(digest)) == 0;
 }
 
 static struct error *check_account(struct request *request, const struct api_key *key)
@@ -123,18 +124,19 @@ struct error *auth_check(struct request *request)
     return NULL;
 }
 
-struct error *auth_load_admin(struct gateway *gateway)
+struct error *auth_load_admin_key(struct gateway *gateway)
 {
     char *key = NULL;
 
     if (!*gateway->config->admin_key_file)
         return NULL;
     struct error *err = file_read_text(gateway->config->admin_key_file, 1024, &key);
-    if (!err && size_is_possible(key))
-        api_key_hash(key, gateway->admin_sha256);
-    else if (!err)
-        err = error_new(ERROR_INVALID_ARGUMENT, "the key has %d to %d characters", API_KEY_MIN,
+    if (!err && !size_is_possible(key))
+        err = error_new(ERROR_INVALID_ARGUMENT, "the key has not %d to %d characters", API_KEY_MIN,
                         API_KEY_MAX);
+    if (!err)
+        sha256(key, strlen(key), gateway->admin_key_sha256);
+    gateway->has_admin_key = !err;
     if (key)
         OPENSSL_cleanse(key, strlen(key));
     free(key);

@@ -15,7 +15,7 @@
 struct error *auth_check(struct request *request) _must_check_;
 
 /* Reads GATEWAY_ADMIN_KEY_FILE and keeps its hash; without a file there is no global admin. */
-struct error *auth_load_admin(struct gateway *gateway) _must_check_;
+struct error *auth_load_admin_key(struct gateway *gateway) _must_check_;
 
 /* Makes the account and its key unless they are there. */
 struct error *auth_ensure_key(struct gateway *gateway, const char *account,

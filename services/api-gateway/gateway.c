@@ -113,7 +113,7 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     sse_hub_init(&gateway->streams);
     struct error *err = guest_signer_init(&gateway->signer, key_path, clock);
     err = err ?: fleet_load(config->fleet_dir, &gateway->fleet);
-    err = err ?: auth_load_admin(gateway);
+    err = err ?: auth_load_admin_key(gateway);
     err = err ?: key_usage_start(&gateway->key_usage, store, clock);
     err = err ?: listen_metrics(gateway);
     err = err ?: listen_api(gateway);

@@ -58,7 +58,8 @@ struct gateway {
     struct limits limits;
     struct sse_hub streams;
     struct key_usage key_usage;
-    char admin_sha256[65]; /* of the global admin's key; "": there is none */
+    bool has_admin_key;
+    uint8_t admin_key_sha256[SHA256_SIZE];
     pthread_mutex_t bootstrap_lock;
     atomic_bool bootstrapped;
     struct http_server *http;

@@ -1,10 +1,10 @@
 /* Accounts: the global admin makes them and gives them money, account admins see and name theirs.
  */
 #include "services/api-gateway/accounts.h"
+#include "services/api-gateway/balance.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
-#include "services/api-gateway/money.h"
 
 enum { WALLET_SIZE = 42 };
 
@@ -32,7 +32,7 @@ static int64_t take_money(struct form *form, const char *name, bool required)
 
     if (!value && !required)
         return 0;
-    struct error *err = money_from_json(value, &micro);
+    struct error *err = balance_from_json(value, &micro);
     if (err)
         form_find(form, name,
                   arena_printf(form->request->arena, "'%s' is %s", name,
@@ -95,10 +95,10 @@ struct error *on_account_update(struct request *request, struct response *ret_re
 static struct error *add_money(struct account *account, const void *data, json_t *details)
 {
     const int64_t *amount = data;
-    struct error *err = money_add(account->balance_micro, *amount, &account->balance_micro);
+    struct error *err = balance_add(account->balance_micro, *amount, &account->balance_micro);
 
-    json_object_set_new(details, "amount", money_to_json(*amount));
-    json_object_set_new(details, "balance", money_to_json(account->balance_micro));
+    json_object_set_new(details, "amount", balance_to_json(*amount));
+    json_object_set_new(details, "balance", balance_to_json(account->balance_micro));
     return err;
 }
 
@@ -151,6 +151,6 @@ struct error *on_account_me(struct request *request, struct response *ret_respon
         return err;
     ret_response->json = account_to_json(&account);
     json_object_set_new(ret_response->json, "burnRatePerMin",
-                        money_to_json(account_burn_rate_micro(&account)));
+                        balance_to_json(account_burn_rate_micro(&account)));
     return NULL;
 }

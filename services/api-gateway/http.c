@@ -123,7 +123,7 @@ static bool is_large(const struct request *request)
 /* A large body is held in memory, so one account may have few at a time. */
 static struct error *admit_upload(struct request *request)
 {
-    if (request->route->scope == SCOPE_NONE || !is_large(request))
+    if (!*request->account || !is_large(request))
         return NULL;
     struct error *err = limits_enter(&request->gateway->limits, request->account, LIMIT_UPLOADS);
     if (err)
@@ -212,6 +212,14 @@ static enum MHD_Result send_response(struct request *request, struct response *r
     return MHD_queue_response(request->connection, response->status, response->raw);
 }
 
+/* By its scope, since questions are POSTs too; a change of the gateway's own records writes its
+ * entry itself, and names no object here. */
+static bool is_change(const struct route *route)
+{
+    return route && (route->scope == SCOPE_DEPLOY || route->scope == SCOPE_ADMIN) &&
+           strcmp(route->method, MHD_HTTP_METHOD_GET) != 0;
+}
+
 static enum MHD_Result answer(struct request *request)
 {
     _cleanup_(response_done) struct response response = {.status = 200};
@@ -221,7 +229,7 @@ static enum MHD_Result answer(struct request *request)
         err = request->route->handle(request, &response);
     if (err)
         problem_response(request, err, &response);
-    if (request->route && request->route->scope == SCOPE_DEPLOY)
+    if (is_change(request->route))
         audit_answer(request, response.status, response.json);
     metrics_count(&request->gateway->metrics, request->route ? request->route->path : "none",
                   response.status, clock_monotonic_ms(clock_system()) - request->started_ms);

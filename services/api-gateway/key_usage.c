@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "services/api-gateway/records.h"
+#include "services/api-gateway/json_record.h"
 #include "shared/base/log.h"
 #include "shared/store/keys.h"
 
@@ -16,7 +16,7 @@ static struct error *write_one(struct key_usage *usage, const char *sha256, int6
     _cleanup_(json_decrefp) json_t *before = NULL;
     _cleanup_(json_decrefp) json_t *now = json_pack("{s:I}", "at_ms", (json_int_t)at_ms);
     const char *key = arena_printf(arena, "%s%s", KEY_API_KEY_USED, sha256);
-    struct error *err = record_load(usage->store, key, arena, &before, NULL);
+    struct error *err = json_record_load(usage->store, key, arena, &before, NULL);
 
     if (err)
         return err;
@@ -25,7 +25,7 @@ static struct error *write_one(struct key_usage *usage, const char *sha256, int6
         return NULL;
     const struct store_write write = {.key = key,
                                       .expected_version = UINT64_MAX,
-                                      .value = record_value(arena, now),
+                                      .value = json_record_value(arena, now),
                                       .expire_ms = KEEP_MS};
     return store_commit(usage->store, &(struct store_change){.writes = &write, .n_writes = 1});
 }

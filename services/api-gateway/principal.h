@@ -21,12 +21,13 @@ struct principal {
 
 /* Who may call a route: kinds of principals and the least level of their key; see auth.c. */
 enum scope {
-    SCOPE_NONE,          /* anybody */
-    SCOPE_READ,          /* any key: sees its own account's workloads */
-    SCOPE_DEPLOY,        /* any key that may change them */
-    SCOPE_IDENTITY,      /* an account-admin key, about itself */
-    SCOPE_ACCOUNT_READ,  /* an account-admin key for its account, or the global admin */
-    SCOPE_ACCOUNT_ADMIN, /* the same, changing things */
-    SCOPE_GLOBAL_ADMIN,
+    SCOPE_NONE,             /* anybody */
+    SCOPE_READ,             /* any key: sees its own account's workloads */
+    SCOPE_DEPLOY,           /* any key that may change them */
+    SCOPE_IDENTITY,         /* an account-admin key, about itself */
+    SCOPE_ACCOUNT_READ,     /* an account-admin key for its account, or the global admin */
+    SCOPE_ACCOUNT_ADMIN,    /* the same, changing things */
+    SCOPE_ADMIN,            /* the global admin */
+    SCOPE_ADMIN_OR_ACCOUNT, /* any key, and the global admin: what all may read */
     SCOPES_,
 };

@@ -38,7 +38,7 @@ static void write_fleet(struct fixture *fixture)
     _cleanup_free_ char *key = xasprintf("%s/gateway/sign.key", fixture->dir);
     assert_null(key_file_save(key, fixture->gateway_key.secret));
     write_text(fixture, "key", TEST_KEY "\n");
-    write_text(fixture, "admin-key", TEST_ADMIN_KEY "\n");
+    write_text(fixture, "admin-key", TEST_ADMIN "\n");
     write_text(fixture, "trust.json",
                "{\"acme\":{\"directory\":\"https://acme.coffer.test/dir\",\"ca\":\"\"},"
                "\"registry_cas\":{}}");

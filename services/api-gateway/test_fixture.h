@@ -11,11 +11,11 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/workloads.h"
 
-#define TEST_KEY       "test-key-0123456789abcdef" /* an account-admin key of account "dev" */
-#define TEST_ADMIN_KEY "test-admin-key-0123456789"
-#define TEST_WORKLOAD  "w-1"
-#define TEST_HOST      "host-1"
-#define TEST_IMAGE     "0.1.0"
+#define TEST_KEY      "test-key-0123456789abcdef" /* an account-admin key of account "dev" */
+#define TEST_ADMIN    "admin-key-0123456789abcdef"
+#define TEST_WORKLOAD "w-1"
+#define TEST_HOST     "host-1"
+#define TEST_IMAGE    "0.1.0"
 
 struct fixture {
     char dir[32];

@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
+#include "services/api-gateway/json_record.h"
 #include "services/api-gateway/key_usage.h"
-#include "services/api-gateway/records.h"
 #include "shared/base/alloc.h"
 #include "shared/store/keys.h"
 
@@ -17,7 +17,7 @@ static int64_t stored_at(struct store *store, uint64_t *ret_version)
     _cleanup_(arena_freep) struct arena *arena = arena_new();
     _cleanup_(json_decrefp) json_t *json = NULL;
 
-    assert_null(record_load(store, KEY_API_KEY_USED KEY, arena, &json, ret_version));
+    assert_null(json_record_load(store, KEY_API_KEY_USED KEY, arena, &json, ret_version));
     return json_integer_value(json_object_get(json, "at_ms"));
 }
 

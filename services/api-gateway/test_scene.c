@@ -42,7 +42,7 @@ struct scene *scene_new(void)
     make_account(scene, "ours", scene->ours);
     make_account(scene, "theirs", scene->theirs);
     copy(scene->secrets[GLOBAL_ADMIN], 96, ADMIN);
-    copy(scene->secrets[ADMIN_BEARER], 96, TEST_ADMIN_KEY);
+    copy(scene->secrets[ADMIN_BEARER], 96, TEST_ADMIN);
     copy(scene->secrets[UNKNOWN], 96, "coffer_0123456789012345678901234567890");
     make_key(scene, ACCOUNT_ADMIN, scene->ours, "\"type\":\"account-admin\",\"name\":\"boss\"");
     make_key(scene, AUDITOR, scene->ours, "\"type\":\"account-admin\",\"scopes\":[\"read\"]");

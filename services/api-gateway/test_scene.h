@@ -4,7 +4,7 @@
 
 #include "services/api-gateway/test_fixture.h"
 
-#define ADMIN "x-api-key: " TEST_ADMIN_KEY
+#define ADMIN "x-api-key: " TEST_ADMIN
 
 enum actor {
     NOBODY,

@@ -1,6 +1,6 @@
-#include "services/api-gateway/records.h"
+#include "services/api-gateway/json_record.h"
 
-json_t *record_json(const struct store_record *record)
+json_t *json_record_parse(const struct store_record *record)
 {
     json_t *json = record->version
                        ? json_loadb((const char *)record->value.data, record->value.len, 0, NULL)
@@ -12,15 +12,15 @@ json_t *record_json(const struct store_record *record)
     return NULL;
 }
 
-struct error *record_load(struct store *store, const char *key, struct arena *arena,
-                          json_t **ret_json, uint64_t *ret_version)
+struct error *json_record_load(struct store *store, const char *key, struct arena *arena,
+                               json_t **ret_json, uint64_t *ret_version)
 {
     struct store_record record;
     struct error *err = store_get(store, key, arena, &record);
 
     if (err)
         return err;
-    json_t *json = record_json(&record);
+    json_t *json = json_record_parse(&record);
     if (!json && record.version)
         return error_new(ERROR_INTERNAL, "record '%s' is damaged", key);
     *ret_json = json;
@@ -29,7 +29,7 @@ struct error *record_load(struct store *store, const char *key, struct arena *ar
     return NULL;
 }
 
-ProtobufCBinaryData record_value(struct arena *arena, const json_t *json)
+ProtobufCBinaryData json_record_value(struct arena *arena, const json_t *json)
 {
     size_t size = json_dumpb(json, NULL, 0, JSON_COMPACT | JSON_SORT_KEYS);
     char *text = arena_alloc(arena, size + 1);
@@ -38,7 +38,7 @@ ProtobufCBinaryData record_value(struct arena *arena, const json_t *json)
     return (ProtobufCBinaryData){.data = (uint8_t *)text, .len = size};
 }
 
-const char *record_text(const json_t *json, const char *name, struct arena *arena)
+const char *json_record_text(const json_t *json, const char *name, struct arena *arena)
 {
     return arena_strdup(arena, json_string_value(json_object_get(json, name)));
 }

@@ -1,4 +1,4 @@
-#include "services/api-gateway/money.h"
+#include "services/api-gateway/balance.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,9 +16,9 @@ static bool has_six_decimals(double usd)
     return strtod(text, NULL) == usd;
 }
 
-struct error *money_from_json(const json_t *usd, int64_t *ret_micro)
+struct error *balance_from_json(const json_t *usd, int64_t *ret_micro)
 {
-    const double max = (double)(MONEY_MAX_MICRO / MICRO) + 1;
+    const double max = (double)(BALANCE_MAX_MICRO / MICRO) + 1;
 
     if (!json_is_number(usd))
         return error_new(ERROR_INVALID_ARGUMENT, "not a number");
@@ -31,16 +31,16 @@ struct error *money_from_json(const json_t *usd, int64_t *ret_micro)
     return NULL;
 }
 
-json_t *money_to_json(int64_t micro)
+json_t *balance_to_json(int64_t micro)
 {
     return json_real((double)micro / (double)MICRO);
 }
 
-struct error *money_add(int64_t balance, int64_t amount, int64_t *ret_sum)
+struct error *balance_add(int64_t balance, int64_t amount, int64_t *ret_sum)
 {
     int64_t sum = 0;
 
-    if (__builtin_add_overflow(balance, amount, &sum) || sum > MONEY_MAX_MICRO)
+    if (__builtin_add_overflow(balance, amount, &sum) || sum > BALANCE_MAX_MICRO)
         return error_new(ERROR_OUT_OF_RANGE, "the balance would be larger than can be kept");
     if (sum < 0)
         return error_new(ERROR_FAILED_PRECONDITION, "the balance is lower than that");
