@@ -77,15 +77,26 @@ const char *http_client_address(struct request *request)
     return arena_strdup(request->arena, text);
 }
 
+/* jansson quotes where it stopped, which may be a secret. */
+static void forget_body(json_error_t *where)
+{
+    char *quote = strstr(where->text, " near '");
+
+    if (quote)
+        *quote = '\0';
+}
+
 struct error *http_json(struct request *request, json_t **ret_json)
 {
     json_error_t where;
     json_t *json =
         json_loadb(buffer_text(&request->body), request->body.size, JSON_REJECT_DUPLICATES, &where);
 
-    if (!json)
+    if (!json) {
+        forget_body(&where);
         return error_new(ERROR_INVALID_ARGUMENT, "the body is not JSON: line %d: %s", where.line,
                          request->body.size ? where.text : "it is empty");
+    }
     if (!json_is_object(json)) {
         json_decref(json);
         return error_new(ERROR_INVALID_ARGUMENT, "the body is not a JSON object");

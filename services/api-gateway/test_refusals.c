@@ -202,6 +202,9 @@ static const struct row {
      "{\"id\":\"$DEPLOYER\",\"type\":\"user\",\"scopes\":[\"admin\"]}", 400, "INVALID_PAYLOAD"},
     {ACCOUNT_ADMIN, "POST", K_DELETE, "{}", 400, "INVALID_PAYLOAD"},
     {ACCOUNT_ADMIN, "POST", K_DELETE, "{\"id\":7}", 400, "INVALID_PAYLOAD"},
+    {ACCOUNT_ADMIN, "POST", K_DELETE, "{\"id\":\"$SECRET", 400, "INVALID_PAYLOAD"},
+    {ACCOUNT_ADMIN, "POST", K_DELETE, "{\"id\" \"$SECRET\"}", 400, "INVALID_PAYLOAD"},
+    {ACCOUNT_ADMIN, "POST", K_DELETE, "{\"$SECRET\":1,\"$SECRET\":2}", 400, "INVALID_PAYLOAD"},
     {ACCOUNT_ADMIN, "POST", K_DELETE, "{\"id\":\"$DEPLOYER\",\"force\":true}", 400,
      "INVALID_PAYLOAD"},
 };
