@@ -22,6 +22,7 @@ static struct {
     struct buffer asked;  /* "METHOD PATH&QUERY KEY BODY\n" of every request */
     struct buffer upload; /* of the one in hand: there is one thread */
     char dir[32];
+    char admin_key[64];
     char *output;
 } server;
 
@@ -111,9 +112,9 @@ static int setup(_unused_ void **state)
     setenv("HOME", server.dir, 1);
     setenv("COFFER_API_URL", url, 1);
     setenv("COFFER_API_KEY", "user-key", 1);
-    _cleanup_free_ char *admin = xasprintf("%s/admin-key", server.dir);
-    assert_null(file_write_atomic(admin, "admin-key\n", 10, 0600));
-    setenv("COFFER_ADMIN_KEY_FILE", admin, 1);
+    snprintf(server.admin_key, sizeof(server.admin_key), "%s/admin-key", server.dir);
+    assert_null(file_write_atomic(server.admin_key, "admin-key\n", 10, 0600));
+    setenv("COFFER_ADMIN_KEY_FILE", server.admin_key, 1);
     setenv("no_proxy", "127.0.0.1", 1);
     return 0;
 }
@@ -126,7 +127,7 @@ static int teardown(_unused_ void **state)
     buffer_done(&server.asked);
     buffer_done(&server.upload);
     unlink(path);
-    unlink(getenv("COFFER_ADMIN_KEY_FILE"));
+    unlink(server.admin_key);
     return rmdir(server.dir);
 }
 
@@ -267,14 +268,14 @@ static void test_a_refusal_is_told(_unused_ void **state)
 {
     assert_int_equal(RUN(accounts_show_main, "nobodys"), EXIT_FAILED);
     assert_string_equal(server.output, "");
-    _cleanup_free_ char *file = xstrdup(getenv("COFFER_ADMIN_KEY_FILE"));
     unsetenv("COFFER_ADMIN_KEY_FILE");
     assert_int_equal(RUN(accounts_list_main, NULL), EXIT_FAILED);
     assert_int_equal(RUN(accounts_show_main, "acc-1", "--admin"), EXIT_FAILED);
     assert_int_equal(server.asked.size, 0);
-    assert_int_equal(RUN(accounts_show_main, "acc-1", "--admin-key-file", file), EXIT_OK);
+    assert_int_equal(RUN(accounts_show_main, "acc-1", "--admin-key-file", server.admin_key),
+                     EXIT_OK);
     assert_asked("x-api-key: admin-key");
-    setenv("COFFER_ADMIN_KEY_FILE", file, 1);
+    setenv("COFFER_ADMIN_KEY_FILE", server.admin_key, 1);
     free(server.output);
     server.output = NULL;
 }

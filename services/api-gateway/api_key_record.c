@@ -98,7 +98,7 @@ static json_t *scopes_json(enum key_level level)
 {
     json_t *scopes = json_array();
 
-    for (size_t i = LEVEL_READ; i <= (size_t)level; i++)
+    for (size_t i = LEVEL_READ; i < ELEMENTSOF(level_names) && i <= (size_t)level; i++)
         json_array_append_new(scopes, json_string(level_names[i]));
     return scopes;
 }

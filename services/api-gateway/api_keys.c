@@ -81,18 +81,18 @@ struct error *api_key_find(struct request *request, const char *id_or_secret,
     return NULL;
 }
 
-/* The change of one key with its audit entry. */
+/* The change of one key, and its audit entry with it. */
 static struct error *commit(struct request *request, const struct api_key *key,
-                            struct store_change *change)
+                            struct store_change change)
 {
     _cleanup_(json_decrefp) json_t *details = api_key_details(key);
     const struct audit_entry entry = {
         .account = key->account, .object = key->id, .result = "ok", .details = details};
     struct store_list_edit lists[AUDIT_LISTS];
 
-    change->lists = lists;
-    change->n_lists = audit_edits(request, &entry, lists);
-    return store_commit(request->gateway->store, change);
+    change.lists = lists;
+    change.n_lists = audit_edits(request, &entry, lists);
+    return store_commit(request->gateway->store, &change);
 }
 
 /* Record, id and index of a key, for writing or, with no value, for deleting. */
@@ -176,8 +176,8 @@ struct error *api_key_create(struct request *request, struct api_key *key,
         return err;
     fill_new(key, request->gateway, request->arena);
     api_key_hash(ret_secret, key->sha256);
-    struct store_change change = for_new(request->arena, key, writes, &edit);
-    return commit(request, key, &change);
+    const struct store_change change = for_new(request->arena, key, writes, &edit);
+    return commit(request, key, change);
 }
 
 static void apply(struct api_key *key, const struct api_key_edit *edit)
@@ -209,7 +209,7 @@ static struct error *try_change(struct request *request, const char *id_or_secre
                                       .expected_version = ret_key->version,
                                       .value = api_key_value(request->arena, ret_key)};
     struct store_change change = {.writes = &write, .n_writes = 1};
-    return commit(request, ret_key, &change);
+    return commit(request, ret_key, change);
 }
 
 struct error *api_key_change(struct request *request, const char *id_or_secret,
@@ -235,9 +235,9 @@ static struct error *try_delete(struct request *request, const char *id_or_secre
 
     if (err)
         return err;
-    struct store_change change = all_of(request->arena, &key, writes, &edit);
+    const struct store_change change = all_of(request->arena, &key, writes, &edit);
     edit.remove = true;
-    return commit(request, &key, &change);
+    return commit(request, &key, change);
 }
 
 struct error *api_key_delete(struct request *request, const char *id_or_secret)
