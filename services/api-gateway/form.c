@@ -15,7 +15,7 @@ void form_find(struct form *form, const char *where, const char *what, const cha
         .rule = "field",
         .where = where,
         .what = what,
-        .why = "only a request that is right in every part is carried out",
+        .why = "a request is taken only when it is right in every part",
         .fix = fix,
     };
 
