@@ -20,6 +20,21 @@ static const struct command commands[] = {
      manifest_main},
     {NULL, "verify", "https://NAME|--report FILE [options]", "prove what runs behind a name",
      verify_main},
+    {"accounts", "create", "NAME [--wallet ADDRESS] [--balance USD]", "make an account (admin)",
+     accounts_create_main},
+    {"accounts", "list", "", "list all accounts (admin)", accounts_list_main},
+    {"accounts", "show", "ACCOUNT [--admin]", "show one account", accounts_show_main},
+    {"accounts", "me", "", "show the account of the API key", accounts_me_main},
+    {"accounts", "add-balance", "ACCOUNT USD",
+     "add to a balance; take with -- ACCOUNT -USD (admin)", accounts_add_balance_main},
+    {"keys", "create", "[--type user|account-admin] [options]",
+     "make an API key, and print its secret once", keys_create_main},
+    {"keys", "list", "[--account ID] [--admin]", "list API keys", keys_list_main},
+    {"keys", "disable", "KEY [--admin]", "switch an API key off", keys_disable_main},
+    {"keys", "enable", "KEY [--admin]", "switch it on again", keys_enable_main},
+    {"keys", "delete", "KEY [--yes] [--admin]", "delete an API key", keys_delete_main},
+    {NULL, "audit", "[--account ID] [--limit N] [--admin]", "print who changed what, newest first",
+     audit_main},
     {"fleet", "init", "DIR [options]", "make the keys and files of a fleet", fleet_init_main},
     {"image", "seal", "DIR --key FILE", "measure and sign a guest image", image_seal_main},
     {NULL, "measure", "DIR|--ovmf FILE [options]", "print launch measurements", measure_main},
@@ -38,7 +53,9 @@ static void print_help(FILE *out)
                 c->usage, c->help);
     }
     fputs("\nThe gateway and the key come from COFFER_API_URL and COFFER_API_KEY, or from\n"
-          "~/.config/coffer/url and ~/.config/coffer/api-key.\n"
+          "~/.config/coffer/url and ~/.config/coffer/api-key. Where it says (admin), and with\n"
+          "--admin, the global admin's key is used: --admin-key-file FILE, or\n"
+          "COFFER_ADMIN_KEY_FILE.\n"
           "Exit: 0 done, 1 failed, 2 usage, 3 cannot tell (not reached, something missing).\n",
           out);
 }

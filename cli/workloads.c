@@ -5,32 +5,19 @@
 
 #include "cli/ask.h"
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/resolve.h"
 #include "shared/base/alloc.h"
-
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-
-    return text && text[0] ? text : "-";
-}
 
 static json_int_t number_of(const json_t *object, const char *name)
 {
     return json_integer_value(json_object_get(object, name));
 }
 
-static int print_json(const json_t *json)
-{
-    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    return EXIT_OK;
-}
-
 static void print_row(const json_t *w)
 {
-    printf("%-36s  %-20.20s  %-12s  %s\n", text_of(w, "workloadId"), text_of(w, "name"),
-           text_of(w, "status"), text_of(w, "domain"));
+    printf("%-36s  %-20.20s  %-12s  %s\n", output_text(w, "workloadId"), output_text(w, "name"),
+           output_text(w, "status"), output_text(w, "domain"));
 }
 
 int list_main(int argc, char **argv)
@@ -49,7 +36,7 @@ int list_main(int argc, char **argv)
     if (err)
         return command_fail(err);
     if (json)
-        return print_json(list);
+        return output_json(list);
     printf("%-36s  %-20s  %-12s  %s\n", "WORKLOAD", "NAME", "STATUS", "DOMAIN");
     json_array_foreach(list, i, w) print_row(w);
     return EXIT_OK;
@@ -117,7 +104,7 @@ static void print_workload(const json_t *w)
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-        const char *text = text_of(w, rows[i][1]);
+        const char *text = output_text(w, rows[i][1]);
         bool url = strcmp(rows[i][0], "URL") == 0 && text[0] != '-';
         printf("%-14s %s%s\n", rows[i][0], url ? "https://" : "", text);
     }
@@ -137,7 +124,7 @@ int show_main(int argc, char **argv)
     if (code != EXIT_OK)
         return code;
     if (target.json)
-        return print_json(w);
+        return output_json(w);
     print_workload(w);
     return EXIT_OK;
 }
@@ -158,11 +145,12 @@ static void print_stats(const json_t *stats)
     printf("memory   %6" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " MiB\n",
            number_of(memory, "used") >> 20, number_of(memory, "total") >> 20);
     json_array_foreach(json_object_get(stats, "cpus"), i, item)
-        printf("%-8s %5.1f %%\n", text_of(item, "name"),
+        printf("%-8s %5.1f %%\n", output_text(item, "name"),
                json_number_value(json_object_get(item, "usage")));
-    json_array_foreach(json_object_get(stats, "disks"), i, item) printf(
-        "%-8s %6" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " MiB\n",
-        text_of(item, "mountPoint"), number_of(item, "used") >> 20, number_of(item, "size") >> 20);
+    json_array_foreach(json_object_get(stats, "disks"), i, item)
+        printf("%-8s %6" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " MiB\n",
+               output_text(item, "mountPoint"), number_of(item, "used") >> 20,
+               number_of(item, "size") >> 20);
 }
 
 int stats_main(int argc, char **argv)
@@ -176,7 +164,7 @@ int stats_main(int argc, char **argv)
     if (code != EXIT_OK)
         return code;
     if (target.json)
-        return print_json(stats);
+        return output_json(stats);
     print_stats(stats);
     return EXIT_OK;
 }

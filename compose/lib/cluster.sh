@@ -129,5 +129,6 @@ coffer_cli() {
     COFFER_REGISTRY_PASSWORD=${COFFER_REGISTRY_PASSWORD:-$(cat "$SECRETS/registry/password")} \
         docker run "${options[@]}" "${environment[@]}" -e COFFER_REGISTRY_PASSWORD \
         -v "$ROOT:$ROOT" -w "$PWD" -e HOME="$DEV_DIR/cli" \
+        -e COFFER_ADMIN_KEY_FILE="$DEV_DIR/cli/.config/coffer/admin-key" \
         coffer-control "$ROOT/build/trixie/bin/coffer" "$@"
 }

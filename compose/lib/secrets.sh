@@ -73,6 +73,16 @@ make_gateway_secrets() {
     echo http://api-gateway:8080 > "$cli/url"
 }
 
+# The global admin's key, for the gateway and the CLI. Apart, for secrets that were made before it.
+make_admin_key() {
+    (
+        umask 077
+        mkdir -p "$DEV_DIR/cli/.config/coffer"
+        random_word > "$SECRETS/api-gateway/admin-key"
+        cp "$SECRETS/api-gateway/admin-key" "$DEV_DIR/cli/.config/coffer/admin-key"
+    )
+}
+
 make_secrets() {
     (
         umask 077
@@ -90,4 +100,5 @@ make_secrets() {
 
 ensure_secrets() {
     [[ -f $SECRETS/complete ]] || stage "development CA, passwords, keys" make_secrets
+    [[ -f $SECRETS/api-gateway/admin-key ]] || make_admin_key
 }

@@ -1,116 +1,151 @@
 #include "services/api-gateway/auth.h"
 
+#include "services/api-gateway/accounts.h"
+#include "services/api-gateway/api_keys.h"
 #include "services/api-gateway/gateway.h"
-#include "shared/base/alloc.h"
-#include "shared/seal/seal.h"
-#include "shared/store/keys.h"
+#include "shared/base/file.h"
 
-enum { KEY_MIN = 16, KEY_MAX = 256 };
+#define WHO(kind) (1U << (kind))
+#define ANY_KEY   (WHO(PRINCIPAL_USER) | WHO(PRINCIPAL_ACCOUNT_ADMIN))
+#define IDENTITY  WHO(PRINCIPAL_ACCOUNT_ADMIN)
+#define GLOBAL    WHO(PRINCIPAL_GLOBAL_ADMIN)
+
+static const struct {
+    unsigned who;
+    enum key_level least;
+} scope_rows[SCOPES_] = {
+    [SCOPE_NONE] = {~0U, LEVEL_NONE},
+    [SCOPE_READ] = {ANY_KEY, LEVEL_READ},
+    [SCOPE_DEPLOY] = {ANY_KEY, LEVEL_DEPLOY},
+    [SCOPE_IDENTITY] = {IDENTITY, LEVEL_READ},
+    [SCOPE_ACCOUNT_READ] = {IDENTITY | GLOBAL, LEVEL_READ},
+    [SCOPE_ACCOUNT_ADMIN] = {IDENTITY | GLOBAL, LEVEL_ADMIN},
+    [SCOPE_ADMIN] = {GLOBAL, LEVEL_ADMIN},
+    [SCOPE_ADMIN_OR_ACCOUNT] = {ANY_KEY | GLOBAL, LEVEL_READ},
+};
 
 static struct error *refused(void)
 {
     return error_new(ERROR_UNAUTHENTICATED, "a valid API key is needed: Authorization: Bearer ...");
 }
 
-static void key_name(const char *key, size_t size, char ret_name[128])
+static bool size_is_possible(const char *key)
 {
-    uint8_t digest[SHA256_SIZE];
-    char hex[2 * SHA256_SIZE + 1];
+    size_t size = key ? strlen(key) : 0;
 
-    sha256(key, size, digest);
-    hex_encode(digest, sizeof(digest), hex);
-    snprintf(ret_name, 128, "%s%s", KEY_API_KEY, hex);
+    return size >= API_KEY_MIN && size <= API_KEY_MAX;
 }
 
-/* A record's JSON; NULL when there is none. */
-static struct error *load_json(struct request *request, const char *key, json_t **ret_json)
+static const char *bearer_of(const struct request *request)
 {
-    struct store_record record;
-    struct error *err = store_get(request->gateway->store, key, request->arena, &record);
+    const char *header = http_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
 
+    return header && strncasecmp(header, "Bearer ", 7) == 0 ? header + 7 : NULL;
+}
+
+static bool is_admin_key(const struct gateway *gateway, const char *key)
+{
+    uint8_t digest[SHA256_SIZE];
+
+    if (!gateway->has_admin_key || !size_is_possible(key))
+        return false;
+    sha256(key, strlen(key), digest);
+    return CRYPTO_memcmp(digest, gateway->admin_key_sha256, sizeof(digest)) == 0;
+}
+
+static struct error *check_account(struct request *request, const struct api_key *key)
+{
+    struct account account;
+
+    snprintf(request->account, sizeof(request->account), "%s", key->account);
+    struct error *err = account_load(request, key->account, &account);
+    if (!err && account.active)
+        return NULL;
+    *request->account = '\0';
+    if (err && error_get_code(err) != ERROR_NOT_FOUND)
+        return err;
+    error_free(err);
+    return refused();
+}
+
+static bool is_usable(const struct gateway *gateway, const struct api_key *key)
+{
+    return key->version && key->active &&
+           (!key->expires_at_ms || key->expires_at_ms > clock_wall_ms(gateway->clock));
+}
+
+static struct error *check_key(struct request *request, const char *secret)
+{
+    struct gateway *gateway = request->gateway;
+    struct api_key key;
+    char hash[65];
+
+    if (!size_is_possible(secret))
+        return refused();
+    error_free(gateway_ensure_bootstrap(gateway));
+    api_key_hash(secret, hash);
+    struct error *err = api_key_load(gateway, hash, request->arena, &key);
+    if (!err && !is_usable(gateway, &key))
+        err = refused();
+    err = err ?: check_account(request, &key);
     if (err)
         return err;
-    *ret_json = record.version
-                    ? json_loadb((const char *)record.value.data, record.value.len, 0, NULL)
-                    : NULL;
+    request->principal = (struct principal){
+        .kind = key.type == API_KEY_USER ? PRINCIPAL_USER : PRINCIPAL_ACCOUNT_ADMIN,
+        .level = key.level,
+    };
+    snprintf(request->principal.key_id, sizeof(request->principal.key_id), "%s", key.id);
+    key_usage_note(&gateway->key_usage, hash);
     return NULL;
 }
 
-static bool is_active(const json_t *record)
+/* The admin key first, as there; who sends another x-api-key may still have a good bearer. */
+static struct error *authenticate(struct request *request)
 {
-    return json_is_true(json_object_get(record, "active"));
-}
+    const char *bearer = bearer_of(request);
 
-static struct error *check_account(struct request *request, const char *id)
-{
-    _cleanup_(json_decrefp) json_t *account = NULL;
-    char name[128];
-
-    if (!id || !name_is_valid(id))
-        return refused();
-    snprintf(name, sizeof(name), "%s%s", KEY_ACCOUNT, id);
-    struct error *err = load_json(request, name, &account);
-    if (err)
-        return err;
-    if (!is_active(account))
-        return refused();
-    snprintf(request->account, sizeof(request->account), "%s", id);
+    if (!is_admin_key(request->gateway, http_header(request, "x-api-key")) &&
+        !is_admin_key(request->gateway, bearer))
+        return check_key(request, bearer);
+    request->principal = (struct principal){.kind = PRINCIPAL_GLOBAL_ADMIN, .level = LEVEL_ADMIN};
     return NULL;
 }
 
 struct error *auth_check(struct request *request)
 {
-    const char *header = http_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
-    _cleanup_(json_decrefp) json_t *record = NULL;
-    char name[128];
+    enum scope scope = request->route->scope;
+    struct error *err = authenticate(request);
 
-    if (!header || strncasecmp(header, "Bearer ", 7) != 0)
-        return refused();
-    const char *key = header + 7;
-    size_t size = strlen(key);
-    if (size < KEY_MIN || size > KEY_MAX)
-        return refused();
-    error_free(gateway_ensure_bootstrap(request->gateway));
-    key_name(key, size, name);
-    struct error *err = load_json(request, name, &record);
     if (err)
         return err;
-    if (!is_active(record))
-        return refused();
-    return check_account(request, json_string_value(json_object_get(record, "account")));
+    if (!(scope_rows[scope].who & WHO(request->principal.kind)) ||
+        request->principal.level < scope_rows[scope].least)
+        return error_new(ERROR_PERMISSION_DENIED, "this API key may not do that");
+    return NULL;
 }
 
-static struct error *put_new(struct gateway *gateway, const char *key, const json_t *json)
+struct error *auth_load_admin_key(struct gateway *gateway)
 {
-    _cleanup_free_ char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
-    const struct store_write write = {.key = key,
-                                      .value = {.data = (uint8_t *)text, .len = strlen(text)}};
-    const struct store_change change = {.writes = &write, .n_writes = 1};
-    struct error *err = store_commit(gateway->store, &change);
+    char *key = NULL;
 
-    if (error_get_code(err) != ERROR_ABORTED)
-        return err;
-    error_free(err); /* it is there */
-    return NULL;
+    if (!*gateway->config->admin_key_file)
+        return NULL;
+    struct error *err = file_read_text(gateway->config->admin_key_file, 1024, &key);
+    if (!err && !size_is_possible(key))
+        err = error_new(ERROR_INVALID_ARGUMENT, "the key has not %d to %d characters", API_KEY_MIN,
+                        API_KEY_MAX);
+    if (!err)
+        sha256(key, strlen(key), gateway->admin_key_sha256);
+    gateway->has_admin_key = !err;
+    if (key)
+        OPENSSL_cleanse(key, strlen(key));
+    free(key);
+    return error_wrap(err, "GATEWAY_ADMIN_KEY_FILE");
 }
 
 struct error *auth_ensure_key(struct gateway *gateway, const char *account, const char *key)
 {
-    char now[CLOCK_TEXT_SIZE];
-    char name[128];
+    struct error *err = account_ensure(gateway, account);
 
-    if (strlen(key) < KEY_MIN || strlen(key) > KEY_MAX)
-        return error_new(ERROR_INVALID_ARGUMENT, "an API key has %d to %d characters", KEY_MIN,
-                         KEY_MAX);
-    clock_format(clock_wall_ms(gateway->clock), now);
-    _cleanup_(json_decrefp) json_t *record =
-        json_pack("{s:s, s:s, s:b, s:s}", "account", account, "name", account, "active", 1,
-                  "created_at", now);
-    snprintf(name, sizeof(name), "%s%s", KEY_ACCOUNT, account);
-    struct error *err = put_new(gateway, name, record);
-    if (err)
-        return err;
-    json_object_del(record, "name");
-    key_name(key, strlen(key), name);
-    return put_new(gateway, name, record);
+    return err ?: api_key_ensure(gateway, account, key);
 }

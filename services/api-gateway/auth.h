@@ -1,16 +1,21 @@
 /*
- * API keys. The key itself is never stored: its SHA-256 names the record (so that nothing of a
- * stored key is ever compared byte by byte with a given one), which names the account.
- *
- * coffer:api-key:<sha256 hex>  {"account": id, "active": bool, "created_at": RFC 3339}
- * coffer:account:<id>          {"account": id, "name": text, "active": bool, "created_at": ...}
+ * Who calls, and whether the route is for them. The operator's admin key comes as `x-api-key`, as
+ * the existing system has it, or as a bearer; keys of accounts come as bearers. Keys are told by
+ * their SHA-256, so that no comparison takes longer the more of a key was guessed.
  */
 #pragma once
 
 #include "services/api-gateway/http.h"
 
-/* Sets request->account, or UNAUTHENTICATED (the text never says what was wrong). */
+/*
+ * Sets request->principal and ->account. UNAUTHENTICATED for no key, an unknown, inactive or
+ * expired one, or one of an inactive account (the text never says which); PERMISSION_DENIED when
+ * the key is good and the route is not for it.
+ */
 struct error *auth_check(struct request *request) _must_check_;
+
+/* Reads GATEWAY_ADMIN_KEY_FILE and keeps its hash; without a file there is no global admin. */
+struct error *auth_load_admin_key(struct gateway *gateway) _must_check_;
 
 /* Makes the account and its key unless they are there. */
 struct error *auth_ensure_key(struct gateway *gateway, const char *account,

@@ -15,7 +15,7 @@ void form_find(struct form *form, const char *where, const char *what, const cha
         .rule = "field",
         .where = where,
         .what = what,
-        .why = "a workload is created only from a request that is right in every part",
+        .why = "a request is taken only when it is right in every part",
         .fix = fix,
     };
 
@@ -28,6 +28,11 @@ static json_t *take(struct form *form, const char *name)
     form->taken[form->n_taken++] = name;
     json_t *value = json_object_get(form->json, name);
     return json_is_null(value) ? NULL : value;
+}
+
+json_t *form_value(struct form *form, const char *name)
+{
+    return take(form, name);
 }
 
 const char *form_text(struct form *form, const char *name, bool required, size_t max)
@@ -49,6 +54,20 @@ const char *form_text(struct form *form, const char *name, bool required, size_t
     else
         return text ? arena_strdup(arena, text) : NULL;
     return NULL;
+}
+
+const char *form_name(struct form *form, const char *name, bool required, size_t max)
+{
+    const char *text = form_text(form, name, required, max);
+
+    for (const char *p = text ?: ""; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f) {
+            form_find(form, name,
+                      arena_printf(form->request->arena, "'%s' has a control character", name),
+                      "write it in one line of plain text");
+            return NULL;
+        }
+    return text;
 }
 
 uint64_t form_uint(struct form *form, const char *name, uint64_t min, uint64_t max,

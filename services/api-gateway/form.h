@@ -16,8 +16,14 @@ void form_init(struct form *form, struct request *request, const json_t *json);
 /* A finding about a place in the body. */
 void form_find(struct form *form, const char *where, const char *what, const char *fix);
 
+/* Of any type, for the caller to judge; NULL when it is missing or null. */
+json_t *form_value(struct form *form, const char *name);
+
 /* NULL when it is missing (a finding when required) or no text of at most max bytes. */
 const char *form_text(struct form *form, const char *name, bool required, size_t max);
+
+/* The same, for what people see in lists: without control characters, which terminals obey. */
+const char *form_name(struct form *form, const char *name, bool required, size_t max);
 
 /* fallback when missing; a finding when it is no whole number from min to max. A required one
  * (min > fallback) that is missing is found too. */

@@ -9,6 +9,7 @@
 
 #include "services/api-gateway/guest_signer.h"
 #include "services/api-gateway/http.h"
+#include "services/api-gateway/key_usage.h"
 #include "services/api-gateway/limits.h"
 #include "services/api-gateway/metrics.h"
 #include "services/api-gateway/sse.h"
@@ -32,6 +33,7 @@ struct gateway_config {
     char *fleet_dir;
     char *trust_file;
     char *bootstrap_key_file;
+    char *admin_key_file;
     char *images_dir;
     char *tls_cert;
     char *tls_key;
@@ -55,6 +57,9 @@ struct gateway {
     struct metrics metrics;
     struct limits limits;
     struct sse_hub streams;
+    struct key_usage key_usage;
+    bool has_admin_key;
+    uint8_t admin_key_sha256[SHA256_SIZE];
     pthread_mutex_t bootstrap_lock;
     atomic_bool bootstrapped;
     struct http_server *http;

@@ -27,6 +27,23 @@ struct error *on_workload_events_stream(struct request *request, struct response
 struct error *on_all_events_stream(struct request *request, struct response *ret_response);
 struct error *on_logs_stream(struct request *request, struct response *ret_response);
 
+/* handlers_accounts.c */
+struct error *on_account_create(struct request *request, struct response *ret_response);
+struct error *on_account_update(struct request *request, struct response *ret_response);
+struct error *on_account_list(struct request *request, struct response *ret_response);
+struct error *on_account_me(struct request *request, struct response *ret_response);
+struct error *on_account_get(struct request *request, struct response *ret_response);
+struct error *on_account_add_balance(struct request *request, struct response *ret_response);
+
+/* handlers_api_keys.c */
+struct error *on_api_key_create(struct request *request, struct response *ret_response);
+struct error *on_api_key_list(struct request *request, struct response *ret_response);
+struct error *on_api_key_update(struct request *request, struct response *ret_response);
+struct error *on_api_key_delete(struct request *request, struct response *ret_response);
+
+/* handlers_audit.c */
+struct error *on_audit(struct request *request, struct response *ret_response);
+
 /* handlers_fleet.c */
 struct error *on_fleet(struct request *request, struct response *ret_response);
 struct error *on_image(struct request *request, struct response *ret_response);

@@ -1,5 +1,6 @@
 /* Create, and restart with new secrets: the two places where secrets come in. */
 #include "schemas/workload.pb-c.h"
+#include "services/api-gateway/audit.h"
 #include "services/api-gateway/create_input.h"
 #include "services/api-gateway/fleet_facts.h"
 #include "services/api-gateway/handlers.h"
@@ -133,6 +134,7 @@ static struct error *create(struct request *request, const struct create_input *
 
     if (err)
         return err;
+    audit_about(request, input->workload_id);
     fill(request, input, manifest, &message);
     err = send_create(request, &message, &workload);
     if (err)

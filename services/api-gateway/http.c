@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <netdb.h>
 
+#include "services/api-gateway/audit.h"
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/problem.h"
@@ -62,15 +63,40 @@ const char *http_header(const struct request *request, const char *name)
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
+const char *http_client_address(struct request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char text[NI_MAXHOST] = "";
+
+    if (info && info->client_addr)
+        (void)getnameinfo(info->client_addr,
+                          info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                   : sizeof(struct sockaddr_in),
+                          text, sizeof(text), NULL, 0, NI_NUMERICHOST);
+    return arena_strdup(request->arena, text);
+}
+
+/* jansson quotes where it stopped, which may be a secret. */
+static void forget_body(json_error_t *where)
+{
+    char *quote = strstr(where->text, " near '");
+
+    if (quote)
+        *quote = '\0';
+}
+
 struct error *http_json(struct request *request, json_t **ret_json)
 {
     json_error_t where;
     json_t *json =
         json_loadb(buffer_text(&request->body), request->body.size, JSON_REJECT_DUPLICATES, &where);
 
-    if (!json)
+    if (!json) {
+        forget_body(&where);
         return error_new(ERROR_INVALID_ARGUMENT, "the body is not JSON: line %d: %s", where.line,
                          request->body.size ? where.text : "it is empty");
+    }
     if (!json_is_object(json)) {
         json_decref(json);
         return error_new(ERROR_INVALID_ARGUMENT, "the body is not a JSON object");
@@ -108,7 +134,7 @@ static bool is_large(const struct request *request)
 /* A large body is held in memory, so one account may have few at a time. */
 static struct error *admit_upload(struct request *request)
 {
-    if (request->route->scope == SCOPE_NONE || !is_large(request))
+    if (!*request->account || !is_large(request))
         return NULL;
     struct error *err = limits_enter(&request->gateway->limits, request->account, LIMIT_UPLOADS);
     if (err)
@@ -123,7 +149,7 @@ static struct error *admit(const struct http_server *server, struct request *req
 {
     struct error *err = routes_find(server->options.routes, method, path, request);
 
-    if (!err && request->route->scope == SCOPE_ACCOUNT)
+    if (!err && request->route->scope != SCOPE_NONE)
         err = auth_check(request);
     err = err ?: check_length(request);
     return err ?: admit_upload(request);
@@ -160,13 +186,21 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
     return MHD_YES;
 }
 
+/* An answer may hold what is shown once. */
+static void free_wiped(void *text)
+{
+    OPENSSL_cleanse(text, malloc_usable_size(text));
+    free(text);
+}
+
 static struct MHD_Response *body_response(struct response *response)
 {
     struct MHD_Response *raw;
 
     if (response->json) {
-        char *text = json_dumps(response->json, JSON_COMPACT);
-        raw = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+        /* 15 digits: amounts are told as they were given, 0.1 and not 0.10000000000000001 */
+        char *text = json_dumps(response->json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+        raw = MHD_create_response_from_buffer_with_free_callback(strlen(text), text, free_wiped);
         MHD_add_response_header(raw, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
         return raw;
     }
@@ -189,6 +223,14 @@ static enum MHD_Result send_response(struct request *request, struct response *r
     return MHD_queue_response(request->connection, response->status, response->raw);
 }
 
+/* By its scope, since questions are POSTs too; a change of the gateway's own records writes its
+ * entry itself, and names no object here. */
+static bool is_change(const struct route *route)
+{
+    return route && (route->scope == SCOPE_DEPLOY || route->scope == SCOPE_ADMIN) &&
+           strcmp(route->method, MHD_HTTP_METHOD_GET) != 0;
+}
+
 static enum MHD_Result answer(struct request *request)
 {
     _cleanup_(response_done) struct response response = {.status = 200};
@@ -198,6 +240,8 @@ static enum MHD_Result answer(struct request *request)
         err = request->route->handle(request, &response);
     if (err)
         problem_response(request, err, &response);
+    if (is_change(request->route))
+        audit_answer(request, response.status, response.json);
     metrics_count(&request->gateway->metrics, request->route ? request->route->path : "none",
                   response.status, clock_monotonic_ms(clock_system()) - request->started_ms);
     return send_response(request, &response);

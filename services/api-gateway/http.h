@@ -12,9 +12,9 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
+#include "services/api-gateway/principal.h"
 #include "shared/base/arena.h"
 #include "shared/base/buffer.h"
-#include "shared/base/encode.h"
 #include "shared/base/error.h"
 #include "shared/compose/lint.h"
 
@@ -23,12 +23,6 @@
 struct gateway;
 struct http_server;
 struct request;
-
-/* Who may call. */
-enum scope {
-    SCOPE_NONE,    /* anybody */
-    SCOPE_ACCOUNT, /* an API key; sees its own account's things */
-};
 
 struct response {
     unsigned status;          /* 200 unless set */
@@ -54,7 +48,9 @@ struct request {
     const struct route *route;          /* NULL: none matches */
     char parameter[HTTP_PARAMETER_MAX]; /* the value of the path's ':' part */
     char id[UUID_TEXT_SIZE];
-    char account[64]; /* "" without authentication */
+    struct principal principal;
+    char account[64]; /* "" without authentication, and for the global admin */
+    char object[64];  /* what it is about, for the audit trail; "" before it is known */
     struct buffer body;
     struct arena *arena;
     struct findings *findings; /* in the arena; NULL: none. Shown beside an INVALID_ARGUMENT */
@@ -87,6 +83,9 @@ struct error *http_json(struct request *request, json_t **ret_json) _must_check_
 /* A query argument or NULL; lives with the request. */
 const char *http_query(const struct request *request, const char *name);
 const char *http_header(const struct request *request, const char *name);
+
+/* The caller's address, in the arena. A header's word for it is not taken. */
+const char *http_client_address(struct request *request);
 
 /* Marks a failure for the given status and kind; returns err. */
 struct error *http_refuse(struct request *request, unsigned status, const char *kind,

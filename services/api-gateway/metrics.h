@@ -6,7 +6,7 @@
 
 #include "shared/base/buffer.h"
 
-#define METRICS_ROUTES_MAX 48
+#define METRICS_ROUTES_MAX 64
 
 struct metrics_row {
     const char *route;    /* static */

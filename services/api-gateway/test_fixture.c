@@ -38,6 +38,7 @@ static void write_fleet(struct fixture *fixture)
     _cleanup_free_ char *key = xasprintf("%s/gateway/sign.key", fixture->dir);
     assert_null(key_file_save(key, fixture->gateway_key.secret));
     write_text(fixture, "key", TEST_KEY "\n");
+    write_text(fixture, "admin-key", TEST_ADMIN "\n");
     write_text(fixture, "trust.json",
                "{\"acme\":{\"directory\":\"https://acme.coffer.test/dir\",\"ca\":\"\"},"
                "\"registry_cas\":{}}");
@@ -54,6 +55,7 @@ static void configure(struct fixture *fixture)
     config->fleet_dir = xstrdup(fixture->dir);
     config->trust_file = xasprintf("%s/trust.json", fixture->dir);
     config->bootstrap_key_file = xasprintf("%s/key", fixture->dir);
+    config->admin_key_file = xasprintf("%s/admin-key", fixture->dir);
     config->images_dir = xstrdup("");
     config->tls_cert = xstrdup("");
     config->tls_key = xstrdup("");
@@ -242,6 +244,11 @@ static const struct bus_handler scheduler_rows[] = {
 
 struct fixture *fixture_new(void)
 {
+    return fixture_new_with_clock(clock_system());
+}
+
+struct fixture *fixture_new_with_clock(struct clock *clock)
+{
     struct fixture *fixture = xnew(struct fixture);
 
     pthread_mutex_init(&fixture->lock, NULL);
@@ -258,14 +265,15 @@ struct fixture *fixture_new(void)
     for (size_t i = 0; i < ELEMENTSOF(scheduler_rows); i++)
         assert_null(bus_subscribe(fixture->peer, &scheduler_rows[i], scheduler_rows[i].subject,
                                   fixture, &fixture->subscriptions[fixture->n_subscriptions++]));
-    assert_null(gateway_new(&fixture->config, fixture->bus, fixture->store, clock_system(),
-                            &fixture->gateway));
+    assert_null(
+        gateway_new(&fixture->config, fixture->bus, fixture->store, clock, &fixture->gateway));
     return fixture;
 }
 
 static void remove_files(const struct fixture *fixture)
 {
-    static const char *const names[] = {"fleet.json", "gateway/sign.key", "key", "trust.json"};
+    static const char *const names[] = {"fleet.json", "gateway/sign.key", "key", "admin-key",
+                                        "trust.json"};
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++) {
         _cleanup_free_ char *path = xasprintf("%s/%s", fixture->dir, names[i]);
@@ -315,7 +323,7 @@ static CURL *make_call(const struct fixture *fixture, const char *method, const 
     _cleanup_free_ char *authorization = xasprintf("Authorization: Bearer %s", key ?: "");
 
     if (key)
-        *headers = curl_slist_append(*headers, authorization);
+        *headers = curl_slist_append(*headers, strchr(key, ':') ? key : authorization);
     *headers = curl_slist_append(*headers, "Expect:");
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);

@@ -11,7 +11,8 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/workloads.h"
 
-#define TEST_KEY      "test-key-0123456789abcdef"
+#define TEST_KEY      "test-key-0123456789abcdef" /* an account-admin key of account "dev" */
+#define TEST_ADMIN    "admin-key-0123456789abcdef"
 #define TEST_WORKLOAD "w-1"
 #define TEST_HOST     "host-1"
 #define TEST_IMAGE    "0.1.0"
@@ -40,6 +41,7 @@ struct fixture {
 };
 
 struct fixture *fixture_new(void);
+struct fixture *fixture_new_with_clock(struct clock *clock); /* the gateway's; outlives it */
 void fixture_free(struct fixture *fixture);
 DEFINE_CLEANUP(struct fixture *, fixture_free)
 
@@ -52,7 +54,7 @@ struct answer {
 void answer_done(struct answer *answer);
 #define _cleanup_answer_ _cleanup_(answer_done)
 
-/* key NULL: no Authorization header. body NULL: none. */
+/* key NULL: no Authorization header; with a colon: a header of its own. body NULL: none. */
 struct answer http_call(const struct fixture *fixture, const char *method, const char *path,
                         const char *key, const char *body);
 struct answer http_post(const struct fixture *fixture, const char *path, const char *body);

@@ -1,6 +1,7 @@
 /* Loading records. */
 #include "services/api-gateway/workloads.h"
 
+#include "services/api-gateway/audit.h"
 #include "shared/store/keys.h"
 
 /* *ret_message NULL: no such record. What is stored is ours, so damage is INTERNAL. */
@@ -32,6 +33,7 @@ struct error *workload_load(struct request *request, const char *id,
     Coffer__V1__Workload *workload = message;
     if (!workload || strcmp(workload->account_id, request->account) != 0)
         return error_new(ERROR_NOT_FOUND, "no such workload");
+    audit_about(request, workload->workload_id);
     *ret_workload = workload;
     return NULL;
 }

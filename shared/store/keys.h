@@ -22,3 +22,12 @@
 #define KEY_TERM           "coffer:term"        /* highest leader term; scheduler */
 #define KEY_ACCOUNT        "coffer:account:"    /* <a> record, JSON; gateway */
 #define KEY_API_KEY        "coffer:api-key:"    /* <SHA-256 hex> record, JSON; gateway */
+
+/* Accounts, keys and the audit trail; all the gateway's, the records are JSON. */
+#define KEY_ACCOUNTS       "coffer:accounts"        /* set of <a> */
+#define KEY_ACCOUNT_WALLET "coffer:account-wallet:" /* <0x...> record: its account */
+#define KEY_API_KEY_ID     "coffer:api-key-id:"     /* <SHA-256 hex of its id> record */
+#define KEY_API_KEY_USED   "coffer:api-key-used:"   /* <SHA-256 hex> record: when last used */
+#define KEY_API_KEYS_OF    "coffer:api-keys-of:"    /* <a> set of SHA-256 hex */
+#define KEY_AUDIT          "coffer:audit"           /* list of entries of the fleet */
+#define KEY_AUDIT_OF       "coffer:audit-of:"       /* <a> list of entries of the account */

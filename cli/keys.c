@@ -1,0 +1,198 @@
+/*
+ * `coffer keys ...`: API keys. The secret of a new one is all that `create` writes to stdout, so
+ * that it can go into a file or a variable; everything else about it goes to stderr.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/account_options.h"
+#include "cli/ask.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "shared/base/alloc.h"
+#include "shared/base/cleanup.h"
+
+static json_t *scopes_of(const struct account_options *options)
+{
+    json_t *scopes = options->n_scopes ? json_array() : NULL;
+
+    for (int i = 0; i < options->n_scopes; i++)
+        json_array_append_new(scopes, json_string(options->scopes[i]));
+    return scopes;
+}
+
+static void print_secret(const json_t *key)
+{
+    fprintf(stderr, "key %s of account %s, type %s. Its secret is shown only now:\n",
+            output_text(key, "keyId"), output_text(key, "accountId"), output_text(key, "type"));
+    fflush(stderr);
+    puts(output_text(key, "id"));
+}
+
+static struct error *create(const struct account_options *options, json_t **ret_key)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    _cleanup_free_ char *account = NULL;
+    struct error *err = account_options_open(options, &client);
+
+    if (!err)
+        err = account_options_account(options, client, &account);
+    if (err)
+        return err;
+    body = json_pack("{s:s, s:s, s:s*, s:s*, s:o*}", "accountId", account, "type",
+                     options->type ?: "user", "name", options->name, "expiresAt", options->expires,
+                     "scopes", scopes_of(options));
+    if (!body)
+        return error_new(ERROR_INVALID_ARGUMENT, "an option is not UTF-8");
+    return client_call(client, "POST", "/api/v1/api-keys/create", body, ret_key);
+}
+
+/* Wipes the one text that must not stay. */
+static void secret_decref(json_t **key)
+{
+    const char *secret = json_string_value(json_object_get(*key, "id"));
+
+    if (secret)
+        OPENSSL_cleanse((char *)secret, strlen(secret));
+    json_decref(*key);
+}
+
+int keys_create_main(int argc, char **argv)
+{
+    static const char *const allowed[] = {"account", "type", "name", "scope", "expires", NULL};
+    _cleanup_(secret_decref) json_t *key = NULL;
+    struct account_options options;
+    int code = account_options_parse(argc, argv, allowed, 0,
+                                     "keys create [--type user|account-admin] [--name NAME] "
+                                     "[--scope read|deploy|admin ...] [--expires TIME] "
+                                     "[--account ID] [--admin]",
+                                     &options);
+
+    if (code == EXIT_OK)
+        code = command_fail(create(&options, &key));
+    if (code != EXIT_OK)
+        return code;
+    if (options.json)
+        return output_json(key);
+    print_secret(key);
+    return EXIT_OK;
+}
+
+/* Its highest scope contains the others. */
+static const char *level_of(const json_t *key)
+{
+    const json_t *scopes = json_object_get(key, "scopes");
+    size_t n = json_array_size(scopes);
+
+    return n ? json_string_value(json_array_get(scopes, n - 1)) ?: "-" : "-";
+}
+
+static void print_row(const json_t *key)
+{
+    bool active = json_is_true(json_object_get(key, "active"));
+
+    printf("%-36s  %-16.16s  %-13s  %-6s  %-8s  %-24s  %s\n", output_text(key, "id"),
+           output_text(key, "name"), output_text(key, "type"), level_of(key),
+           active ? "active" : "disabled", output_text(key, "expiresAt"),
+           output_text(key, "lastUsedAt"));
+}
+
+static struct error *list(const struct account_options *options, json_t **ret_list)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    _cleanup_free_ char *account = NULL;
+    struct error *err = account_options_open(options, &client);
+
+    if (!err)
+        err = account_options_account(options, client, &account);
+    if (err)
+        return err;
+    _cleanup_free_ char *path = xasprintf("/api/v1/api-keys/account/%s", account);
+    return client_call(client, "GET", path, NULL, ret_list);
+}
+
+int keys_list_main(int argc, char **argv)
+{
+    static const char *const allowed[] = {"account", NULL};
+    _cleanup_(json_decrefp) json_t *keys = NULL;
+    struct account_options options;
+    const json_t *key;
+    size_t i;
+    int code = account_options_parse(argc, argv, allowed, 0, "keys list [--account ID] [--admin]",
+                                     &options);
+
+    if (code == EXIT_OK)
+        code = command_fail(list(&options, &keys));
+    if (code != EXIT_OK)
+        return code;
+    if (options.json)
+        return output_json(keys);
+    printf("%-36s  %-16s  %-13s  %-6s  %-8s  %-24s  %s\n", "KEY", "NAME", "TYPE", "SCOPE", "STATUS",
+           "EXPIRES", "LAST USED");
+    json_array_foreach(keys, i, key) print_row(key);
+    return EXIT_OK;
+}
+
+static struct error *change(const struct account_options *options, const char *method,
+                            const char *path, const json_t *body, json_t **ret_answer)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    struct error *err = account_options_open(options, &client);
+
+    return err ?: client_call(client, method, path, body, ret_answer);
+}
+
+static int set_active(int argc, char **argv, bool active, const char *usage)
+{
+    static const char *const allowed[] = {NULL};
+    _cleanup_(json_decrefp) json_t *answer = NULL;
+    struct account_options options;
+    int code = account_options_parse(argc, argv, allowed, 1, usage, &options);
+
+    if (code != EXIT_OK)
+        return code;
+    _cleanup_(json_decrefp) json_t *body =
+        json_pack("{s:s, s:b}", "id", options.operands[0], "active", active);
+    if (!body)
+        return command_usage(usage);
+    code = command_fail(change(&options, "PUT", "/api/v1/api-keys/update", body, &answer));
+    if (code != EXIT_OK)
+        return code;
+    if (options.json)
+        return output_json(answer);
+    printf("%s %s\n", output_text(answer, "id"), active ? "enabled" : "disabled");
+    return EXIT_OK;
+}
+
+int keys_disable_main(int argc, char **argv)
+{
+    return set_active(argc, argv, false, "keys disable KEY [--admin]: KEY is an id of keys list");
+}
+
+int keys_enable_main(int argc, char **argv)
+{
+    return set_active(argc, argv, true, "keys enable KEY [--admin]: KEY is an id of keys list");
+}
+
+int keys_delete_main(int argc, char **argv)
+{
+    static const char *const allowed[] = {"yes", NULL};
+    static const char usage[] = "keys delete KEY [--yes] [--admin]: KEY is an id of keys list";
+    _cleanup_(json_decrefp) json_t *answer = NULL;
+    struct account_options options;
+    int code = account_options_parse(argc, argv, allowed, 1, usage, &options);
+
+    if (code != EXIT_OK)
+        return code;
+    _cleanup_(json_decrefp) json_t *body = json_pack("{s:s}", "id", options.operands[0]);
+    if (!body)
+        return command_usage(usage);
+    if (!options.yes &&
+        !ask_yes("Whatever uses this key stops working, and it does not come back."))
+        return EXIT_FAILED;
+    code = command_fail(change(&options, "POST", "/api/v1/api-keys/delete", body, &answer));
+    if (code == EXIT_OK)
+        printf("%s deleted\n", options.operands[0]);
+    return code;
+}

@@ -1,0 +1,45 @@
+/*
+ * Accounts, kept by the gateway. A change and its audit entry are one commit that names the
+ * version it read, so two at once never lose one: the later one reads again.
+ *
+ * coffer:account:<id>          {"account", "name", "active", "created_at" RFC 3339, "wallet",
+ *                               "balance_micro_usd"}
+ * coffer:account-wallet:<0x..> {"account"}; lower case: no two accounts have one wallet
+ */
+#pragma once
+
+#include "services/api-gateway/http.h"
+
+enum { ACCOUNT_ID_MAX = 63, ACCOUNT_NAME_MAX = 128, ACCOUNTS_MAX = 100000 };
+
+struct account {
+    const char *id; /* texts live in the request's arena */
+    const char *name;
+    const char *wallet; /* "" without one */
+    const char *created_at;
+    bool active;
+    int64_t balance_micro;
+    uint64_t version;
+};
+
+/* NOT_FOUND for no such account, and for one that the caller may not know of. */
+struct error *account_load(struct request *request, const char *id,
+                           struct account *ret_account) _must_check_;
+struct error *accounts_list(struct request *request, json_t **ret_list) _must_check_;
+
+/* Fills id and created_at of *account, and keeps it. ALREADY_EXISTS: the wallet has an account. */
+struct error *account_create(struct request *request, struct account *account) _must_check_;
+
+/* Edits what was read and adds to the audit entry's details; called again when somebody was
+ * quicker. */
+typedef struct error *(*account_edit)(struct account *account, const void *data, json_t *details);
+struct error *account_change(struct request *request, const char *id, account_edit edit,
+                             const void *data, struct account *ret_account) _must_check_;
+
+json_t *account_to_json(const struct account *account); /* new reference */
+
+/* What the account's workloads cost now. They carry no price before workloads have tiers. */
+int64_t account_burn_rate_micro(const struct account *account);
+
+/* Makes the account unless it is there; without a request, so outside the audit trail. */
+struct error *account_ensure(struct gateway *gateway, const char *id) _must_check_;

@@ -1,0 +1,174 @@
+#include "services/api-gateway/audit.h"
+
+#include "services/api-gateway/gateway.h"
+#include "services/api-gateway/json_record.h"
+#include "shared/base/log.h"
+#include "shared/store/keys.h"
+
+static const char *const kind_names[] = {
+    [PRINCIPAL_NONE] = "nobody",
+    [PRINCIPAL_USER] = "user",
+    [PRINCIPAL_ACCOUNT_ADMIN] = "account-admin",
+    [PRINCIPAL_GLOBAL_ADMIN] = "global-admin",
+};
+
+static json_t *actor_json(const struct request *request)
+{
+    json_t *actor = json_pack("{s:s}", "type", kind_names[request->principal.kind]);
+
+    if (*request->account)
+        json_object_set_new(actor, "accountId", json_string(request->account));
+    if (*request->principal.key_id)
+        json_object_set_new(actor, "keyId", json_string(request->principal.key_id));
+    return actor;
+}
+
+/* "accounts/create" of "/api/v1/accounts/create". */
+static const char *action_of(const struct request *request)
+{
+    static const char prefix[] = "/api/v1/";
+    const char *path = request->route->path;
+
+    return strncmp(path, prefix, strlen(prefix)) == 0 ? path + strlen(prefix) : path;
+}
+
+static json_t *entry_json(struct request *request, const struct audit_entry *entry)
+{
+    char id[UUID_TEXT_SIZE];
+    char now[CLOCK_TEXT_SIZE];
+
+    uuid_generate_text(id);
+    clock_format(clock_wall_ms(request->gateway->clock), now);
+    json_t *json =
+        json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:s}", "id", id, "at", now, "actor",
+                  actor_json(request), "action", action_of(request), "object", entry->object,
+                  "accountId", entry->account, "address", http_client_address(request), "requestId",
+                  request->id, "result", entry->result);
+    if (entry->details)
+        json_object_set(json, "details", entry->details);
+    return json;
+}
+
+static const char *list_key(struct request *request, const char *account)
+{
+    return arena_printf(request->arena, "%s%s", KEY_AUDIT_OF, account);
+}
+
+size_t audit_edits(struct request *request, const struct audit_entry *entry,
+                   struct store_list_edit ret_edits[AUDIT_LISTS])
+{
+    _cleanup_(json_decrefp) json_t *json = entry_json(request, entry);
+    ProtobufCBinaryData value = json_record_value(request->arena, json);
+    size_t n = 0;
+
+    ret_edits[n++] =
+        (struct store_list_edit){.key = KEY_AUDIT, .value = value, .max_length = AUDIT_FLEET_MAX};
+    if (*entry->account)
+        ret_edits[n++] = (struct store_list_edit){.key = list_key(request, entry->account),
+                                                  .value = value,
+                                                  .max_length = AUDIT_ACCOUNT_MAX};
+    return n;
+}
+
+void audit_about(struct request *request, const char *object)
+{
+    snprintf(request->object, sizeof(request->object), "%s", object);
+}
+
+/* Refused as such: nothing was asked of anyone. */
+static bool is_refusal(unsigned status)
+{
+    return status == 400 || status == 401 || status == 404 || status == 405 || status == 413 ||
+           status == 429;
+}
+
+void audit_answer(struct request *request, unsigned status, const json_t *answer)
+{
+    const char *kind = json_string_value(json_object_get(answer, "kind"));
+    struct store_list_edit edits[AUDIT_LISTS];
+    const struct audit_entry entry = {
+        .account = request->account,
+        .object = request->object,
+        .result = status < 300 ? "ok" : kind ?: "INTERNAL",
+    };
+
+    if (!*request->object || is_refusal(status))
+        return;
+    const struct store_change change = {.lists = edits,
+                                        .n_lists = audit_edits(request, &entry, edits)};
+    struct error *err = store_commit(request->gateway->store, &change);
+    if (err)
+        log_event(LOG_LEVEL_ERROR, "audit entry not kept", "request_id", request->id, "entry",
+                  arena_printf(request->arena, "%.*s", (int)edits[0].value.len,
+                               (const char *)edits[0].value.data),
+                  NULL);
+    log_failure(LOG_LEVEL_ERROR, "audit", err);
+}
+
+static bool is_entry(const json_t *json, const char *id)
+{
+    const char *text = json_string_value(json_object_get(json, "id"));
+
+    return text && strcmp(text, id) == 0;
+}
+
+static json_t *parse(const ProtobufCBinaryData *item)
+{
+    return json_loadb((const char *)item->data, item->len, 0, NULL);
+}
+
+/* The place behind the cursor; n when it is not among the items. */
+static size_t after_cursor(const ProtobufCBinaryData *items, size_t n, const char *cursor)
+{
+    for (size_t i = 0; cursor && i < n; i++) {
+        _cleanup_(json_decrefp) json_t *json = parse(&items[i]);
+        if (is_entry(json, cursor))
+            return i + 1;
+    }
+    return cursor ? n : 0;
+}
+
+/*
+ * New entries move the old ones, so the cursor is an entry, not a number. What is read grows until
+ * it is found: the first pages, which people look at, cost little.
+ */
+static struct error *load_page(struct request *request, const char *key, const char *cursor,
+                               size_t max, ProtobufCBinaryData **ret_items, size_t *ret_n)
+{
+    size_t n = 0;
+
+    for (size_t want = max + 1;; want *= 4) {
+        struct error *err =
+            store_list_range(request->gateway->store, key, want, request->arena, ret_items, &n);
+        if (err)
+            return err;
+        size_t first = after_cursor(*ret_items, n, cursor);
+        if (n < want || n - first > max) {
+            *ret_items += first;
+            *ret_n = n - first;
+            return NULL;
+        }
+    }
+}
+
+struct error *audit_read(struct request *request, const char *account, const char *cursor,
+                         size_t max, json_t **ret_entries, const char **ret_next)
+{
+    ProtobufCBinaryData *items = NULL;
+    size_t n = 0;
+    const char *key = account ? list_key(request, account) : KEY_AUDIT;
+    struct error *err = load_page(request, key, cursor, max, &items, &n);
+
+    if (err)
+        return err;
+    json_t *entries = json_array();
+    for (size_t i = 0; i < n && i < max; i++) {
+        json_t *json = parse(&items[i]);
+        if (json)
+            json_array_append_new(entries, json);
+    }
+    const json_t *last = json_array_get(entries, json_array_size(entries) - 1);
+    *ret_next = n > max && last ? json_record_text(last, "id", request->arena) : NULL;
+    *ret_entries = entries;
+    return NULL;
+}

@@ -1,0 +1,156 @@
+/* Accounts: the global admin makes them and gives them money, account admins see and name theirs.
+ */
+#include "services/api-gateway/accounts.h"
+#include "services/api-gateway/balance.h"
+#include "services/api-gateway/form.h"
+#include "services/api-gateway/gateway.h"
+#include "services/api-gateway/handlers.h"
+
+enum { WALLET_SIZE = 42 };
+
+static bool is_wallet(const char *text)
+{
+    return strlen(text) == WALLET_SIZE && strncmp(text, "0x", 2) == 0 &&
+           strspn(text + 2, "0123456789abcdefABCDEF") == WALLET_SIZE - 2;
+}
+
+static const char *take_wallet(struct form *form)
+{
+    const char *wallet = form_text(form, "walletAddress", false, WALLET_SIZE);
+
+    if (wallet && !is_wallet(wallet))
+        form_find(form, "walletAddress", "'walletAddress' is not a wallet's address",
+                  "write 0x and 40 hex digits, or leave it out");
+    return wallet ?: "";
+}
+
+/* member: of the body; NULL when it is missing and need not be there. */
+static int64_t take_money(struct form *form, const char *name, bool required)
+{
+    const json_t *value = form_value(form, name);
+    int64_t micro = 0;
+
+    if (!value && !required)
+        return 0;
+    struct error *err = balance_from_json(value, &micro);
+    if (err)
+        form_find(form, name,
+                  arena_printf(form->request->arena, "'%s' is %s", name,
+                               value ? error_text(err) : "missing"),
+                  "give an amount in USD, with at most six decimals");
+    error_free(err);
+    return micro;
+}
+
+struct error *on_account_create(struct request *request, struct response *ret_response)
+{
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct account account = {0};
+    struct form form;
+    struct error *err = http_json(request, &body);
+
+    if (err)
+        return err;
+    form_init(&form, request, body);
+    account.name = form_name(&form, "name", true, ACCOUNT_NAME_MAX);
+    account.wallet = take_wallet(&form);
+    account.balance_micro = take_money(&form, "balance", false);
+    if (account.balance_micro < 0)
+        form_find(&form, "balance", "'balance' is negative", "give none, or what is there");
+    form_finish(&form);
+    err = form_result(&form);
+    err = err ?: account_create(request, &account);
+    if (!err)
+        ret_response->json = account_to_json(&account);
+    return err;
+}
+
+static struct error *rename_account(struct account *account, const void *data, json_t *details)
+{
+    account->name = data;
+    json_object_set_new(details, "name", json_string(account->name));
+    return NULL;
+}
+
+struct error *on_account_update(struct request *request, struct response *ret_response)
+{
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct account account;
+    struct form form;
+    struct error *err = http_json(request, &body);
+
+    if (err)
+        return err;
+    form_init(&form, request, body);
+    const char *id = form_text(&form, "accountId", true, ACCOUNT_ID_MAX);
+    const char *name = form_name(&form, "name", true, ACCOUNT_NAME_MAX);
+    form_finish(&form);
+    err = form_result(&form);
+    err = err ?: account_change(request, id, rename_account, name, &account);
+    if (!err)
+        ret_response->json = account_to_json(&account);
+    return err;
+}
+
+static struct error *add_money(struct account *account, const void *data, json_t *details)
+{
+    const int64_t *amount = data;
+    struct error *err = balance_add(account->balance_micro, *amount, &account->balance_micro);
+
+    json_object_set_new(details, "amount", balance_to_json(*amount));
+    json_object_set_new(details, "balance", balance_to_json(account->balance_micro));
+    return err;
+}
+
+struct error *on_account_add_balance(struct request *request, struct response *ret_response)
+{
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct account account;
+    struct form form;
+    struct error *err = http_json(request, &body);
+
+    if (err)
+        return err;
+    form_init(&form, request, body);
+    const char *id = form_text(&form, "accountId", true, ACCOUNT_ID_MAX);
+    int64_t amount = take_money(&form, "balance", true);
+    form_finish(&form);
+    err = form_result(&form);
+    err = err ?: account_change(request, id, add_money, &amount, &account);
+    if (error_get_code(err) == ERROR_FAILED_PRECONDITION)
+        return http_refuse(request, 412, "NOT_ENOUGH_BALANCE", err);
+    if (!err)
+        ret_response->json = account_to_json(&account);
+    return err;
+}
+
+struct error *on_account_list(struct request *request, struct response *ret_response)
+{
+    return accounts_list(request, &ret_response->json);
+}
+
+struct error *on_account_get(struct request *request, struct response *ret_response)
+{
+    struct account account;
+
+    if (!name_is_valid(request->parameter))
+        return http_refuse(request, 400, "INVALID_PATH",
+                           error_new(ERROR_INVALID_ARGUMENT, "this is no account's id"));
+    struct error *err = account_load(request, request->parameter, &account);
+    if (!err)
+        ret_response->json = account_to_json(&account);
+    return err;
+}
+
+struct error *on_account_me(struct request *request, struct response *ret_response)
+{
+    struct account account;
+    struct error *err = account_load(request, request->account, &account);
+
+    if (err)
+        return err;
+    ret_response->json = account_to_json(&account);
+    json_object_set_new(ret_response->json, "burnRatePerMin",
+                        balance_to_json(account_burn_rate_micro(&account)));
+    return NULL;
+}
