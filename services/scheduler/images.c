@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
@@ -42,17 +43,23 @@ static bool version_is_valid(const char *version)
     return length > 0 && length <= 64 && version[0] != '.' && strspn(version, allowed) == length;
 }
 
+/* Where its image.json is or would be. A version may also name another one's file ("1.0.json"),
+ * below which nothing can be. */
+static char *path_of(const struct images *images, const char *version)
+{
+    _cleanup_free_ char *nested = xasprintf("%s/%s/image.json", images->dir, version);
+
+    if (access(nested, F_OK) == 0)
+        return TAKE_PTR(nested);
+    return xasprintf("%s/%s.json", images->dir, version);
+}
+
 static struct error *read_json(const struct images *images, const char *version,
                                struct buffer *ret_json)
 {
-    _cleanup_free_ char *nested = xasprintf("%s/%s/image.json", images->dir, version);
-    _cleanup_free_ char *flat = xasprintf("%s/%s.json", images->dir, version);
-    struct error *err = file_read(nested, IMAGE_JSON_MAX, ret_json);
+    _cleanup_free_ char *path = path_of(images, version);
 
-    if (error_get_code(err) != ERROR_NOT_FOUND)
-        return err;
-    error_free(err);
-    return file_read(flat, IMAGE_JSON_MAX, ret_json);
+    return file_read(path, IMAGE_JSON_MAX, ret_json);
 }
 
 static struct error *read_image(const struct images *images, const char *version,
@@ -147,11 +154,10 @@ struct error *images_versions(const struct images *images, struct arena *arena,
 
 int64_t images_written_at_ms(const struct images *images, const char *version)
 {
-    _cleanup_free_ char *nested = xasprintf("%s/%s/image.json", images->dir, version);
-    _cleanup_free_ char *flat = xasprintf("%s/%s.json", images->dir, version);
+    _cleanup_free_ char *path = path_of(images, version);
     struct stat file;
 
-    if (stat(nested, &file) != 0 && stat(flat, &file) != 0)
+    if (stat(path, &file) != 0)
         return 0;
     return (int64_t)file.st_mtim.tv_sec * 1000 + file.st_mtim.tv_nsec / 1000000;
 }
