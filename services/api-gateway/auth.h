@@ -9,8 +9,12 @@
 
 #include "services/api-gateway/http.h"
 
-/* Sets request->account, or UNAUTHENTICATED (the text never says what was wrong). */
+/* By the route's scope. Sets request->account ("" for the operator), or UNAUTHENTICATED (the text
+ * never says what was wrong). */
 struct error *auth_check(struct request *request) _must_check_;
+
+/* Keeps the hash of the operator's key; without GATEWAY_ADMIN_KEY_FILE nobody is one. */
+struct error *auth_load_admin_key(struct gateway *gateway) _must_check_;
 
 /* Makes the account and its key unless they are there. */
 struct error *auth_ensure_key(struct gateway *gateway, const char *account,

@@ -31,6 +31,8 @@ const struct config_row gateway_config_rows[] = {
         "JSON {acme: {directory, ca}, registry_cas: {server: PEM}} for manifests"),
     ROW("GATEWAY_BOOTSTRAP_KEY_FILE", CONFIG_PATH, bootstrap_key_file, "",
         "file with an API key: made valid for the account 'dev' if it is not yet"),
+    ROW("GATEWAY_ADMIN_KEY_FILE", CONFIG_PATH, admin_key_file, "",
+        "file with the operator's key for tiers, images and hosts; empty: nobody is an operator"),
     ROW("GATEWAY_IMAGES_DIR", CONFIG_PATH, images_dir, "",
         "folder with <version>/image.json, beside those that the scheduler publishes"),
     ROW("GATEWAY_TLS_CERT", CONFIG_PATH, tls_cert, "", "PEM chain; empty: plain HTTP"),
@@ -111,6 +113,7 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     sse_hub_init(&gateway->streams);
     struct error *err = guest_signer_init(&gateway->signer, key_path, clock);
     err = err ?: fleet_load(config->fleet_dir, &gateway->fleet);
+    err = err ?: auth_load_admin_key(gateway);
     err = err ?: listen_metrics(gateway);
     err = err ?: listen_api(gateway);
     if (err)

@@ -32,6 +32,7 @@ struct gateway_config {
     char *fleet_dir;
     char *trust_file;
     char *bootstrap_key_file;
+    char *admin_key_file;
     char *images_dir;
     char *tls_cert;
     char *tls_key;
@@ -57,6 +58,8 @@ struct gateway {
     struct sse_hub streams;
     pthread_mutex_t bootstrap_lock;
     atomic_bool bootstrapped;
+    bool has_admin_key;
+    uint8_t admin_key_sha256[SHA256_SIZE];
     struct http_server *http;
     struct http_server *metrics_http;
 };

@@ -108,7 +108,7 @@ static bool is_large(const struct request *request)
 /* A large body is held in memory, so one account may have few at a time. */
 static struct error *admit_upload(struct request *request)
 {
-    if (request->route->scope == SCOPE_NONE || !is_large(request))
+    if (!*request->account || !is_large(request))
         return NULL;
     struct error *err = limits_enter(&request->gateway->limits, request->account, LIMIT_UPLOADS);
     if (err)
@@ -123,7 +123,7 @@ static struct error *admit(const struct http_server *server, struct request *req
 {
     struct error *err = routes_find(server->options.routes, method, path, request);
 
-    if (!err && request->route->scope == SCOPE_ACCOUNT)
+    if (!err && request->route->scope != SCOPE_NONE)
         err = auth_check(request);
     err = err ?: check_length(request);
     return err ?: admit_upload(request);

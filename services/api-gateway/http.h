@@ -28,6 +28,8 @@ struct request;
 enum scope {
     SCOPE_NONE,    /* anybody */
     SCOPE_ACCOUNT, /* an API key; sees its own account's things */
+    SCOPE_ADMIN,   /* the operator's key */
+    SCOPE_ADMIN_OR_ACCOUNT,
 };
 
 struct response {
