@@ -12,6 +12,7 @@ enum { ANSWER_MAX = 64 * 1024 * 1024, KEY_MAX = 4096 };
 struct client {
     char *url;
     char *key;
+    bool admin; /* the key is an operator's */
 };
 
 static struct error *setting(const char *variable, const char *file, char **ret_text)
@@ -31,13 +32,21 @@ static struct error *setting(const char *variable, const char *file, char **ret_
     return error_new(ERROR_FAILED_PRECONDITION, "set %s, or write it to '%s'", variable, path);
 }
 
-struct error *client_open(struct client **ret_client)
+static struct error *read_admin_key(const char *path, struct client *client)
+{
+    client->admin = true;
+    return error_wrap(file_read_text(path, KEY_MAX, &client->key), "operator's key");
+}
+
+/* key_file NULL: the account's key. */
+static struct error *open_with(const char *key_file, struct client **ret_client)
 {
     _cleanup_(client_freep) struct client *client = xnew(struct client);
     struct error *err = setting("COFFER_API_URL", "url", &client->url);
 
     if (!err)
-        err = setting("COFFER_API_KEY", "api-key", &client->key);
+        err = key_file ? read_admin_key(key_file, client)
+                       : setting("COFFER_API_KEY", "api-key", &client->key);
     if (err)
         return err;
     for (size_t n = strlen(client->url); n && client->url[n - 1] == '/'; n--)
@@ -46,6 +55,24 @@ struct error *client_open(struct client **ret_client)
         return error_new(ERROR_INTERNAL, "libcurl does not start");
     *ret_client = TAKE_PTR(client);
     return NULL;
+}
+
+struct error *client_open(struct client **ret_client)
+{
+    return open_with(NULL, ret_client);
+}
+
+struct error *client_open_admin(const char *key_file, bool required, struct client **ret_client)
+{
+    const char *path = key_file ?: getenv("COFFER_ADMIN_KEY_FILE");
+
+    if (path && path[0])
+        return open_with(path, ret_client);
+    if (required)
+        return error_new(ERROR_FAILED_PRECONDITION,
+                         "this is for operators: give --admin-key-file, or set "
+                         "COFFER_ADMIN_KEY_FILE to the file with the operator's key");
+    return open_with(NULL, ret_client);
 }
 
 void client_free(struct client *client)
@@ -77,7 +104,8 @@ static struct curl_slist *make_headers(const struct client *client, const char *
     _cleanup_buffer_ struct buffer line = {0};
     struct curl_slist *headers = NULL;
 
-    buffer_printf(&line, "Authorization: Bearer %s", client->key);
+    buffer_printf(&line, "%s%s", client->admin ? "x-api-key: " : "Authorization: Bearer ",
+                  client->key);
     headers = curl_slist_append(headers, buffer_text(&line));
     headers = curl_slist_append(headers, accept);
     headers = curl_slist_append(headers, "Content-Type: application/json");

@@ -13,6 +13,11 @@ struct client;
 
 /* FAILED_PRECONDITION says what to set when address or key is missing. */
 struct error *client_open(struct client **ret_client) _must_check_;
+
+/* As an operator, with the key in key_file, or in the file that COFFER_ADMIN_KEY_FILE names (NULL).
+ * Without either: FAILED_PRECONDITION when it is required, else as client_open(). */
+struct error *client_open_admin(const char *key_file, bool required,
+                                struct client **ret_client) _must_check_;
 void client_free(struct client *client); /* wipes the key */
 DEFINE_CLEANUP(struct client *, client_free)
 
