@@ -165,7 +165,8 @@ static struct MHD_Response *body_response(struct response *response)
     struct MHD_Response *raw;
 
     if (response->json) {
-        char *text = json_dumps(response->json, JSON_COMPACT);
+        /* 15 digits: a decimal that came in goes out as it was, 0.1 and not 0.10000000000000001. */
+        char *text = json_dumps(response->json, JSON_COMPACT | JSON_REAL_PRECISION(15));
         raw = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
         MHD_add_response_header(raw, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
         return raw;

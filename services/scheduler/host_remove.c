@@ -1,6 +1,4 @@
 /* The end of a host's record. */
-#include <inttypes.h>
-
 #include "services/scheduler/hosts.h"
 #include "shared/base/encode.h"
 #include "shared/base/log.h"
@@ -26,21 +24,21 @@ static struct error *check_free(const struct removal *removal)
                      n == 1 ? "" : "s");
 }
 
-/* By its heartbeats, not by its status: a host that may not be used here keeps coming back too. */
+/* Not by its status alone: a host that may not be used here is never ready, and comes back too. */
 static struct error *check_silent(struct removal *removal, const Coffer__V1__Host *host)
 {
     struct scheduler *scheduler = removal->scheduler;
-    int64_t silence_ms = clock_wall_ms(scheduler->clock) - host->last_seen_at_ms;
     uint8_t chip_id[CHIP_ID_SIZE];
 
-    if (silence_ms >= (int64_t)scheduler->config->lost_after_ms ||
+    if (host->status == COFFER__V1__HOST_STATUS__LOST ||
+        host_silence_ms(scheduler, host) >= (int64_t)scheduler->config->lost_after_ms ||
         !authority_find_chip(&scheduler->authority, host->host_id, chip_id))
         return NULL;
     removal->heard = true;
     return error_new(ERROR_FAILED_PRECONDITION,
-                     "host '%s' was heard of %" PRId64 " s ago and would come back: take it out of "
+                     "host '%s' is not lost and would come back: take it out of "
                      "fleet.json, or stop its agent and wait until it is lost",
-                     host->host_id, silence_ms / 1000);
+                     host->host_id);
 }
 
 /* A placement in between changes the host's record, so the commit fails and it is found here. */

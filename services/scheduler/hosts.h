@@ -11,6 +11,10 @@ struct error *host_heartbeat(struct scheduler *scheduler, const char *host_id,
 /* ready -> suspect -> lost by silence, with their events; called about once a second. */
 struct error *hosts_check_silence(struct scheduler *scheduler, struct arena *arena) _must_check_;
 
+/* How long it has said nothing that this scheduler could have heard: its own absence counts for
+ * nobody's silence. */
+int64_t host_silence_ms(const struct scheduler *scheduler, const Coffer__V1__Host *host);
+
 /*
  * Forgets a host for good, with an event. NOT_FOUND; FAILED_PRECONDITION while it holds workloads;
  * ABORTED while it is enrolled and was heard of lately: its next heartbeat would bring it back.

@@ -354,6 +354,29 @@ static void test_tiers_that_are_not_there(void **state)
     assert_int_equal(members(kit, KEY_TIERS), 0);
 }
 
+static void test_an_old_leader_is_fenced(void **state)
+{
+    struct kit *kit = *state;
+    Coffer__V1__WorkloadTier *made;
+    Coffer__V1__WorkloadTier *wanted = tier(kit);
+    uint64_t term;
+
+    kit_ok(tier_call(kit, "create", tier(kit), &made));
+    kit_ok(store_get_term(kit->store, &term));
+    kit_ok(store_set_term(kit->store, term + 1));
+    wanted->resources->cpus = 3;
+    wanted->tier_id = made->tier_id;
+    kit_code(tier_call(kit, "create", wanted, NULL), ERROR_UNAVAILABLE);
+    kit_code(tier_call(kit, "update", wanted, NULL), ERROR_UNAVAILABLE);
+    kit_code(tier_delete(kit, made->tier_id), ERROR_UNAVAILABLE);
+    kit_code(set_image(kit, "disable", KIT_IMAGE, NULL), ERROR_UNAVAILABLE);
+    assert_int_equal(members(kit, KEY_TIERS), 1);
+    assert_true(artifact(kit, KIT_IMAGE)->enabled);
+    kit_restart_scheduler(kit);
+    kit_tick(kit);
+    assert_int_equal(kit_create(kit, "w1")->usd_micros_per_minute, 1500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +394,7 @@ int main(void)
         KIT_TEST(test_two_tiers_never_have_one_size),
         KIT_TEST(test_bad_tiers),
         KIT_TEST(test_tiers_that_are_not_there),
+        KIT_TEST(test_an_old_leader_is_fenced),
     };
 
     return cmocka_run_group_tests(tests, kit_group_setup, kit_group_teardown);

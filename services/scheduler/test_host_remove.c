@@ -70,6 +70,32 @@ static void test_a_host_that_speaks_stays(void **state)
     kit_ok(remove_host(kit, "h1"));
 }
 
+/* The scheduler was away itself: the host may well be there, and speak in a moment. */
+static void test_own_absence_is_no_silence(void **state)
+{
+    struct kit *kit = *state;
+    kit_tick(kit);
+    clock_fake_advance(&kit->clock, 3600000);
+    kit_restart_scheduler(kit);
+    kit_code(remove_host(kit, "h1"), ERROR_ABORTED);
+    be_silent(kit, 1);
+    kit_restart_scheduler(kit);
+    kit_ok(remove_host(kit, "h1"));
+}
+
+/* An old leader removes nothing. */
+static void test_an_old_leader_is_fenced(void **state)
+{
+    struct kit *kit = *state;
+    uint64_t term;
+    kit_tick(kit);
+    be_silent(kit, 1);
+    kit_ok(store_get_term(kit->store, &term));
+    kit_ok(store_set_term(kit->store, term + 1));
+    kit_code(remove_host(kit, "h1"), ERROR_UNAVAILABLE);
+    assert_non_null(kit_host_record(kit, "h1"));
+}
+
 /* Also one that may not be used here: its heartbeats keep coming. */
 static void test_a_host_that_is_only_joining_stays_too(void **state)
 {
@@ -130,6 +156,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_a_host_with_workloads_stays),
         KIT_TEST(test_a_host_that_speaks_stays),
+        KIT_TEST(test_own_absence_is_no_silence),
+        KIT_TEST(test_an_old_leader_is_fenced),
         KIT_TEST(test_a_host_that_is_only_joining_stays_too),
         KIT_TEST(test_a_host_that_is_not_enrolled_any_more_can_go_at_once),
         KIT_TEST(test_a_host_that_speaks_again_joins_anew),

@@ -230,7 +230,8 @@ static struct error *refuse_size(struct scheduler *scheduler, struct arena *aren
     if (err || n == 0)
         return err;
     return error_new(ERROR_OUT_OF_RANGE,
-                     "no workload tier has exactly these cpus, memory, disk and gpus");
+                     "no workload tier has exactly these cpus, memory, disk and gpus: choose one "
+                     "of the list of tiers");
 }
 
 struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resources *resources,
