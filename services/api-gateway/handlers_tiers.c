@@ -9,7 +9,7 @@
 #include "services/api-gateway/scheduler_call.h"
 #include "shared/store/keys.h"
 
-enum { TIERS_MAX = 4096, ID_MAX_BYTES = 63 };
+enum { ID_MAX_BYTES = 63 };
 
 static json_t *text(const char *value)
 {
@@ -39,18 +39,18 @@ static int compare_cost(const void *left, const void *right)
 
 struct error *on_tiers(struct request *request, struct response *ret_response)
 {
-    void **tiers;
-    size_t n;
+    void *record = NULL;
     struct error *err =
-        records_load_all(request, KEY_TIERS, KEY_TIER, &coffer__v1__workload_tier__descriptor,
-                         TIERS_MAX, &tiers, &n);
+        record_load(request, KEY_TIERS, "", &coffer__v1__workload_tiers__descriptor, &record);
 
     if (err)
         return err;
-    qsort(tiers, n, sizeof(*tiers), compare_cost);
     ret_response->json = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(ret_response->json, tier_to_json(tiers[i]));
+    const Coffer__V1__WorkloadTiers *all = record;
+    if (all && all->n_tiers)
+        qsort(all->tiers, all->n_tiers, sizeof(*all->tiers), compare_cost);
+    for (size_t i = 0; all && i < all->n_tiers; i++)
+        json_array_append_new(ret_response->json, tier_to_json(all->tiers[i]));
     return NULL;
 }
 

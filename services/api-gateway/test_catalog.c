@@ -21,21 +21,41 @@ static struct answer call_as(const struct fixture *f, enum who who, const char *
     return http_call(f, method, path, who == ACCOUNT ? TEST_KEY : NULL, body);
 }
 
-static void put_tier(const struct fixture *f, const char *id, uint32_t cpus, uint64_t micros)
-{
-    Coffer__V1__WorkloadTier tier = COFFER__V1__WORKLOAD_TIER__INIT;
-    Coffer__V1__Resources size = COFFER__V1__RESOURCES__INIT;
-    _cleanup_free_ char *key = xasprintf("%s%s", KEY_TIER, id);
+struct test_tier {
+    const char *id;
+    uint32_t cpus;
+    uint64_t micros;
+};
 
-    size.cpus = cpus;
-    size.memory_mib = 1024;
-    size.disk_gib = 10;
-    tier.tier_id = (char *)id;
-    tier.name = (char *)"a tier";
-    tier.resources = &size;
-    tier.usd_micros_per_minute = micros;
-    put_message(f, key, &tier.base);
-    index_add(f, KEY_TIERS, id);
+enum { TEST_TIERS_MAX = 4 };
+
+static void put_tiers(const struct fixture *f, const struct test_tier *rows, size_t n)
+{
+    Coffer__V1__WorkloadTiers all = COFFER__V1__WORKLOAD_TIERS__INIT;
+    Coffer__V1__WorkloadTier tiers[TEST_TIERS_MAX];
+    Coffer__V1__WorkloadTier *list[TEST_TIERS_MAX];
+    Coffer__V1__Resources sizes[TEST_TIERS_MAX];
+
+    for (size_t i = 0; i < n; i++) {
+        coffer__v1__resources__init(&sizes[i]);
+        sizes[i].cpus = rows[i].cpus;
+        sizes[i].memory_mib = 1024;
+        sizes[i].disk_gib = 10;
+        coffer__v1__workload_tier__init(&tiers[i]);
+        tiers[i].tier_id = (char *)rows[i].id;
+        tiers[i].name = (char *)"a tier";
+        tiers[i].resources = &sizes[i];
+        tiers[i].usd_micros_per_minute = rows[i].micros;
+        list[i] = &tiers[i];
+    }
+    all.tiers = list;
+    all.n_tiers = n;
+    put_message(f, KEY_TIERS, &all.base);
+}
+
+static void put_tier(const struct fixture *f)
+{
+    put_tiers(f, &(struct test_tier){"t-1", 2, 250000}, 1);
 }
 
 /* A host that has said everything. */
@@ -173,7 +193,7 @@ static void test_parity(void **state)
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
 
     (void)state;
-    put_tier(f, "t-1", 2, 250000);
+    put_tier(f);
     put_full_host(f);
     put_workload(f, "w-1", "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
     for (size_t i = 0; i < ELEMENTSOF(parity_rows); i++) {
@@ -302,7 +322,7 @@ static void test_refused(void **state)
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
 
     (void)state;
-    put_tier(f, "t-1", 2, 250000);
+    put_tier(f);
     for (size_t i = 0; i < ELEMENTSOF(refused_rows); i++) {
         const struct refused *row = &refused_rows[i];
         _cleanup_answer_ struct answer answer =
@@ -402,15 +422,14 @@ static void test_artifacts_are_sorted_and_only_enabled_ones(void **state)
 
 static void test_tiers_are_sorted_by_cost(void **state)
 {
+    static const struct test_tier rows[] = {{"t-a", 4, 3000000}, {"t-b", 1, 1}, {"t-c", 2, 100000}};
     static const char *const expected[] = {"t-b", "t-c", "t-a"};
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
 
     (void)state;
     _cleanup_answer_ struct answer none = http_get(f, "/api/v1/workload-tiers/list");
     assert_string_equal(buffer_text(&none.body), "[]");
-    put_tier(f, "t-a", 4, 3000000);
-    put_tier(f, "t-b", 1, 1);
-    put_tier(f, "t-c", 2, 100000);
+    put_tiers(f, rows, ELEMENTSOF(rows));
     _cleanup_answer_ struct answer answer = http_get(f, "/api/v1/workload-tiers/list");
     for (size_t i = 0; i < ELEMENTSOF(expected); i++)
         assert_string_equal(

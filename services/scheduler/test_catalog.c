@@ -75,6 +75,16 @@ static size_t members(struct kit *kit, const char *set)
     return n;
 }
 
+static size_t count_tiers(struct kit *kit)
+{
+    Coffer__V1__WorkloadTiers *all;
+    uint64_t version;
+
+    kit_ok(record_load(kit->scheduler, KEY_TIERS, "", &coffer__v1__workload_tiers__descriptor,
+                       kit->arena, &all, &version));
+    return all ? all->n_tiers : 0;
+}
+
 static void test_images_of_the_start_are_enabled(void **state)
 {
     struct kit *kit = *state;
@@ -282,10 +292,10 @@ static void test_two_tiers_never_have_one_size(void **state)
     first->resources->cpus = 4;
     kit_ok(tier_call(kit, "update", first, NULL));
     kit_ok(tier_call(kit, "update", second, NULL));
-    assert_int_equal(members(kit, KEY_TIERS), 2);
+    assert_int_equal(count_tiers(kit), 2);
     other->resources->cpus = 3;
     kit_ok(tier_call(kit, "create", other, NULL));
-    assert_int_equal(members(kit, KEY_TIERS), 3);
+    assert_int_equal(count_tiers(kit), 3);
 }
 
 struct bad_tier {
@@ -335,7 +345,26 @@ static void test_bad_tiers(void **state)
     Coffer__V1__WorkloadTier *sizeless = tier(kit);
     sizeless->resources = NULL;
     kit_code(tier_call(kit, "create", sizeless, NULL), ERROR_INVALID_ARGUMENT);
-    assert_int_equal(members(kit, KEY_TIERS), 1);
+    assert_int_equal(count_tiers(kit), 1);
+    kit_tick(kit);
+    assert_int_equal(kit_create(kit, "w1")->usd_micros_per_minute, 1500);
+}
+
+static void test_there_is_a_most_of_tiers(void **state)
+{
+    struct kit *kit = *state;
+    Coffer__V1__WorkloadTier *wanted = tier(kit);
+    Coffer__V1__WorkloadTier *last = NULL;
+
+    for (int i = 0; i < 256; i++) {
+        wanted->resources->disk_gib = (uint64_t)i + 1;
+        kit_ok(tier_call(kit, "create", wanted, &last));
+    }
+    wanted->resources->disk_gib = 1000;
+    kit_code(tier_call(kit, "create", wanted, NULL), ERROR_FAILED_PRECONDITION);
+    assert_int_equal(count_tiers(kit), 256);
+    kit_ok(tier_delete(kit, last->tier_id));
+    kit_ok(tier_call(kit, "create", wanted, NULL));
     kit_tick(kit);
     assert_int_equal(kit_create(kit, "w1")->usd_micros_per_minute, 1500);
 }
@@ -351,7 +380,7 @@ static void test_tiers_that_are_not_there(void **state)
         kit_code(tier_call(kit, "update", wanted, NULL), ERROR_NOT_FOUND);
         kit_code(tier_delete(kit, ids[i]), ERROR_NOT_FOUND);
     }
-    assert_int_equal(members(kit, KEY_TIERS), 0);
+    assert_int_equal(count_tiers(kit), 0);
 }
 
 static void test_an_old_leader_is_fenced(void **state)
@@ -370,7 +399,7 @@ static void test_an_old_leader_is_fenced(void **state)
     kit_code(tier_call(kit, "update", wanted, NULL), ERROR_UNAVAILABLE);
     kit_code(tier_delete(kit, made->tier_id), ERROR_UNAVAILABLE);
     kit_code(set_image(kit, "disable", KIT_IMAGE, NULL), ERROR_UNAVAILABLE);
-    assert_int_equal(members(kit, KEY_TIERS), 1);
+    assert_int_equal(count_tiers(kit), 1);
     assert_true(artifact(kit, KIT_IMAGE)->enabled);
     kit_restart_scheduler(kit);
     kit_tick(kit);
@@ -393,6 +422,7 @@ int main(void)
         KIT_TEST(test_tiers_survive_a_restart),
         KIT_TEST(test_two_tiers_never_have_one_size),
         KIT_TEST(test_bad_tiers),
+        KIT_TEST(test_there_is_a_most_of_tiers),
         KIT_TEST(test_tiers_that_are_not_there),
         KIT_TEST(test_an_old_leader_is_fenced),
     };

@@ -1,12 +1,10 @@
 #include "services/scheduler/tiers.h"
 
-#include <inttypes.h>
-
 #include "services/scheduler/admission.h"
 #include "shared/base/encode.h"
 #include "shared/base/log.h"
 
-enum { TIERS_MAX = 1000, TIER_NAME_MAX = 128 };
+enum { TIERS_MAX = 256, TIER_NAME_MAX = 128 };
 
 static const uint64_t cost_max = 1000000000000; /* a million USD a minute */
 
@@ -16,36 +14,50 @@ struct edit {
     const Coffer__V1__WorkloadTier *wanted;
     const char *tier_id;
     struct arena *arena;
-    Coffer__V1__WorkloadTier *tier;
+    Coffer__V1__WorkloadTiers *all;
+    Coffer__V1__WorkloadTier *tier; /* the one that was changed */
 };
 
-static struct error *load(struct scheduler *scheduler, const char *tier_id, struct arena *arena,
-                          Coffer__V1__WorkloadTier **ret_tier, uint64_t *ret_version)
+static struct error *load(struct scheduler *scheduler, struct arena *arena,
+                          Coffer__V1__WorkloadTiers **ret_all, uint64_t *ret_version)
 {
-    return record_load(scheduler, KEY_TIER, tier_id, &coffer__v1__workload_tier__descriptor, arena,
-                       ret_tier, ret_version);
+    struct error *err =
+        record_load(scheduler, KEY_TIERS, "", &coffer__v1__workload_tiers__descriptor, arena,
+                    ret_all, ret_version);
+
+    if (!err && !*ret_all) {
+        *ret_all = arena_alloc(arena, sizeof(**ret_all));
+        coffer__v1__workload_tiers__init(*ret_all);
+    }
+    return err;
 }
 
-static const char *size_name(const Coffer__V1__Resources *size, struct arena *arena)
+static bool has_size(const Coffer__V1__WorkloadTier *tier, const Coffer__V1__Resources *size)
 {
-    return arena_printf(arena, "%" PRIu32 "-%" PRIu64 "-%" PRIu64 "-%" PRIu32, size->cpus,
-                        size->memory_mib, size->disk_gib, size->gpus);
+    const Coffer__V1__Resources *own = tier->resources;
+
+    return own && own->cpus == size->cpus && own->memory_mib == size->memory_mib &&
+           own->disk_gib == size->disk_gib && own->gpus == size->gpus;
 }
 
-/* The id of the tier that has this size; NULL: none. */
-static struct error *find_size(struct scheduler *scheduler, const Coffer__V1__Resources *size,
-                               struct arena *arena, const char **ret_tier_id)
+/* NULL: none. */
+static Coffer__V1__WorkloadTier *find_size(const Coffer__V1__WorkloadTiers *all,
+                                           const Coffer__V1__Resources *size)
 {
-    const char *key = arena_printf(arena, "%s%s", KEY_TIER_OF_SIZE, size_name(size, arena));
-    struct store_record record;
-    struct error *err = store_get(scheduler->store, key, arena, &record);
-
-    if (err)
-        return err;
-    *ret_tier_id = record.version ? arena_printf(arena, "%.*s", (int)record.value.len,
-                                                 (const char *)record.value.data)
-                                  : NULL;
+    for (size_t i = 0; i < all->n_tiers; i++)
+        if (has_size(all->tiers[i], size))
+            return all->tiers[i];
     return NULL;
+}
+
+/* Its place, or n_tiers. */
+static size_t find_id(const Coffer__V1__WorkloadTiers *all, const char *tier_id)
+{
+    size_t i = 0;
+
+    while (i < all->n_tiers && strcmp(all->tiers[i]->tier_id, tier_id) != 0)
+        i++;
+    return i;
 }
 
 static struct error *check(const Coffer__V1__WorkloadTier *wanted)
@@ -64,36 +76,16 @@ static struct error *check(const Coffer__V1__WorkloadTier *wanted)
 
 static struct error *check_size_free(const struct edit *edit)
 {
-    const char *taken;
-    struct error *err = find_size(edit->scheduler, edit->wanted->resources, edit->arena, &taken);
+    const Coffer__V1__WorkloadTier *other = find_size(edit->all, edit->wanted->resources);
 
-    if (!err && taken && strcmp(taken, edit->tier_id) != 0)
-        err = error_new(ERROR_ALREADY_EXISTS, "tier '%s' has the same size", taken);
-    return err;
+    if (!other || strcmp(other->tier_id, edit->tier_id) == 0)
+        return NULL;
+    return error_new(ERROR_ALREADY_EXISTS, "tier '%s' has the same size", other->tier_id);
 }
 
-static struct error *check_room(const struct edit *edit)
+static struct error *not_found(const char *tier_id)
 {
-    const char **ids;
-    size_t n;
-    struct error *err =
-        store_members(edit->scheduler->store, KEY_TIERS, TIERS_MAX, edit->arena, &ids, &n);
-
-    if (!err && n >= TIERS_MAX)
-        err = error_new(ERROR_FAILED_PRECONDITION, "there are %d tiers already", TIERS_MAX);
-    return err;
-}
-
-/* The size's own record is what keeps two tiers of one size out, whoever writes them. */
-static void put_size(struct change *change, const Coffer__V1__WorkloadTier *tier)
-{
-    change_put_bytes(change, KEY_TIER_OF_SIZE, size_name(tier->resources, change->arena), 0,
-                     tier->tier_id, strlen(tier->tier_id));
-}
-
-static void drop_size(struct change *change, const Coffer__V1__Resources *size)
-{
-    change_delete(change, KEY_TIER_OF_SIZE, size_name(size, change->arena), UINT64_MAX);
+    return error_new(ERROR_NOT_FOUND, "no workload tier '%.63s'", tier_id);
 }
 
 static void fill(struct edit *edit, Coffer__V1__WorkloadTier *tier)
@@ -105,74 +97,83 @@ static void fill(struct edit *edit, Coffer__V1__WorkloadTier *tier)
     edit->tier = tier;
 }
 
-static struct error *create(void *data)
+static struct error *add(struct edit *edit)
 {
-    struct edit *edit = data;
+    Coffer__V1__WorkloadTiers *all = edit->all;
+    Coffer__V1__WorkloadTier **tiers =
+        arena_alloc(edit->arena, (all->n_tiers + 1) * sizeof(*tiers));
     Coffer__V1__WorkloadTier *tier = arena_alloc(edit->arena, sizeof(*tier));
-    struct change change;
-    struct error *err = check_room(edit);
 
-    err = err ?: check_size_free(edit);
+    if (all->n_tiers >= TIERS_MAX)
+        return error_new(ERROR_FAILED_PRECONDITION, "there are %d tiers already", TIERS_MAX);
+    struct error *err = check_size_free(edit);
     if (err)
         return err;
     coffer__v1__workload_tier__init(tier);
     tier->tier_id = (char *)edit->tier_id;
     fill(edit, tier);
     tier->created_at_ms = tier->updated_at_ms;
-    change_init(&change, edit->scheduler, edit->arena);
-    change_put(&change, KEY_TIER, tier->tier_id, 0, &tier->base, 0);
-    change_index(&change, KEY_TIERS, "", tier->tier_id, false);
-    put_size(&change, tier);
-    return change_commit(&change);
+    for (size_t i = 0; i < all->n_tiers; i++)
+        tiers[i] = all->tiers[i];
+    tiers[all->n_tiers++] = tier;
+    all->tiers = tiers;
+    return NULL;
 }
 
-static struct error *not_found(const char *tier_id)
+static struct error *replace(struct edit *edit)
 {
-    return error_new(ERROR_NOT_FOUND, "no workload tier '%.63s'", tier_id);
+    size_t at = find_id(edit->all, edit->tier_id);
+
+    if (at == edit->all->n_tiers)
+        return not_found(edit->tier_id);
+    struct error *err = check_size_free(edit);
+    if (!err)
+        fill(edit, edit->all->tiers[at]);
+    return err;
 }
 
-static struct error *update(void *data)
+static struct error *drop(struct edit *edit)
 {
-    struct edit *edit = data;
-    Coffer__V1__WorkloadTier *tier;
+    Coffer__V1__WorkloadTiers *all = edit->all;
+    size_t at = find_id(all, edit->tier_id);
+
+    if (at == all->n_tiers)
+        return not_found(edit->tier_id);
+    edit->tier = all->tiers[at];
+    all->tiers[at] = all->tiers[--all->n_tiers];
+    return NULL;
+}
+
+static struct error *commit(struct edit *edit, struct error *(*change_list)(struct edit *edit))
+{
     struct change change;
     uint64_t version;
-    struct error *err = load(edit->scheduler, edit->tier_id, edit->arena, &tier, &version);
+    struct error *err = load(edit->scheduler, edit->arena, &edit->all, &version);
 
-    if (err || !tier)
-        return err ?: not_found(edit->tier_id);
-    err = check_size_free(edit);
+    err = err ?: change_list(edit);
     if (err)
         return err;
-    const char *old_size = size_name(tier->resources, edit->arena);
-    bool moves = strcmp(old_size, size_name(edit->wanted->resources, edit->arena)) != 0;
     change_init(&change, edit->scheduler, edit->arena);
-    if (moves)
-        drop_size(&change, tier->resources);
-    fill(edit, tier);
-    if (moves)
-        put_size(&change, tier);
-    change_put(&change, KEY_TIER, edit->tier_id, version, &tier->base, 0);
+    change_put(&change, KEY_TIERS, "", version, &edit->all->base, 0);
     return change_commit(&change);
 }
 
-static struct error *delete (void *data)
+static struct error *create(void *edit)
 {
-    struct edit *edit = data;
-    struct change change;
-    uint64_t version;
-    struct error *err = load(edit->scheduler, edit->tier_id, edit->arena, &edit->tier, &version);
-
-    if (err || !edit->tier)
-        return err ?: not_found(edit->tier_id);
-    change_init(&change, edit->scheduler, edit->arena);
-    change_delete(&change, KEY_TIER, edit->tier_id, version);
-    change_index(&change, KEY_TIERS, "", edit->tier_id, true);
-    drop_size(&change, edit->tier->resources);
-    return change_commit(&change);
+    return commit(edit, add);
 }
 
-static struct error *apply(struct error *(*attempt)(void *data), struct edit *edit,
+static struct error *update(void *edit)
+{
+    return commit(edit, replace);
+}
+
+static struct error *delete (void *edit)
+{
+    return commit(edit, drop);
+}
+
+static struct error *apply(struct error *(*attempt)(void *edit), struct edit *edit,
                            const char *what)
 {
     struct error *err = change_repeat(attempt, edit);
@@ -204,8 +205,6 @@ struct error *tier_update(struct scheduler *scheduler, const Coffer__V1__Workloa
         .scheduler = scheduler, .wanted = wanted, .tier_id = wanted->tier_id, .arena = arena};
     struct error *err = check(wanted);
 
-    if (!err && !name_is_valid(wanted->tier_id))
-        err = not_found(wanted->tier_id);
     err = err ?: apply(update, &edit, "tier changed");
     if (!err)
         *ret_tier = edit.tier;
@@ -216,37 +215,23 @@ struct error *tier_delete(struct scheduler *scheduler, const char *tier_id, stru
 {
     struct edit edit = {.scheduler = scheduler, .tier_id = tier_id, .arena = arena};
 
-    if (!name_is_valid(tier_id))
-        return not_found(tier_id);
     return apply(delete, &edit, "tier deleted");
-}
-
-static struct error *refuse_size(struct scheduler *scheduler, struct arena *arena)
-{
-    const char **ids;
-    size_t n;
-    struct error *err = store_members(scheduler->store, KEY_TIERS, TIERS_MAX, arena, &ids, &n);
-
-    if (err || n == 0)
-        return err;
-    return error_new(ERROR_OUT_OF_RANGE,
-                     "no workload tier has exactly these cpus, memory, disk and gpus: choose one "
-                     "of the list of tiers");
 }
 
 struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resources *resources,
                          struct arena *arena, Coffer__V1__WorkloadTier **ret_tier)
 {
-    Coffer__V1__WorkloadTier *tier = NULL;
-    const char *tier_id;
+    Coffer__V1__WorkloadTiers *all;
     uint64_t version;
-    struct error *err = find_size(scheduler, resources, arena, &tier_id);
+    struct error *err = load(scheduler, arena, &all, &version);
 
-    if (!err && tier_id)
-        err = load(scheduler, tier_id, arena, &tier, &version);
-    if (!err && !tier)
-        err = refuse_size(scheduler, arena);
-    if (!err)
-        *ret_tier = tier;
-    return err;
+    if (err)
+        return err;
+    Coffer__V1__WorkloadTier *tier = find_size(all, resources);
+    if (!tier && all->n_tiers)
+        return error_new(ERROR_OUT_OF_RANGE,
+                         "no workload tier has exactly these cpus, memory, disk and gpus: choose "
+                         "one of the list of tiers");
+    *ret_tier = tier;
+    return NULL;
 }

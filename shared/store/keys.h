@@ -16,9 +16,7 @@
 #define KEY_IMAGE          "coffer:image:"          /* <version> signed image.json; scheduler */
 #define KEY_ARTIFACT       "coffer:artifact:"       /* <version> Artifact record; scheduler */
 #define KEY_ARTIFACTS      "coffer:artifacts"       /* set of <version>; scheduler */
-#define KEY_TIER           "coffer:tier:"           /* <tier> WorkloadTier record; scheduler */
-#define KEY_TIERS          "coffer:tiers"           /* set of <tier>; scheduler */
-#define KEY_TIER_OF_SIZE   "coffer:tier-of-size:"   /* <cpus>-<MiB>-<GiB>-<gpus> record: <tier> */
+#define KEY_TIERS          "coffer:tiers"           /* WorkloadTiers record; scheduler */
 #define KEY_CRL            "coffer:crl:"            /* <SHA-256 hex> record: CRLs; scheduler */
 #define KEY_EVENTS_OF      "coffer:events-of:"      /* <w> list of WorkloadEvent; scheduler */
 #define KEY_OUTBOX         "coffer:outbox"          /* list of ids, oldest first */
