@@ -51,6 +51,16 @@ int measure_main(int argc, char **argv);
 int policy_seal_main(int argc, char **argv);
 int report_show_main(int argc, char **argv);
 int bus_decode_main(int argc, char **argv);
+int images_list_main(int argc, char **argv);
+int images_enable_main(int argc, char **argv);
+int images_disable_main(int argc, char **argv);
+int tiers_list_main(int argc, char **argv);
+int tiers_create_main(int argc, char **argv);
+int tiers_update_main(int argc, char **argv);
+int tiers_remove_main(int argc, char **argv);
+int hosts_list_main(int argc, char **argv);
+int hosts_show_main(int argc, char **argv);
+int hosts_remove_main(int argc, char **argv);
 
 /* Prints "coffer: text" and frees err. EXIT_OK for NULL, EXIT_CANNOT_TELL when the other side was
  * not reached, EXIT_USAGE for INVALID_ARGUMENT, EXIT_FAILED otherwise. */

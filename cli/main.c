@@ -35,6 +35,19 @@ static const struct command commands[] = {
     {"keys", "delete", "KEY [--yes] [--admin]", "delete an API key", keys_delete_main},
     {NULL, "audit", "[--account ID] [--limit N] [--admin]", "print who changed what, newest first",
      audit_main},
+    {"images", "ls", "[--json]", "list the guest image versions for new workloads",
+     images_list_main},
+    {"images", "enable", "VERSION", "let new workloads use a version", images_enable_main},
+    {"images", "disable", "VERSION", "take a version from new workloads", images_disable_main},
+    {"tiers", "ls", "[--json]", "list sizes and what they cost", tiers_list_main},
+    {"tiers", "create", "--name N --cpus N --memory MB --disk GB [--gpus N] --cost USD",
+     "offer a size", tiers_create_main},
+    {"tiers", "update", "TIER (all options of create)", "change a size or its cost per minute",
+     tiers_update_main},
+    {"tiers", "rm", "TIER [--yes]", "stop offering a size", tiers_remove_main},
+    {"hosts", "ls", "[--json]", "list hosts", hosts_list_main},
+    {"hosts", "show", "HOST [--json]", "show one host", hosts_show_main},
+    {"hosts", "rm", "HOST [--yes]", "forget a host that is gone", hosts_remove_main},
     {"fleet", "init", "DIR [options]", "make the keys and files of a fleet", fleet_init_main},
     {"image", "seal", "DIR --key FILE", "measure and sign a guest image", image_seal_main},
     {NULL, "measure", "DIR|--ovmf FILE [options]", "print launch measurements", measure_main},
@@ -53,9 +66,9 @@ static void print_help(FILE *out)
                 c->usage, c->help);
     }
     fputs("\nThe gateway and the key come from COFFER_API_URL and COFFER_API_KEY, or from\n"
-          "~/.config/coffer/url and ~/.config/coffer/api-key. Where it says (admin), and with\n"
-          "--admin, the global admin's key is used: --admin-key-file FILE, or\n"
-          "COFFER_ADMIN_KEY_FILE.\n"
+          "~/.config/coffer/url and ~/.config/coffer/api-key. Where it says (admin), with --admin,\n"
+          "and to change images, tiers and hosts, the global admin's key is used:\n"
+          "--admin-key-file FILE, or COFFER_ADMIN_KEY_FILE.\n"
           "Exit: 0 done, 1 failed, 2 usage, 3 cannot tell (not reached, something missing).\n",
           out);
 }

@@ -111,6 +111,9 @@ static void print_workload(const json_t *w)
     printf("%-14s %" JSON_INTEGER_FORMAT " vCPU, %" JSON_INTEGER_FORMAT
            " MB memory, %" JSON_INTEGER_FORMAT " GB disk\n",
            "size", number_of(w, "cpus"), number_of(w, "memory"), number_of(w, "disk"));
+    double cost = json_number_value(json_object_get(w, "usdCostPerMin"));
+    if (cost > 0)
+        printf("%-14s %.6f USD a minute\n", "cost", cost);
 }
 
 int show_main(int argc, char **argv)

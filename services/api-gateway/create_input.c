@@ -2,16 +2,6 @@
 
 #include "shared/manifest/manifest.h"
 
-enum {
-    NAME_MAX_BYTES = 128,
-    CPUS_MAX = 64,
-    MEMORY_MIN_MIB = 512, /* what the guest image needs to come up */
-    MEMORY_MAX_MIB = 4 * 1024 * 1024,
-    DISK_MIN_GIB = 1,
-    DISK_MAX_GIB = 64 * 1024,
-    GPUS_MAX = 16,
-};
-
 static void read_id(struct form *form, struct create_input *input)
 {
     const char *id = form_text(form, "workloadId", false, 63);

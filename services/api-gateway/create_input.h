@@ -7,6 +7,17 @@
 
 #define CREATE_FILES_TOTAL_MAX (16 * 1024 * 1024)
 
+/* What can be asked for at all; also of a tier. */
+enum {
+    NAME_MAX_BYTES = 128,
+    CPUS_MAX = 64,
+    MEMORY_MIN_MIB = 512, /* what the guest image needs to come up */
+    MEMORY_MAX_MIB = 4 * 1024 * 1024,
+    DISK_MIN_GIB = 1,
+    DISK_MAX_GIB = 64 * 1024,
+    GPUS_MAX = 16,
+};
+
 /* Everything lives in the request's arena, which is wiped at its end. */
 struct create_input {
     const char *workload_id;

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 
+#include "schemas/catalog.pb-c.h"
 #include "schemas/host.pb-c.h"
 #include "shared/attestation/image.h"
 #include "shared/base/alloc.h"
@@ -169,6 +170,40 @@ static int compare_newest_first(const void *a, const void *b)
     return strverscmp(*(const char *const *)b, *(const char *const *)a);
 }
 
+static struct error *is_enabled(struct versions *versions, const char *version, bool *ret_enabled)
+{
+    struct store_record record;
+    void *artifact = NULL;
+    struct error *err = store_get(versions->gateway->store,
+                                  arena_printf(versions->arena, "%s%s", KEY_ARTIFACT, version),
+                                  versions->arena, &record);
+
+    if (err || !record.version)
+        return err;
+    err = bus_unpack(&coffer__v1__artifact__descriptor, record.value.data, record.value.len,
+                     versions->arena, &artifact);
+    if (err)
+        return error_recode(error_wrap(err, "image '%s'", version), ERROR_INTERNAL);
+    *ret_enabled = ((Coffer__V1__Artifact *)artifact)->enabled;
+    return NULL;
+}
+
+static struct error *keep_enabled(struct versions *versions)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < versions->n; i++) {
+        bool enabled = false;
+        struct error *err = is_enabled(versions, versions->names[i], &enabled);
+        if (err)
+            return err;
+        if (enabled)
+            versions->names[kept++] = versions->names[i];
+    }
+    versions->n = kept;
+    return NULL;
+}
+
 /* Drops what has no signed image.json: nobody could verify it. */
 static struct error *keep_signed(struct versions *versions)
 {
@@ -199,6 +234,7 @@ struct error *images_list(struct gateway *gateway, struct arena *arena, const ch
     struct error *err = add_hosts(&versions);
 
     add_folder(&versions);
+    err = err ?: keep_enabled(&versions);
     err = err ?: keep_signed(&versions);
     if (err)
         return err;

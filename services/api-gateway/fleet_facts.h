@@ -11,7 +11,8 @@ void fleet_done(struct fleet *fleet);
 struct error *fleet_facts_load(const struct gateway *gateway, struct arena *arena,
                                struct fleet_facts *ret_facts) _must_check_;
 
-/* Versions with a signed image.json, newest first, in the arena. */
+/* Versions that a create may name: enabled and with a signed image.json, newest first, in the
+ * arena. */
 struct error *images_list(struct gateway *gateway, struct arena *arena, const char ***ret_versions,
                           size_t *ret_n) _must_check_;
 

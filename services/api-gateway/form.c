@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "services/api-gateway/money.h"
+
 void form_init(struct form *form, struct request *request, const json_t *json)
 {
     *form = (struct form){.request = request, .json = json};
@@ -86,6 +88,21 @@ uint64_t form_uint(struct form *form, const char *name, uint64_t min, uint64_t m
         arena_printf(form->request->arena, "give a whole number from %llu to %llu",
                      (unsigned long long)min, (unsigned long long)max));
     return min;
+}
+
+uint64_t form_usd(struct form *form, const char *name)
+{
+    const json_t *value = take(form, name);
+    uint64_t micros = 0;
+
+    if (!value)
+        form_find(form, name, arena_printf(form->request->arena, "'%s' is missing", name),
+                  "give USD as a number, for example 0.25");
+    else if (!usd_from_json(value, &micros))
+        form_find(form, name,
+                  arena_printf(form->request->arena, "'%s' is no possible sum of USD", name),
+                  "give a number of more than 0 and at most 1000000, with at most six decimals");
+    return micros;
 }
 
 bool form_bool(struct form *form, const char *name, bool fallback)

@@ -29,6 +29,9 @@ const char *form_name(struct form *form, const char *name, bool required, size_t
  * (min > fallback) that is missing is found too. */
 uint64_t form_uint(struct form *form, const char *name, uint64_t min, uint64_t max,
                    uint64_t fallback);
+/* USD as a number, in millionths; more than 0. A finding otherwise, also for a part of a millionth.
+ */
+uint64_t form_usd(struct form *form, const char *name);
 bool form_bool(struct form *form, const char *name, bool fallback);
 
 /* An object or array member, or NULL; wrong types and more than max items are findings. */

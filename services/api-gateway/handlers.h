@@ -48,6 +48,22 @@ struct error *on_audit(struct request *request, struct response *ret_response);
 struct error *on_fleet(struct request *request, struct response *ret_response);
 struct error *on_image(struct request *request, struct response *ret_response);
 
+/* handlers_artifacts.c */
+struct error *on_artifacts(struct request *request, struct response *ret_response);
+struct error *on_artifact_enable(struct request *request, struct response *ret_response);
+struct error *on_artifact_disable(struct request *request, struct response *ret_response);
+
+/* handlers_tiers.c */
+struct error *on_tiers(struct request *request, struct response *ret_response);
+struct error *on_tier_create(struct request *request, struct response *ret_response);
+struct error *on_tier_update(struct request *request, struct response *ret_response);
+struct error *on_tier_delete(struct request *request, struct response *ret_response);
+
+/* handlers_hosts.c */
+struct error *on_hosts(struct request *request, struct response *ret_response);
+struct error *on_host(struct request *request, struct response *ret_response);
+struct error *on_host_delete(struct request *request, struct response *ret_response);
+
 /* handlers_health.c */
 struct error *on_health(struct request *request, struct response *ret_response);
 struct error *on_ready(struct request *request, struct response *ret_response);

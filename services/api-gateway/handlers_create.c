@@ -4,12 +4,20 @@
 #include "services/api-gateway/create_input.h"
 #include "services/api-gateway/fleet_facts.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/scheduler_call.h"
 #include "services/api-gateway/workloads.h"
 
 /* What a message has besides files, manifest, text and secrets. */
 enum { MESSAGE_OVERHEAD = 16 * 1024 };
 
-static struct error *check_image(struct form *form, const char *version)
+/* What the scheduler refuses, in the words of the existing system. */
+static const struct refusal create_refusals[] = {
+    {ERROR_NOT_FOUND, 400, "ARTIFACT_VERSION_DOES_NOT_EXIST"},
+    {ERROR_OUT_OF_RANGE, 400, "INVALID_WORKLOAD_TIER"},
+    {ERROR_OK, 0, NULL},
+};
+
+static struct error *check_image(struct form *form, const char *version, bool *ret_missing)
 {
     _cleanup_buffer_ struct buffer json = {0};
 
@@ -20,6 +28,7 @@ static struct error *check_image(struct form *form, const char *version)
         return err;
     form_find(form, "artifactsVersion", arena_printf(form->request->arena, "%s", error_text(err)),
               "choose one of the images of GET /api/v1/fleet");
+    *ret_missing = true;
     error_free(err);
     return NULL;
 }
@@ -111,10 +120,8 @@ static struct error *send_create(struct request *request,
                                      "compose text, files and secrets together are larger than "
                                      "%d KiB",
                                      (BUS_PAYLOAD_MAX - MESSAGE_OVERHEAD) / 1024));
-    struct error *err =
-        bus_call(request->gateway->bus, "svc.scheduler.workload.create", &message->base,
-                 &coffer__v1__workload_reply__descriptor, request->id, NULL, SCHEDULER_TIMEOUT_MS,
-                 request->arena, &reply, NULL);
+    struct error *err = scheduler_ask(request, "svc.scheduler.workload.create", &message->base,
+                                      create_refusals, &reply);
     if (err)
         return err;
     *ret_workload = ((Coffer__V1__WorkloadReply *)reply)->workload;
@@ -152,6 +159,7 @@ struct error *on_create(struct request *request, struct response *ret_response)
     _cleanup_(json_decrefp) json_t *body = NULL;
     _cleanup_buffer_ struct buffer manifest = {0};
     struct create_input input;
+    bool no_image = false;
     struct form form;
     struct error *err = http_json(request, &body);
 
@@ -159,9 +167,11 @@ struct error *on_create(struct request *request, struct response *ret_response)
         return err;
     form_init(&form, request, body);
     create_input_read(&form, &input);
-    err = check_image(&form, input.project.image_version);
+    err = check_image(&form, input.project.image_version, &no_image);
     err = err ?: make_manifest(&form, &input, &manifest);
     err = err ?: form_result(&form);
+    if (err && no_image && request->findings->n == 1)
+        return http_refuse(request, 400, "ARTIFACT_VERSION_DOES_NOT_EXIST", err);
     return err ?: create(request, &input, &manifest, ret_response);
 }
 

@@ -41,6 +41,17 @@ const struct route gateway_routes[] = {
     {"POST", "/api/v1/api-keys/delete", SCOPE_ACCOUNT_ADMIN, on_api_key_delete, SMALL},
     {"GET", "/api/v1/audit", SCOPE_ACCOUNT_READ, on_audit, SMALL},
 
+    {"POST", "/api/v1/artifacts/enable", SCOPE_ADMIN, on_artifact_enable, SMALL},
+    {"GET", "/api/v1/artifacts/list", SCOPE_ADMIN_OR_ACCOUNT, on_artifacts, SMALL},
+    {"POST", "/api/v1/artifacts/disable", SCOPE_ADMIN, on_artifact_disable, SMALL},
+    {"POST", "/api/v1/workload-tiers/create", SCOPE_ADMIN, on_tier_create, SMALL},
+    {"GET", "/api/v1/workload-tiers/list", SCOPE_ADMIN_OR_ACCOUNT, on_tiers, SMALL},
+    {"PUT", "/api/v1/workload-tiers/update", SCOPE_ADMIN, on_tier_update, SMALL},
+    {"POST", "/api/v1/workload-tiers/delete", SCOPE_ADMIN, on_tier_delete, SMALL},
+    {"GET", "/api/v1/metal-instances/list", SCOPE_ADMIN, on_hosts, SMALL},
+    {"POST", "/api/v1/metal-instances/delete", SCOPE_ADMIN, on_host_delete, SMALL},
+    {"GET", "/api/v1/metal-instances/:id", SCOPE_ADMIN, on_host, SMALL},
+
     /* what anybody may know, and needs to verify */
     {"GET", "/api/v1/fleet", SCOPE_NONE, on_fleet, SMALL},
     {"GET", "/api/v1/images/:version", SCOPE_NONE, on_image, SMALL},

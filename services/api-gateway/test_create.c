@@ -252,6 +252,36 @@ static void test_each_bad_field_is_named_and_nothing_is_created(void **state)
     assert_int_equal(f->commands, 0);
 }
 
+/* The existing system's words, when that is all that is wrong. */
+static void test_refused_images_and_sizes_have_their_own_kinds(void **state)
+{
+    static const struct {
+        const char *version;
+        enum error_code code; /* of the scheduler */
+        long status;
+        const char *kind;
+    } rows[] = {
+        {"9.9.9", ERROR_OK, 400, "ARTIFACT_VERSION_DOES_NOT_EXIST"},
+        {TEST_IMAGE, ERROR_NOT_FOUND, 400, "ARTIFACT_VERSION_DOES_NOT_EXIST"},
+        {TEST_IMAGE, ERROR_OUT_OF_RANGE, 400, "INVALID_WORKLOAD_TIER"},
+        {TEST_IMAGE, ERROR_RESOURCE_EXHAUSTED, 503, "NOT_ENOUGH_RESOURCES"},
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    (void)state;
+    f->answer_text = "told";
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_(json_decrefp) json_t *body = body_with(good_compose);
+        json_object_set_new(body, "artifactsVersion", json_string(rows[i].version));
+        f->answer_code = rows[i].code;
+        _cleanup_answer_ struct answer answer = create(f, body);
+        assert_int_equal(answer.status, rows[i].status);
+        assert_string_equal(answer_text(&answer, "kind"), rows[i].kind);
+    }
+    _cleanup_answer_ struct answer missing = http_get(f, "/api/v1/workloads/w-new");
+    assert_int_equal(missing.status, 404);
+}
+
 /* The list of the issue, and then some. */
 static const struct {
     const char *compose;
@@ -420,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_secrets_leave_only_sealed),
         cmocka_unit_test(test_authority_opens_what_was_given),
         cmocka_unit_test(test_each_bad_field_is_named_and_nothing_is_created),
+        cmocka_unit_test(test_refused_images_and_sizes_have_their_own_kinds),
         cmocka_unit_test(test_each_bad_compose_text_is_found_and_nothing_is_created),
         cmocka_unit_test(test_two_megabytes_of_aliases),
         cmocka_unit_test(test_every_problem_is_named_at_once),

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "schemas/catalog.pb-c.h"
 #include "schemas/host.pb-c.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
@@ -72,8 +73,7 @@ static void put(const struct fixture *fixture, const char *key, const void *data
     assert_null(store_commit(fixture->store, &change));
 }
 
-static void put_message(const struct fixture *fixture, const char *key,
-                        const ProtobufCMessage *message)
+void put_message(const struct fixture *fixture, const char *key, const ProtobufCMessage *message)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
     _cleanup_free_ uint8_t *packed = xcalloc(1, size + 1);
@@ -82,12 +82,25 @@ static void put_message(const struct fixture *fixture, const char *key,
     put(fixture, key, packed, size);
 }
 
-static void index_add(const struct fixture *fixture, const char *set, const char *member)
+void index_add(const struct fixture *fixture, const char *set, const char *member)
 {
     const struct store_index_edit edit = {.set = set, .member = member};
     const struct store_change change = {.edits = &edit, .n_edits = 1};
 
     assert_null(store_commit(fixture->store, &change));
+}
+
+void put_artifact(const struct fixture *fixture, const char *version, bool enabled,
+                  int64_t built_at_ms)
+{
+    Coffer__V1__Artifact artifact = COFFER__V1__ARTIFACT__INIT;
+    _cleanup_free_ char *key = xasprintf("%s%s", KEY_ARTIFACT, version);
+
+    artifact.version = (char *)version;
+    artifact.enabled = enabled;
+    artifact.built_at_ms = built_at_ms;
+    put_message(fixture, key, &artifact.base);
+    index_add(fixture, KEY_ARTIFACTS, version);
 }
 
 static void put_host(const struct fixture *fixture)
@@ -106,6 +119,7 @@ static void put_host(const struct fixture *fixture)
     host.heartbeat = &heartbeat;
     put_message(fixture, KEY_HOST TEST_HOST, &host.base);
     index_add(fixture, KEY_HOSTS, TEST_HOST);
+    put_artifact(fixture, TEST_IMAGE, true, 1700000000123);
     put(fixture, KEY_IMAGE TEST_IMAGE, "{\"version\":\"" TEST_IMAGE "\"}", 19);
 }
 
@@ -229,7 +243,45 @@ static struct error *on_restart(void *state, struct bus_call *call)
     return answer_command(state, call, request->workload_id, request->account_id);
 }
 
+static struct error *on_artifact(void *state, struct bus_call *call)
+{
+    const Coffer__V1__ArtifactRequest *request = call->in;
+    Coffer__V1__Artifact *reply = call->out;
+
+    reply->version = request->version;
+    reply->built_at_ms = 1700000000123;
+    return take_command(state, call);
+}
+
+static struct error *on_tier(void *state, struct bus_call *call)
+{
+    const Coffer__V1__WorkloadTier *request = call->in;
+    Coffer__V1__WorkloadTier *reply = call->out;
+
+    *reply = *request;
+    if (!*reply->tier_id)
+        reply->tier_id = arena_strdup(call->arena, "tier-made");
+    return take_command(state, call);
+}
+
+static struct error *on_removal(void *state, struct bus_call *call)
+{
+    return take_command(state, call);
+}
+
 static const struct bus_handler scheduler_rows[] = {
+    {"svc.scheduler.artifact.enable", &coffer__v1__artifact_request__descriptor,
+     &coffer__v1__artifact__descriptor, on_artifact, NULL},
+    {"svc.scheduler.artifact.disable", &coffer__v1__artifact_request__descriptor,
+     &coffer__v1__artifact__descriptor, on_artifact, NULL},
+    {"svc.scheduler.tier.create", &coffer__v1__workload_tier__descriptor,
+     &coffer__v1__workload_tier__descriptor, on_tier, NULL},
+    {"svc.scheduler.tier.update", &coffer__v1__workload_tier__descriptor,
+     &coffer__v1__workload_tier__descriptor, on_tier, NULL},
+    {"svc.scheduler.tier.delete", &coffer__v1__workload_tier_request__descriptor,
+     &coffer__v1__empty__descriptor, on_removal, NULL},
+    {"svc.scheduler.host.delete", &coffer__v1__host_request__descriptor,
+     &coffer__v1__empty__descriptor, on_removal, NULL},
     {"svc.scheduler.workload.create", &coffer__v1__create_workload_request__descriptor,
      &coffer__v1__workload_reply__descriptor, on_create, NULL},
     {"svc.scheduler.workload.restart", &coffer__v1__restart_workload_request__descriptor,
@@ -332,12 +384,10 @@ static CURL *make_call(const struct fixture *fixture, const char *method, const 
     return curl;
 }
 
-struct answer http_call(const struct fixture *fixture, const char *method, const char *path,
-                        const char *key, const char *body)
+/* Takes the headers. */
+static struct answer perform(CURL *curl, struct curl_slist *headers, const char *body)
 {
     struct answer answer = {0};
-    struct curl_slist *headers = NULL;
-    CURL *curl = make_call(fixture, method, path, key, &headers);
 
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
@@ -351,12 +401,30 @@ struct answer http_call(const struct fixture *fixture, const char *method, const
     }
     CURLcode code = curl_easy_perform(curl);
     if (code != CURLE_OK)
-        fail_msg("%s %s: %s", method, path, curl_easy_strerror(code));
+        fail_msg("call: %s", curl_easy_strerror(code));
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
     curl_easy_cleanup(curl);
     curl_slist_free_all(headers);
     answer.json = json_loadb(buffer_text(&answer.body), answer.body.size, 0, NULL);
     return answer;
+}
+
+struct answer http_call(const struct fixture *fixture, const char *method, const char *path,
+                        const char *key, const char *body)
+{
+    struct curl_slist *headers = NULL;
+    CURL *curl = make_call(fixture, method, path, key, &headers);
+
+    return perform(curl, headers, body);
+}
+
+struct answer http_admin(const struct fixture *fixture, const char *method, const char *path,
+                         const char *body)
+{
+    struct curl_slist *headers = curl_slist_append(NULL, "x-api-key: " TEST_ADMIN);
+    CURL *curl = make_call(fixture, method, path, NULL, &headers);
+
+    return perform(curl, headers, body);
 }
 
 struct answer http_post(const struct fixture *fixture, const char *path, const char *body)

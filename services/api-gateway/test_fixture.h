@@ -27,7 +27,7 @@ struct fixture {
     struct box_key authority_box;
     struct sign_key gateway_key;
     struct sign_key guest_key;
-    struct bus_subscription *subscriptions[8];
+    struct bus_subscription *subscriptions[16];
     size_t n_subscriptions;
 
     /* what the scheduler of the test saw and says */
@@ -60,12 +60,23 @@ struct answer http_call(const struct fixture *fixture, const char *method, const
 struct answer http_post(const struct fixture *fixture, const char *path, const char *body);
 struct answer http_get(const struct fixture *fixture, const char *path);
 
+/* With TEST_ADMIN in x-api-key. */
+struct answer http_admin(const struct fixture *fixture, const char *method, const char *path,
+                         const char *body);
+
 /* Reads a stream until the text was seen (true) or the time is over. */
 bool http_stream_until(const struct fixture *fixture, const char *path, const char *last_event_id,
                        const char *text, int timeout_s, struct buffer *ret_seen);
 
 const char *answer_text(const struct answer *answer, const char *name);
 bool has_finding(const struct answer *answer, const char *where_or_rule);
+
+/* Any record, and its place in a set. */
+void put_message(const struct fixture *fixture, const char *key, const ProtobufCMessage *message);
+void index_add(const struct fixture *fixture, const char *set, const char *member);
+
+void put_artifact(const struct fixture *fixture, const char *version, bool enabled,
+                  int64_t built_at_ms);
 
 /* Puts a record of account "dev" (or another) into the store. */
 void put_workload(const struct fixture *fixture, const char *id, const char *account,

@@ -1,5 +1,6 @@
 /* Records and events as JSON, in the shape of the existing system and with what ours adds. */
 #include "schemas/host.pb-c.h"
+#include "services/api-gateway/money.h"
 #include "services/api-gateway/workloads.h"
 #include "shared/store/keys.h"
 
@@ -124,6 +125,7 @@ json_t *workload_to_json(struct request *request, const Coffer__V1__Workload *wo
     json_object_set_new(json, "publicContainerName", text(workload->public_service));
     json_object_set_new(json, "publicContainerPort", json_integer(workload->public_port));
     set_resources(json, workload->resources);
+    json_object_set_new(json, "usdCostPerMin", usd_to_json(workload->usd_micros_per_minute));
     set_hex(json, "manifestHash", &workload->manifest_sha256);
     set_hex(json, "measurement", &workload->measurement);
     json_object_set_new(json, "evidenceKind", text(workload->evidence_kind));

@@ -2,23 +2,8 @@
 #include "services/api-gateway/workloads.h"
 
 #include "services/api-gateway/audit.h"
+#include "services/api-gateway/records.h"
 #include "shared/store/keys.h"
-
-/* *ret_message NULL: no such record. What is stored is ours, so damage is INTERNAL. */
-static struct error *load(struct request *request, const char *family, const char *id,
-                          const ProtobufCMessageDescriptor *type, void **ret_message)
-{
-    struct store_record record;
-    struct error *err =
-        store_get(request->gateway->store, arena_printf(request->arena, "%s%s", family, id),
-                  request->arena, &record);
-
-    *ret_message = NULL;
-    if (err || !record.version)
-        return err;
-    err = bus_unpack(type, record.value.data, record.value.len, request->arena, ret_message);
-    return error_recode(error_wrap(err, "record '%s%s'", family, id), ERROR_INTERNAL);
-}
 
 struct error *workload_load(struct request *request, const char *id,
                             Coffer__V1__Workload **ret_workload)
@@ -27,7 +12,7 @@ struct error *workload_load(struct request *request, const char *id,
     struct error *err = NULL;
 
     if (name_is_valid(id))
-        err = load(request, KEY_WORKLOAD, id, &coffer__v1__workload__descriptor, &message);
+        err = record_load(request, KEY_WORKLOAD, id, &coffer__v1__workload__descriptor, &message);
     if (err)
         return err;
     Coffer__V1__Workload *workload = message;
@@ -42,8 +27,8 @@ struct error *workload_load_input(struct request *request, const char *id,
                                   Coffer__V1__WorkloadInput **ret_input)
 {
     void *message = NULL;
-    struct error *err =
-        load(request, KEY_WORKLOAD_INPUT, id, &coffer__v1__workload_input__descriptor, &message);
+    struct error *err = record_load(request, KEY_WORKLOAD_INPUT, id,
+                                    &coffer__v1__workload_input__descriptor, &message);
 
     if (!err && !message)
         err = error_new(ERROR_NOT_FOUND, "the workload's manifest is gone");

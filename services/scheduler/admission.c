@@ -54,7 +54,7 @@ static struct error *check_names(const Coffer__V1__CreateWorkloadRequest *reques
     return NULL;
 }
 
-static struct error *check_resources(const Coffer__V1__Resources *resources)
+struct error *admission_check_resources(const Coffer__V1__Resources *resources)
 {
     if (!resources)
         return error_new(ERROR_INVALID_ARGUMENT, "resources are missing");
@@ -154,7 +154,7 @@ struct error *admission_check(const struct scheduler *scheduler,
     struct image *image;
     struct error *err = check_names(request);
 
-    err = err ?: check_resources(request->resources);
+    err = err ?: admission_check_resources(request->resources);
     if (!err && request->manifest.len > MANIFEST_MAX)
         err = error_new(ERROR_INVALID_ARGUMENT, "manifest is larger than %d bytes", MANIFEST_MAX);
     if (err)
@@ -164,8 +164,6 @@ struct error *admission_check(const struct scheduler *scheduler,
     err = err ?: check_files(request, manifest);
     err = err ?: admission_check_secrets(scheduler, request->workload_id, request->sealed_secrets);
     err = err ?: images_find(scheduler->images, request->image_version, arena, &image);
-    if (error_get_code(err) == ERROR_NOT_FOUND)
-        err = error_recode(err, ERROR_FAILED_PRECONDITION);
     if (!err)
         *ret_manifest = manifest;
     return err;

@@ -77,6 +77,19 @@ struct error *change_commit(struct change *change)
                                                   });
 }
 
+struct error *change_repeat(struct error *(*attempt)(void *data), void *data)
+{
+    struct error *err = NULL;
+
+    for (int i = 0; i < BUSY_ATTEMPTS; i++) {
+        error_free(err);
+        err = attempt(data);
+        if (error_get_code(err) != ERROR_ABORTED)
+            return err;
+    }
+    return error_recode(err, ERROR_UNAVAILABLE);
+}
+
 static void add_outbox(struct change *change, char *id, char *subject,
                        const ProtobufCMessage *message)
 {
@@ -143,7 +156,10 @@ void change_host_event(struct change *change, Coffer__V1__Host *host, const char
     event.at_ms = clock_wall_ms(change->scheduler->clock);
     event.message = text_or_empty(arena, message);
     event.total = host->heartbeat ? host->heartbeat->total : NULL;
-    add_outbox(change, arena_printf(arena, "host.%s.%" PRIu64, host->host_id, event.sequence),
+    /* A host that was removed and is back counts from 1 again: not the same message. */
+    add_outbox(change,
+               arena_printf(arena, "host.%s.%" PRId64 ".%" PRIu64, host->host_id,
+                            host->first_seen_at_ms, event.sequence),
                arena_printf(arena, "evt.host.%s.%s", host->host_id, kind), &event.base);
 }
 

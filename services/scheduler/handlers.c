@@ -1,6 +1,8 @@
 /* What the scheduler answers and hears on the bus: one row per subject. */
+#include "services/scheduler/artifacts.h"
 #include "services/scheduler/hosts.h"
 #include "services/scheduler/release.h"
+#include "services/scheduler/tiers.h"
 #include "services/scheduler/workloads.h"
 #include "shared/bus/subject.h"
 
@@ -66,6 +68,61 @@ static struct error *on_heartbeat(void *state, struct bus_call *call)
     return host_heartbeat(state, host_id, call->in, call->arena);
 }
 
+static struct error *set_artifact(void *state, struct bus_call *call, bool enabled)
+{
+    const Coffer__V1__ArtifactRequest *request = call->in;
+    Coffer__V1__Artifact *artifact;
+    struct error *err = artifact_set(state, request->version, enabled, call->arena, &artifact);
+
+    if (!err)
+        *(Coffer__V1__Artifact *)call->out = *artifact;
+    return err;
+}
+
+static struct error *on_artifact_enable(void *state, struct bus_call *call)
+{
+    return set_artifact(state, call, true);
+}
+
+static struct error *on_artifact_disable(void *state, struct bus_call *call)
+{
+    return set_artifact(state, call, false);
+}
+
+static struct error *on_tier_create(void *state, struct bus_call *call)
+{
+    Coffer__V1__WorkloadTier *tier;
+    struct error *err = tier_create(state, call->in, call->arena, &tier);
+
+    if (!err)
+        *(Coffer__V1__WorkloadTier *)call->out = *tier;
+    return err;
+}
+
+static struct error *on_tier_update(void *state, struct bus_call *call)
+{
+    Coffer__V1__WorkloadTier *tier;
+    struct error *err = tier_update(state, call->in, call->arena, &tier);
+
+    if (!err)
+        *(Coffer__V1__WorkloadTier *)call->out = *tier;
+    return err;
+}
+
+static struct error *on_tier_delete(void *state, struct bus_call *call)
+{
+    const Coffer__V1__WorkloadTierRequest *request = call->in;
+
+    return tier_delete(state, request->tier_id, call->arena);
+}
+
+static struct error *on_host_delete(void *state, struct bus_call *call)
+{
+    const Coffer__V1__HostRequest *request = call->in;
+
+    return host_remove(state, request->host_id, call->arena);
+}
+
 /* boot.<h>.<w>.<step> */
 static struct error *boot_place(const struct bus_call *call, char ret_host[64],
                                 char ret_workload[64])
@@ -107,6 +164,17 @@ const struct bus_handler scheduler_handlers[] = {
      on_restart, NULL},
     {"svc.scheduler.workload.delete", MESSAGE(workload_request), MESSAGE(workload_reply), on_delete,
      NULL},
+    {"svc.scheduler.artifact.enable", MESSAGE(artifact_request), MESSAGE(artifact),
+     on_artifact_enable, NULL},
+    {"svc.scheduler.artifact.disable", MESSAGE(artifact_request), MESSAGE(artifact),
+     on_artifact_disable, NULL},
+    {"svc.scheduler.tier.create", MESSAGE(workload_tier), MESSAGE(workload_tier), on_tier_create,
+     NULL},
+    {"svc.scheduler.tier.update", MESSAGE(workload_tier), MESSAGE(workload_tier), on_tier_update,
+     NULL},
+    {"svc.scheduler.tier.delete", MESSAGE(workload_tier_request), MESSAGE(empty), on_tier_delete,
+     NULL},
+    {"svc.scheduler.host.delete", MESSAGE(host_request), MESSAGE(empty), on_host_delete, NULL},
     {"hb.host.*", MESSAGE(host_heartbeat), NULL, on_heartbeat, NULL},
     {"boot.*.*.challenge", MESSAGE(challenge_request), MESSAGE(challenge_reply), on_challenge,
      NULL},

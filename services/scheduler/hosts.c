@@ -131,12 +131,18 @@ static Coffer__V1__HostStatus status_after_silence(const struct scheduler *sched
     return host->status;
 }
 
-static struct error *check_one(struct scheduler *scheduler, Coffer__V1__Host *host,
-                               uint64_t version, struct arena *arena)
+int64_t host_silence_ms(const struct scheduler *scheduler, const Coffer__V1__Host *host)
 {
     int64_t heard_ms = host->last_seen_at_ms > scheduler->started_at_ms ? host->last_seen_at_ms
                                                                         : scheduler->started_at_ms;
-    int64_t silence_ms = clock_wall_ms(scheduler->clock) - heard_ms;
+
+    return clock_wall_ms(scheduler->clock) - heard_ms;
+}
+
+static struct error *check_one(struct scheduler *scheduler, Coffer__V1__Host *host,
+                               uint64_t version, struct arena *arena)
+{
+    int64_t silence_ms = host_silence_ms(scheduler, host);
     Coffer__V1__HostStatus status = status_after_silence(scheduler, host, silence_ms);
     struct change change;
 

@@ -1,6 +1,8 @@
 #include "services/scheduler/images.h"
 
 #include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
@@ -41,17 +43,23 @@ static bool version_is_valid(const char *version)
     return length > 0 && length <= 64 && version[0] != '.' && strspn(version, allowed) == length;
 }
 
+/* Where its image.json is or would be. A version may also name another one's file ("1.0.json"),
+ * below which nothing can be. */
+static char *path_of(const struct images *images, const char *version)
+{
+    _cleanup_free_ char *nested = xasprintf("%s/%s/image.json", images->dir, version);
+
+    if (access(nested, F_OK) == 0)
+        return TAKE_PTR(nested);
+    return xasprintf("%s/%s.json", images->dir, version);
+}
+
 static struct error *read_json(const struct images *images, const char *version,
                                struct buffer *ret_json)
 {
-    _cleanup_free_ char *nested = xasprintf("%s/%s/image.json", images->dir, version);
-    _cleanup_free_ char *flat = xasprintf("%s/%s.json", images->dir, version);
-    struct error *err = file_read(nested, IMAGE_JSON_MAX, ret_json);
+    _cleanup_free_ char *path = path_of(images, version);
 
-    if (error_get_code(err) != ERROR_NOT_FOUND)
-        return err;
-    error_free(err);
-    return file_read(flat, IMAGE_JSON_MAX, ret_json);
+    return file_read(path, IMAGE_JSON_MAX, ret_json);
 }
 
 static struct error *read_image(const struct images *images, const char *version,
@@ -111,24 +119,62 @@ static void dir_close(DIR **dir)
         closedir(*dir);
 }
 
-struct error *images_publish(const struct images *images, struct store *store, uint64_t term)
+static char *version_of_entry(const char *name, struct arena *arena)
 {
+    size_t length = strlen(name);
+    bool flat = length > 5 && strcmp(name + length - 5, ".json") == 0;
+    char *version = arena_strdup(arena, name);
+
+    if (flat)
+        version[length - 5] = '\0';
+    return version_is_valid(version) ? version : NULL;
+}
+
+struct error *images_versions(const struct images *images, struct arena *arena,
+                              const char ***ret_versions, size_t *ret_n)
+{
+    const char **versions = arena_alloc(arena, IMAGE_VERSIONS_MAX * sizeof(*versions));
+    size_t n = 0;
+
+    *ret_versions = versions;
+    *ret_n = 0;
     if (!images->dir[0])
         return NULL;
     _cleanup_(dir_close) DIR *dir = opendir(images->dir);
     if (!dir)
         return error_errno(errno, "open '%s'", images->dir);
-    for (const struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-        _cleanup_free_ char *version = xstrdup(entry->d_name);
-        size_t length = strlen(version);
-        if (version[0] == '.')
-            continue;
-        if (length > 5 && strcmp(version + length - 5, ".json") == 0)
-            version[length - 5] = '\0';
-        struct error *err = publish_one(images, version, store, term);
+    for (const struct dirent *entry = readdir(dir); entry && n < IMAGE_VERSIONS_MAX;
+         entry = readdir(dir)) {
+        versions[n] = version_of_entry(entry->d_name, arena);
+        n += versions[n] != NULL;
+    }
+    *ret_n = n;
+    return NULL;
+}
+
+int64_t images_written_at_ms(const struct images *images, const char *version)
+{
+    _cleanup_free_ char *path = path_of(images, version);
+    struct stat file;
+
+    if (stat(path, &file) != 0)
+        return 0;
+    return (int64_t)file.st_mtim.tv_sec * 1000 + file.st_mtim.tv_nsec / 1000000;
+}
+
+struct error *images_publish(const struct images *images, struct store *store, uint64_t term)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    const char **versions;
+    size_t n;
+    struct error *err = images_versions(images, arena, &versions, &n);
+
+    for (size_t i = 0; !err && i < n; i++) {
+        err = publish_one(images, versions[i], store, term);
         if (error_get_code(err) == ERROR_UNAVAILABLE)
             return err;
         log_failure(LOG_LEVEL_WARNING, "image is not usable", err);
+        err = NULL;
     }
-    return NULL;
+    return err;
 }

@@ -5,6 +5,8 @@
 #include "shared/attestation/image.h"
 #include "shared/store/store.h"
 
+enum { IMAGE_VERSIONS_MAX = 256 };
+
 struct images;
 
 struct error *images_open(const char *dir, const uint8_t release_public[SIGN_KEY_SIZE],
@@ -16,6 +18,14 @@ DEFINE_CLEANUP(struct images *, images_free)
  * key's. Read anew each time, so that an image can be added while we run. */
 struct error *images_find(const struct images *images, const char *version, struct arena *arena,
                           struct image **ret_image) _must_check_;
+
+/* Names that look like versions in the folder, at most IMAGE_VERSIONS_MAX, whatever their files
+ * hold; no folder: none. They live in the arena. */
+struct error *images_versions(const struct images *images, struct arena *arena,
+                              const char ***ret_versions, size_t *ret_n) _must_check_;
+
+/* When the version's image.json was written, by the file's time; 0 when it cannot be told. */
+int64_t images_written_at_ms(const struct images *images, const char *version);
 
 /* Puts every valid image.json of the folder into the store, for the gateway to serve. */
 struct error *images_publish(const struct images *images, struct store *store,

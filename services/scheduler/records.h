@@ -45,6 +45,10 @@ void change_index(struct change *change, const char *set, const char *id, const 
 /* Nothing to do is fine. ABORTED: somebody was quicker, or this scheduler's term is over. */
 struct error *change_commit(struct change *change) _must_check_;
 
+/* Calls the attempt again, a few times, while it is ABORTED: it loads, changes and commits anew
+ * each time. UNAVAILABLE when somebody was quicker every time. */
+struct error *change_repeat(struct error *(*attempt)(void *data), void *data) _must_check_;
+
 /* What an event says beyond the record it is about; NULL and 0 where it does not apply. */
 struct event_detail {
     const char *code;

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "services/scheduler/appraisal_gpus.h"
+#include "services/scheduler/artifacts.h"
 #include "services/scheduler/credentials.h"
 #include "services/scheduler/reconcile.h"
 #include "services/scheduler/sources.h"
@@ -230,7 +231,8 @@ struct error *scheduler_open(struct scheduler *scheduler)
         err = store_open(scheduler->config->redis_url, scheduler->config->redis_password_file,
                          &scheduler->store);
     err = err ?: with_patience(scheduler, take_term);
-    return err ?: with_patience(scheduler, publish_images);
+    err = err ?: with_patience(scheduler, publish_images);
+    return err ?: with_patience(scheduler, artifacts_adopt);
 }
 
 static struct error *start(const void *config, struct bus *bus, void **ret_state)

@@ -37,11 +37,11 @@ static const char compose_text[] = "services:\n  web:\n    image: nginx\n";
 
 /* Files of the fleet: keys, hosts with their chips, the development root, one signed image. */
 
-static void make_image(struct kit *kit)
+void kit_add_image(struct kit *kit, const char *version)
 {
     _cleanup_free_ char *key_path = xasprintf("%s/fleet/release/sign.key", kit->dir);
     _cleanup_free_ char *folder = xasprintf("%s/images", kit->dir);
-    _cleanup_free_ char *path = xasprintf("%s/images/%s.json", kit->dir, KIT_IMAGE);
+    _cleanup_free_ char *path = xasprintf("%s/images/%s.json", kit->dir, version);
     _cleanup_free_ char *digest = hex_encode_new(kit->measurement, sizeof(kit->measurement));
     _cleanup_buffer_ struct buffer bytes = {0};
     struct sign_key key;
@@ -52,7 +52,7 @@ static void make_image(struct kit *kit)
     zeros[64] = '\0';
     json_t *root = json_pack(
         "{s:s, s:s, s:s, s:s, s:{s:{s:s, s:i}}, s:[{s:i, s:s, s:i, s:s}, {s:i, s:s, s:i, s:s}]}",
-        "version", KIT_IMAGE, "verity_root_hash", zeros, "cmdline", "quiet", "firmware", "f.fd",
+        "version", version, "verity_root_hash", zeros, "cmdline", "quiet", "firmware", "f.fd",
         "files", "f.fd", "sha256", zeros, "size", 1, "measurements", "vcpus", 1, "cpu_model",
         "EPYC-v4", "guest_features", 1, "digest", digest, "vcpus", 2, "cpu_model", "EPYC-v4",
         "guest_features", 1, "digest", digest);
@@ -87,7 +87,7 @@ static void make_fleet(struct kit *kit)
         kit_ok(processor_open(tee, &kit->processors[i]));
         kit_ok(fleet_enroll_host(fleet, ids[i], processor_chip_id(kit->processors[i])));
     }
-    make_image(kit);
+    kit_add_image(kit, KIT_IMAGE);
 }
 
 static void make_config(struct kit *kit)

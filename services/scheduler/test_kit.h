@@ -86,6 +86,9 @@ int kit_setup(void **state);
 int kit_teardown(void **state);
 #define KIT_TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
 
+/* Puts a signed image.json of that version into the images folder, which all tests share. */
+void kit_add_image(struct kit *kit, const char *version);
+
 /* Ends the scheduler without ceremony and makes another one from the store. */
 void kit_restart_scheduler(struct kit *kit);
 

@@ -1,6 +1,8 @@
 #include "services/scheduler/workloads.h"
 
 #include "services/scheduler/admission.h"
+#include "services/scheduler/artifacts.h"
+#include "services/scheduler/tiers.h"
 #include "shared/base/log.h"
 
 enum { CREATE_ATTEMPTS = 8, REASON_MAX = 256 };
@@ -18,6 +20,20 @@ static struct error *answer_existing(const Coffer__V1__Workload *workload,
         workload->desired != COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
         return NULL;
     return error_new(ERROR_ALREADY_EXISTS, "workload '%s' exists already", request->workload_id);
+}
+
+/* Whether the image version and the size are to be had today, and at what price. */
+static struct error *check_offer(struct scheduler *scheduler,
+                                 const Coffer__V1__CreateWorkloadRequest *request,
+                                 struct arena *arena, uint64_t *ret_usd_micros_per_minute)
+{
+    Coffer__V1__WorkloadTier *tier;
+    struct error *err = artifact_check(scheduler, request->image_version, arena);
+
+    err = err ?: tier_match(scheduler, request->resources, arena, &tier);
+    if (!err)
+        *ret_usd_micros_per_minute = tier ? tier->usd_micros_per_minute : 0;
+    return err;
 }
 
 static Coffer__V1__Workload *new_workload(struct change *change,
@@ -82,6 +98,7 @@ static struct error *create_once(struct scheduler *scheduler,
     struct change *change = &update.change;
     const char *id = request->workload_id;
     uint64_t version;
+    uint64_t price;
     struct error *err = record_load(scheduler, KEY_WORKLOAD, id, &coffer__v1__workload__descriptor,
                                     arena, ret_workload, &version);
 
@@ -89,11 +106,13 @@ static struct error *create_once(struct scheduler *scheduler,
         return err;
     if (*ret_workload)
         return answer_existing(*ret_workload, request);
-    err = check_domain_free(scheduler, request->domain, id, arena);
+    err = check_offer(scheduler, request, arena, &price);
+    err = err ?: check_domain_free(scheduler, request->domain, id, arena);
     if (err)
         return err;
     change_init(change, scheduler, arena);
     update.workload = new_workload(change, request, manifest);
+    update.workload->usd_micros_per_minute = price;
     err = reservation_make(change, update.workload);
     if (err)
         return err;

@@ -7,6 +7,7 @@
 /*
  * Idempotent by workload id: the same request again answers the record as it is now.
  * INVALID_ARGUMENT says what is wrong; ALREADY_EXISTS: the id or the domain is another's;
+ * NOT_FOUND: the image version is not enabled; OUT_OF_RANGE: no tier has this size;
  * RESOURCE_EXHAUSTED: fits nowhere, with a reason per dimension.
  */
 struct error *workload_create(struct scheduler *scheduler,

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "schemas/boot.pb-c.h"
+#include "schemas/catalog.pb-c.h"
 #include "schemas/event.pb-c.h"
 #include "schemas/guest.pb-c.h"
 #include "schemas/host.pb-c.h"
@@ -17,6 +18,10 @@ const struct subject_row subject_table[] = {
     {"svc.scheduler.workload.create", MESSAGE(create_workload_request), MESSAGE(workload_reply)},
     {"svc.scheduler.workload.restart", MESSAGE(restart_workload_request), MESSAGE(workload_reply)},
     {"svc.scheduler.workload.*", MESSAGE(workload_request), MESSAGE(workload_reply)},
+    {"svc.scheduler.artifact.*", MESSAGE(artifact_request), MESSAGE(artifact)},
+    {"svc.scheduler.tier.delete", MESSAGE(workload_tier_request), MESSAGE(empty)},
+    {"svc.scheduler.tier.*", MESSAGE(workload_tier), MESSAGE(workload_tier)},
+    {"svc.scheduler.host.delete", MESSAGE(host_request), MESSAGE(empty)},
 
     {"cmd.host.*.start", MESSAGE(start_vm_request), MESSAGE(vm_reply)},
     {"cmd.host.*.stop", MESSAGE(stop_vm_request), MESSAGE(vm_reply)},

@@ -14,6 +14,9 @@
 #define KEY_HOST           "coffer:host:"           /* <h> Host record; scheduler */
 #define KEY_HOSTS          "coffer:hosts"           /* set of <h>; scheduler */
 #define KEY_IMAGE          "coffer:image:"          /* <version> signed image.json; scheduler */
+#define KEY_ARTIFACT       "coffer:artifact:"       /* <version> Artifact record; scheduler */
+#define KEY_ARTIFACTS      "coffer:artifacts"       /* set of <version>; scheduler */
+#define KEY_TIERS          "coffer:tiers"           /* WorkloadTiers record; scheduler */
 #define KEY_CRL            "coffer:crl:"            /* <SHA-256 hex> record: CRLs; scheduler */
 #define KEY_EVENTS_OF      "coffer:events-of:"      /* <w> list of WorkloadEvent; scheduler */
 #define KEY_OUTBOX         "coffer:outbox"          /* list of ids, oldest first */

@@ -1,0 +1,41 @@
+/* `coffer images`: which guest image versions new workloads may use. */
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "cli/operator.h"
+
+int images_list_main(int argc, char **argv)
+{
+    struct operator_options options = {0};
+    _cleanup_(json_decrefp) json_t *list = NULL;
+    const json_t *item;
+    size_t i;
+    int code = operator_parse(argc, argv, NULL, &options);
+
+    if (code == EXIT_OK)
+        code = command_fail(operator_read(&options, "/api/v1/artifacts/list", &list));
+    if (code != EXIT_OK || options.json)
+        return code != EXIT_OK ? code : operator_print_json(list);
+    printf("%-24s  %s\n", "VERSION", "BUILT");
+    json_array_foreach(list, i, item)
+        printf("%-24s  %s\n", operator_text(item, "version"), operator_text(item, "builtAt"));
+    return EXIT_OK;
+}
+
+static int set(int argc, char **argv, const char *path, const char *done)
+{
+    struct operator_options options = {0};
+    int code = operator_parse(argc, argv, "VERSION", &options);
+
+    return code != EXIT_OK ? code : operator_post_operand(&options, path, "version", done);
+}
+
+int images_enable_main(int argc, char **argv)
+{
+    return set(argc, argv, "/api/v1/artifacts/enable", "enabled");
+}
+
+int images_disable_main(int argc, char **argv)
+{
+    return set(argc, argv, "/api/v1/artifacts/disable", "disabled; what runs goes on");
+}

@@ -1,0 +1,137 @@
+/* `coffer tiers`: the sizes that workloads can have, and what they cost. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/ask.h"
+#include "cli/command.h"
+#include "cli/operator.h"
+
+static json_int_t number_of(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+static void print_tier(const json_t *tier)
+{
+    printf("%-36s  %-20.20s  %4" JSON_INTEGER_FORMAT "  %8" JSON_INTEGER_FORMAT
+           "  %6" JSON_INTEGER_FORMAT "  %4" JSON_INTEGER_FORMAT "  %.6f\n",
+           operator_text(tier, "tierId"), operator_text(tier, "name"), number_of(tier, "cpus"),
+           number_of(tier, "memoryMb"), number_of(tier, "diskGb"), number_of(tier, "gpus"),
+           json_number_value(json_object_get(tier, "cost")));
+}
+
+int tiers_list_main(int argc, char **argv)
+{
+    struct operator_options options = {0};
+    _cleanup_(json_decrefp) json_t *list = NULL;
+    const json_t *tier;
+    size_t i;
+    int code = operator_parse(argc, argv, NULL, &options);
+
+    if (code == EXIT_OK)
+        code = command_fail(operator_read(&options, "/api/v1/workload-tiers/list", &list));
+    if (code != EXIT_OK || options.json)
+        return code != EXIT_OK ? code : operator_print_json(list);
+    printf("%-36s  %-20s  %4s  %8s  %6s  %4s  %s\n", "TIER", "NAME", "CPUS", "MEMORY", "DISK",
+           "GPUS", "USD/MIN");
+    json_array_foreach(list, i, tier) print_tier(tier);
+    return EXIT_OK;
+}
+
+/* A field of the request from its option's text; false: it is no number. */
+static bool set_number(json_t *body, int option, const char *text)
+{
+    static const struct {
+        int option;
+        const char *field;
+    } fields[] = {{'c', "cpus"}, {'g', "gpus"}, {'m', "memoryMb"}, {'d', "diskGb"}};
+    char *end;
+
+    errno = 0;
+    if (option == 'u') {
+        double usd = strtod(text, &end);
+        return end != text && !*end && !errno &&
+               json_object_set_new(body, "cost", json_real(usd)) == 0;
+    }
+    long long number = strtoll(text, &end, 10);
+    for (size_t i = 0; i < ELEMENTSOF(fields); i++)
+        if (fields[i].option == option)
+            return end != text && !*end && !errno &&
+                   json_object_set_new(body, fields[i].field, json_integer(number)) == 0;
+    return false;
+}
+
+static int parse_size(int argc, char **argv, struct operator_options *options, json_t *body)
+{
+    static const struct option table[] = {
+        {"name", required_argument, NULL, 'n'},
+        {"cpus", required_argument, NULL, 'c'},
+        {"memory", required_argument, NULL, 'm'},
+        {"disk", required_argument, NULL, 'd'},
+        {"gpus", required_argument, NULL, 'g'},
+        {"cost", required_argument, NULL, 'u'},
+        OPERATOR_OPTIONS,
+    };
+
+    optind = 1;
+    for (int c; (c = getopt_long(argc, argv, "jy", table, NULL)) != -1;) {
+        if (c == '?')
+            return EXIT_USAGE;
+        if (operator_option(options, c))
+            continue;
+        bool good = c == 'n' ? json_object_set_new(body, "name", json_string(optarg)) == 0
+                             : set_number(body, c, optarg);
+        if (!good)
+            return command_usage("a size is whole numbers, its cost a number, its name UTF-8");
+    }
+    return EXIT_OK;
+}
+
+/* What is missing or out of range is told by the gateway, all of it at once. */
+static int write_tier(int argc, char **argv, bool update)
+{
+    struct operator_options options = {0};
+    _cleanup_(json_decrefp) json_t *body = json_object();
+    _cleanup_(json_decrefp) json_t *tier = NULL;
+    int code = parse_size(argc, argv, &options, body);
+
+    if (code != EXIT_OK)
+        return code;
+    if (optind + (update ? 1 : 0) != argc)
+        return command_usage(update ? "exactly one tier is needed, by its id"
+                                    : "tiers create takes no operands");
+    if (update)
+        json_object_set_new(body, "tierId", json_string(argv[optind]));
+    code = command_fail(operator_call(
+        &options, update ? "PUT" : "POST",
+        update ? "/api/v1/workload-tiers/update" : "/api/v1/workload-tiers/create", body, &tier));
+    if (code == EXIT_OK && options.json)
+        return operator_print_json(tier);
+    if (code == EXIT_OK)
+        printf("%s %s\n", operator_text(tier, "tierId"), update ? "changed" : "created");
+    return code;
+}
+
+int tiers_create_main(int argc, char **argv)
+{
+    return write_tier(argc, argv, false);
+}
+
+int tiers_update_main(int argc, char **argv)
+{
+    return write_tier(argc, argv, true);
+}
+
+int tiers_remove_main(int argc, char **argv)
+{
+    struct operator_options options = {0};
+    int code = operator_parse(argc, argv, "TIER", &options);
+
+    if (code != EXIT_OK)
+        return code;
+    if (!options.yes &&
+        !ask_yes("Nobody can create this size any more; after the last tier any size is free."))
+        return EXIT_FAILED;
+    return operator_post_operand(&options, "/api/v1/workload-tiers/delete", "tierId", "deleted");
+}

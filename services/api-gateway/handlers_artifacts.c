@@ -1,0 +1,99 @@
+/* Guest image versions that new workloads may name ("artifacts" in the existing system). */
+#include "schemas/catalog.pb-c.h"
+#include "services/api-gateway/audit.h"
+#include "services/api-gateway/form.h"
+#include "services/api-gateway/gateway.h"
+#include "services/api-gateway/handlers.h"
+#include "services/api-gateway/json_text.h"
+#include "services/api-gateway/records.h"
+#include "services/api-gateway/scheduler_call.h"
+#include "services/api-gateway/semver.h"
+#include "shared/store/keys.h"
+
+enum { ARTIFACTS_MAX = 4096, VERSION_MAX = 64 };
+
+static const struct refusal enable_refusals[] = {
+    {ERROR_NOT_FOUND, 400, "ARTIFACT_VERSION_DOES_NOT_EXIST"},
+    {ERROR_OK, 0, NULL},
+};
+
+static json_t *artifact_to_json(const Coffer__V1__Artifact *artifact)
+{
+    char built[CLOCK_TEXT_SIZE];
+
+    clock_format(artifact->built_at_ms, built);
+    return json_pack("{s:o, s:s}", "version",
+                     json_text(artifact->version, strlen(artifact->version)), "builtAt", built);
+}
+
+/* Semantic versions first, the highest first; then the others, the latest first. */
+static int compare(const void *left, const void *right)
+{
+    const Coffer__V1__Artifact *a = *(Coffer__V1__Artifact *const *)left;
+    const Coffer__V1__Artifact *b = *(Coffer__V1__Artifact *const *)right;
+    bool a_semver = semver_is_valid(a->version);
+    bool b_semver = semver_is_valid(b->version);
+    int order = a_semver && b_semver ? semver_compare(b->version, a->version) : b_semver - a_semver;
+
+    if (!order)
+        order = (b->built_at_ms > a->built_at_ms) - (b->built_at_ms < a->built_at_ms);
+    return order ?: strcmp(a->version, b->version);
+}
+
+struct error *on_artifacts(struct request *request, struct response *ret_response)
+{
+    void **artifacts;
+    size_t n;
+    struct error *err =
+        records_load_all(request, KEY_ARTIFACTS, KEY_ARTIFACT, &coffer__v1__artifact__descriptor,
+                         ARTIFACTS_MAX, &artifacts, &n);
+
+    if (err)
+        return err;
+    qsort(artifacts, n, sizeof(*artifacts), compare);
+    ret_response->json = json_array();
+    for (size_t i = 0; i < n; i++) {
+        const Coffer__V1__Artifact *artifact = artifacts[i];
+        if (artifact->enabled)
+            json_array_append_new(ret_response->json, artifact_to_json(artifact));
+    }
+    return NULL;
+}
+
+static struct error *set(struct request *request, const char *subject,
+                         const struct refusal *refusals, void **ret_artifact)
+{
+    Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct form form;
+    struct error *err = http_json(request, &body);
+
+    if (err)
+        return err;
+    form_init(&form, request, body);
+    message.version = (char *)form_text(&form, "version", true, VERSION_MAX);
+    form_finish(&form);
+    err = form_result(&form);
+    if (!err)
+        audit_about(request, message.version);
+    return err ?: scheduler_ask(request, subject, &message.base, refusals, ret_artifact);
+}
+
+struct error *on_artifact_enable(struct request *request, struct response *ret_response)
+{
+    void *artifact = NULL;
+    struct error *err = set(request, "svc.scheduler.artifact.enable", enable_refusals, &artifact);
+
+    if (!err)
+        ret_response->json = artifact_to_json(artifact);
+    return err;
+}
+
+struct error *on_artifact_disable(struct request *request, struct response *ret_response)
+{
+    struct error *err = set(request, "svc.scheduler.artifact.disable", NULL, NULL);
+
+    if (!err)
+        ret_response->json = json_object();
+    return err;
+}

@@ -1,0 +1,124 @@
+#include "services/scheduler/artifacts.h"
+
+#include "shared/base/log.h"
+#include "shared/manifest/manifest.h"
+
+struct setting {
+    struct scheduler *scheduler;
+    const char *version;
+    bool enabled;
+    struct arena *arena;
+    Coffer__V1__Artifact *artifact;
+    bool changed;
+};
+
+static struct error *load(struct setting *setting, uint64_t *ret_version)
+{
+    return record_load(setting->scheduler, KEY_ARTIFACT, setting->version,
+                       &coffer__v1__artifact__descriptor, setting->arena, &setting->artifact,
+                       ret_version);
+}
+
+static struct error *check_image(const struct setting *setting)
+{
+    struct image *image;
+
+    return images_find(setting->scheduler->images, setting->version, setting->arena, &image);
+}
+
+static void put(struct setting *setting, struct change *change, uint64_t record_version)
+{
+    struct scheduler *scheduler = setting->scheduler;
+    Coffer__V1__Artifact *artifact = setting->artifact;
+
+    if (!artifact) {
+        artifact = setting->artifact = arena_alloc(setting->arena, sizeof(*artifact));
+        coffer__v1__artifact__init(artifact);
+        artifact->version = arena_strdup(setting->arena, setting->version);
+        artifact->built_at_ms = images_written_at_ms(scheduler->images, setting->version);
+        change_index(change, KEY_ARTIFACTS, "", setting->version, false);
+    }
+    artifact->enabled = setting->enabled;
+    artifact->changed_at_ms = clock_wall_ms(scheduler->clock);
+    change_put(change, KEY_ARTIFACT, setting->version, record_version, &artifact->base, 0);
+}
+
+static struct error *set(void *data)
+{
+    struct setting *setting = data;
+    struct change change;
+    uint64_t version;
+    struct error *err = load(setting, &version);
+
+    if (!err && (setting->enabled || !setting->artifact))
+        err = check_image(setting);
+    if (err)
+        return err;
+    setting->changed = !setting->artifact || setting->artifact->enabled != setting->enabled;
+    if (!setting->changed)
+        return NULL;
+    change_init(&change, setting->scheduler, setting->arena);
+    put(setting, &change, version);
+    return change_commit(&change);
+}
+
+struct error *artifact_set(struct scheduler *scheduler, const char *version, bool enabled,
+                           struct arena *arena, Coffer__V1__Artifact **ret_artifact)
+{
+    struct setting setting = {
+        .scheduler = scheduler, .version = version, .enabled = enabled, .arena = arena};
+
+    if (!manifest_version_is_valid(version))
+        return error_new(ERROR_NOT_FOUND, "no image version '%.64s'", version);
+    struct error *err = change_repeat(set, &setting);
+    if (err)
+        return err;
+    if (setting.changed)
+        log_info(enabled ? "image enabled" : "image disabled", "version", version);
+    *ret_artifact = setting.artifact;
+    return NULL;
+}
+
+/* A file that is no image is told by images_publish(), and harms no other. */
+static struct error *adopt(struct scheduler *scheduler, const char *name, struct arena *arena)
+{
+    struct setting setting = {
+        .scheduler = scheduler, .version = name, .enabled = true, .arena = arena};
+    struct change change;
+    uint64_t version;
+    struct error *err = load(&setting, &version);
+
+    if (err || setting.artifact)
+        return err;
+    err = check_image(&setting);
+    if (err) {
+        error_free(err);
+        return NULL;
+    }
+    change_init(&change, scheduler, arena);
+    put(&setting, &change, version);
+    return change_commit(&change);
+}
+
+struct error *artifacts_adopt(struct scheduler *scheduler)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    const char **versions;
+    size_t n;
+    struct error *err = images_versions(scheduler->images, arena, &versions, &n);
+
+    for (size_t i = 0; !err && i < n; i++)
+        err = adopt(scheduler, versions[i], arena);
+    return error_wrap(err, "adopt images");
+}
+
+struct error *artifact_check(struct scheduler *scheduler, const char *version, struct arena *arena)
+{
+    struct setting setting = {.scheduler = scheduler, .version = version, .arena = arena};
+    uint64_t record_version;
+    struct error *err = load(&setting, &record_version);
+
+    if (err || (setting.artifact && setting.artifact->enabled))
+        return err;
+    return error_new(ERROR_NOT_FOUND, "image version '%.64s' is not enabled", version);
+}

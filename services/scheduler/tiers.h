@@ -1,0 +1,30 @@
+/*
+ * Sizes that can be had, and what they cost. While there is none, any size may be created, for
+ * nothing; as soon as there is one, a create must match one exactly. What a workload costs is
+ * copied into it when it is created: later changes of the tier do not reach it.
+ */
+#pragma once
+
+#include "schemas/catalog.pb-c.h"
+#include "services/scheduler/records.h"
+
+/*
+ * INVALID_ARGUMENT says what is wrong; ALREADY_EXISTS: another tier has that size, and a create
+ * could not tell which one it pays; FAILED_PRECONDITION: too many. The id and the times of *wanted
+ * are not looked at. What is returned lives in the arena.
+ */
+struct error *tier_create(struct scheduler *scheduler, const Coffer__V1__WorkloadTier *wanted,
+                          struct arena *arena, Coffer__V1__WorkloadTier **ret_tier) _must_check_;
+
+/* Replaces name, size and cost of the tier with that id; also NOT_FOUND. */
+struct error *tier_update(struct scheduler *scheduler, const Coffer__V1__WorkloadTier *wanted,
+                          struct arena *arena, Coffer__V1__WorkloadTier **ret_tier) _must_check_;
+
+/* NOT_FOUND when there is none. */
+struct error *tier_delete(struct scheduler *scheduler, const char *tier_id,
+                          struct arena *arena) _must_check_;
+
+/* The tier of exactly this size. NULL: there are no tiers. OUT_OF_RANGE: there are, and none has
+ * this size. */
+struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resources *resources,
+                         struct arena *arena, Coffer__V1__WorkloadTier **ret_tier) _must_check_;
