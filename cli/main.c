@@ -65,12 +65,13 @@ static void print_help(FILE *out)
         fprintf(out, "  coffer %s%s%s %s\n      %s\n", c->group ?: "", c->group ? " " : "", c->name,
                 c->usage, c->help);
     }
-    fputs("\nThe gateway and the key come from COFFER_API_URL and COFFER_API_KEY, or from\n"
-          "~/.config/coffer/url and ~/.config/coffer/api-key. Where it says (admin), with --admin,\n"
-          "and to change images, tiers and hosts, the global admin's key is used:\n"
-          "--admin-key-file FILE, or COFFER_ADMIN_KEY_FILE.\n"
-          "Exit: 0 done, 1 failed, 2 usage, 3 cannot tell (not reached, something missing).\n",
-          out);
+    fputs(
+        "\nThe gateway and the key come from COFFER_API_URL and COFFER_API_KEY, or from\n"
+        "~/.config/coffer/url and ~/.config/coffer/api-key. Where it says (admin), with --admin,\n"
+        "and to change images, tiers and hosts, the global admin's key is used:\n"
+        "--admin-key-file FILE, or COFFER_ADMIN_KEY_FILE.\n"
+        "Exit: 0 done, 1 failed, 2 usage, 3 cannot tell (not reached, something missing).\n",
+        out);
 }
 
 static const struct command *find(int argc, char **argv, int *ret_words)
