@@ -4,7 +4,7 @@
 
 #include <openssl/ocsp.h>
 
-static void repeated_missing_and_swapped_devices_are_refused(void **state)
+static void bug_10_repeated_missing_and_swapped_devices_are_refused(void **state)
 {
     (void)state;
     const struct mint_device gpus[] = {mint_gpu(1), mint_gpu(2)};
@@ -358,7 +358,7 @@ static void only_a_proper_answer_of_a_proper_responder_counts(void **state)
         if (c->responder != ISSUER)
             answer.responder = &parties[c->responder];
         const struct mint_ocsp_form form = {c->no_until, c->response_status, c->hash(),
-                                            c->n_copies};
+                                            c->n_copies, false};
         replace_first_as(&set, answer, &form);
         run_ocsp(&s, &set, c->verdict);
     }
@@ -412,13 +412,33 @@ static void one_revoked_certificate_of_any_chain_is_enough(void **state)
     scene_done(&s);
 }
 
+/* One verifier let an option that was meant for RIM files forgive a hold of device keys too. */
+static void bug_10_a_certificate_on_hold_is_revoked(void **state)
+{
+    (void)state;
+    const struct mint_device gpu = mint_gpu(1);
+    struct ocsp_set set;
+    struct scene s;
+
+    scene_of_one(&s, &gpu);
+    s.policy.accept_no_revocation = true; /* forgives what is missing only */
+    ocsp_fill(&set, &s.minted[0]);
+    struct mint_ocsp held = good_answer(&s.minted[0].firmware, &mint.provisioner);
+    held.status = V_OCSP_CERTSTATUS_REVOKED;
+    replace_first_as(&set, held, &(struct mint_ocsp_form){.on_hold = true});
+    run_ocsp(&s, &set, VERDICT_FAIL);
+    ocsp_done(&set);
+    scene_done(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(repeated_missing_and_swapped_devices_are_refused),
+        cmocka_unit_test(bug_10_repeated_missing_and_swapped_devices_are_refused),
         cmocka_unit_test(two_keys_of_one_device_are_refused),
         cmocka_unit_test(gpus_in_different_modes_are_refused),
         cmocka_unit_test(links_must_stay_between_the_devices),
+        cmocka_unit_test(bug_10_a_certificate_on_hold_is_revoked),
         cmocka_unit_test(revocation_is_told_as_far_as_responses_go),
         cmocka_unit_test(only_a_proper_answer_of_a_proper_responder_counts),
         cmocka_unit_test(one_revoked_certificate_of_any_chain_is_enough),

@@ -330,7 +330,7 @@ static void rims_of_another_chip_do_not_count(void **state)
     scene_done(&s);
 }
 
-static void two_rims_for_one_measurement_are_a_conflict(void **state)
+static void bug_10_two_rims_for_one_measurement_are_a_conflict(void **state)
 {
     (void)state;
     const struct mint_rim in = {"GH100", "550.1", 6, 13, NULL, NULL, NULL};
@@ -494,7 +494,7 @@ static void other_names_than_the_two_are_refused(void **state)
     gpu_evidence_done(&evidence);
 }
 
-static void no_device_is_not_a_pass(void **state)
+static void bug_10_no_device_is_not_a_pass(void **state)
 {
     (void)state;
     const struct gpu_policy policy = {.any_number = true, .at_ms = MINT_NOW_MS};
@@ -551,13 +551,13 @@ int main(void)
         cmocka_unit_test(the_worst_device_decides_and_is_named),
         cmocka_unit_test(missing_driver_version_is_refused),
         cmocka_unit_test(rims_of_another_chip_do_not_count),
-        cmocka_unit_test(two_rims_for_one_measurement_are_a_conflict),
+        cmocka_unit_test(bug_10_two_rims_for_one_measurement_are_a_conflict),
         cmocka_unit_test(good_rim_goes_before_a_forged_one),
         cmocka_unit_test(two_rims_of_one_version_that_differ_are_refused),
         cmocka_unit_test(expired_rim_signer_is_refused_unless_asked_for),
         cmocka_unit_test(unreadable_evidence_is_refused_and_nothing_is_skipped),
         cmocka_unit_test(other_names_than_the_two_are_refused),
-        cmocka_unit_test(no_device_is_not_a_pass),
+        cmocka_unit_test(bug_10_no_device_is_not_a_pass),
         cmocka_unit_test(too_many_devices_or_steps_are_misuse),
         cmocka_unit_test(nonce_of_another_index_is_another_nonce),
     };

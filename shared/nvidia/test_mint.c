@@ -152,8 +152,9 @@ void mint_ocsp_as(const struct mint_ocsp *in, const struct mint_ocsp_form *form,
     ASN1_TIME *revoked = in->status == V_OCSP_CERTSTATUS_REVOKED ? from : NULL;
     uint8_t *der = NULL;
 
-    assert(OCSP_basic_add1_status(basic, id, in->status, OCSP_REVOKED_STATUS_KEYCOMPROMISE, revoked,
-                                  from, until));
+    int reason =
+        form->on_hold ? OCSP_REVOKED_STATUS_CERTIFICATEHOLD : OCSP_REVOKED_STATUS_KEYCOMPROMISE;
+    assert(OCSP_basic_add1_status(basic, id, in->status, reason, revoked, from, until));
     for (size_t i = 0; i < form->n_copies; i++)
         assert(OCSP_basic_add1_cert(basic, in->responder->certificate) == 1);
     assert(OCSP_basic_sign(basic, in->responder->certificate, in->responder->key, EVP_sha384(),

@@ -106,6 +106,7 @@ struct mint_ocsp_form {
     int response_status; /* OCSP_RESPONSE_STATUS_..., of which 0 is "successful" */
     const EVP_MD *hash;  /* of the certificate's id; NULL: SHA-1 */
     size_t n_copies;     /* of the responder's certificate, more than the one */
+    bool on_hold;        /* what is revoked is so for the time being */
 };
 void mint_ocsp_as(const struct mint_ocsp *in, const struct mint_ocsp_form *form,
                   struct buffer *ret_der);

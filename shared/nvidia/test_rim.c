@@ -45,7 +45,7 @@ static void good_rim_is_read(void **state)
     assert_true(x509_path_in_date(&rim->signer, MINT_NOW_MS));
 }
 
-static void foreign_root_or_signer_is_a_problem(void **state)
+static void bug_10_a_foreign_root_or_signer_is_a_problem(void **state)
 {
     (void)state;
     _cleanup_buffer_ struct buffer xml = {}, foreign = {};
@@ -135,7 +135,7 @@ static void what_is_no_measurement_says_nothing(void **state)
     assert_false(rim->measurements[7].active);
 }
 
-static void rim_without_active_measurements_is_refused(void **state)
+static void bug_10_a_rim_without_active_measurements_is_refused(void **state)
 {
     (void)state;
     _cleanup_buffer_ struct buffer xml = {};
@@ -349,7 +349,7 @@ static void the_error_handler_of_the_thread_stays(void **state)
 }
 
 /* The root element of a wrapped file is not the signed one. */
-static void wrapped_rim_is_refused(void **state)
+static void bug_10_a_wrapped_rim_is_refused(void **state)
 {
     (void)state;
     _cleanup_buffer_ struct buffer inner = {}, outer = {};
@@ -385,16 +385,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_rim_is_read),
-        cmocka_unit_test(foreign_root_or_signer_is_a_problem),
+        cmocka_unit_test(bug_10_a_foreign_root_or_signer_is_a_problem),
         cmocka_unit_test(signed_nonsense_is_refused),
         cmocka_unit_test(what_is_no_measurement_says_nothing),
-        cmocka_unit_test(rim_without_active_measurements_is_refused),
+        cmocka_unit_test(bug_10_a_rim_without_active_measurements_is_refused),
         cmocka_unit_test(malformed_rims_are_refused),
         cmocka_unit_test(forged_rims_are_refused),
         cmocka_unit_test(a_rim_with_many_namespaces_is_refused_at_once),
         cmocka_unit_test(nothing_is_written_to_standard_error),
         cmocka_unit_test(the_error_handler_of_the_thread_stays),
-        cmocka_unit_test(wrapped_rim_is_refused),
+        cmocka_unit_test(bug_10_a_wrapped_rim_is_refused),
         cmocka_unit_test(bytes_that_are_no_rim_are_refused),
     };
 
