@@ -357,8 +357,8 @@ static void only_a_proper_answer_of_a_proper_responder_counts(void **state)
         print_message("an answer %s\n", c->name);
         if (c->responder != ISSUER)
             answer.responder = &parties[c->responder];
-        const struct mint_ocsp_form form = {c->no_until, c->response_status, c->hash(),
-                                            c->n_copies, false};
+        const struct mint_ocsp_form form = {c->no_until, c->response_status, c->hash(), c->n_copies,
+                                            false};
         replace_first_as(&set, answer, &form);
         run_ocsp(&s, &set, c->verdict);
     }
