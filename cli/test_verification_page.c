@@ -69,6 +69,31 @@ static void every_step_has_its_row(void **state)
     }
 }
 
+/* The levels that hold when nobody gave any, and when they were looked over. */
+static void every_built_in_minimum_is_told(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *text = section("\n### Policies\n");
+    size_t n;
+    const struct policy_minimum *minimums = policy_default_minimums(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct policy_minimum *m = &minimums[i];
+        char levels[SNP_TCB_TEXT_SIZE];
+
+        snp_tcb_format(snp_product_from_cpuid(m->family, m->first_model), &m->levels[0], levels);
+        for (size_t level = 1; level < POLICY_LEVELS; level++)
+            assert_true(snp_tcb_equal(&m->levels[level], &m->levels[0]));
+        _cleanup_free_ char *row = xasprintf(
+            "\n| 0x%02x | 0x%02x to 0x%02x | %u to %u | %s | %s |\n", m->family, m->first_model,
+            m->last_model, m->first_stepping, m->last_stepping, levels, m->basis);
+        if (count(text, row) != 1)
+            fail_msg("the page lacks:%s", row);
+    }
+    assert_int_equal(count(text, "\n| 0x"), n);
+    assert_int_equal(count(text, "looked over last on " POLICY_MINIMUMS_VERSION), 1);
+}
+
 /* What a policy can accept of GPUs stands on the page, member by member. */
 static void every_member_about_gpus_is_explained(void **state)
 {
@@ -97,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_is_explained_once),
         cmocka_unit_test(every_step_has_its_row),
+        cmocka_unit_test(every_built_in_minimum_is_told),
         cmocka_unit_test(every_member_about_gpus_is_explained),
     };
 
