@@ -22,7 +22,7 @@ static const char *share(const json_t *host, const char *name, char ret_text[48]
 static const char *state_of(const json_t *host)
 {
     return json_is_false(json_object_get(host, "eligible")) ? "cordoned"
-                                                            : operator_text(host, "state");
+                                                            : output_text(host, "state");
 }
 
 static void print_row(const json_t *host)
@@ -31,9 +31,9 @@ static void print_row(const json_t *host)
     char memory[48];
     char disk[48];
 
-    printf("%-24s  %-8s  %-9s  %-15s  %-13s  %s\n", operator_text(host, "metalInstanceId"),
+    printf("%-24s  %-8s  %-9s  %-15s  %-13s  %s\n", output_text(host, "metalInstanceId"),
            state_of(host), share(host, "cpus", cpus), share(host, "memoryMb", memory),
-           share(host, "diskSpaceGb", disk), operator_text(host, "lastSeenAt"));
+           share(host, "diskSpaceGb", disk), output_text(host, "lastSeenAt"));
 }
 
 int hosts_list_main(int argc, char **argv)
@@ -48,7 +48,7 @@ int hosts_list_main(int argc, char **argv)
         code = command_fail(
             operator_call(&options, "GET", "/api/v1/metal-instances/list", NULL, &list));
     if (code != EXIT_OK || options.json)
-        return code != EXIT_OK ? code : operator_print_json(list);
+        return code != EXIT_OK ? code : output_json(list);
     printf("%-24s  %-8s  %-9s  %-15s  %-13s  %s\n", "HOST", "STATE", "CPUS", "MEMORY", "DISK",
            "SEEN");
     json_array_foreach(list, i, host) print_row(host);
@@ -63,8 +63,8 @@ static void print_images(const json_t *host)
     json_array_foreach(json_object_get(host, "images"), i, image)
     {
         bool ready = json_is_true(json_object_get(image, "ready"));
-        printf("%-12s %s %s\n", i ? "" : "images", operator_text(image, "version"),
-               ready ? "ready" : operator_text(image, "reason"));
+        printf("%-12s %s %s\n", i ? "" : "images", output_text(image, "version"),
+               ready ? "ready" : output_text(image, "reason"));
     }
 }
 
@@ -85,7 +85,7 @@ static void print_host(const json_t *host)
 
     printf("%-12s %s\n", "state", state_of(host));
     for (i = 0; i < ELEMENTSOF(rows); i++)
-        printf("%-12s %s\n", rows[i][0], operator_text(host, rows[i][1]));
+        printf("%-12s %s\n", rows[i][0], output_text(host, rows[i][1]));
     for (i = 0; i < ELEMENTSOF(shares); i++)
         printf("%-12s %s used\n", shares[i][0], share(host, shares[i][1], text));
     print_images(host);
@@ -106,7 +106,7 @@ int hosts_show_main(int argc, char **argv)
     _cleanup_free_ char *path = xasprintf("/api/v1/metal-instances/%s", options.operand);
     code = command_fail(operator_call(&options, "GET", path, NULL, &host));
     if (code != EXIT_OK || options.json)
-        return code != EXIT_OK ? code : operator_print_json(host);
+        return code != EXIT_OK ? code : output_json(host);
     print_host(host);
     return EXIT_OK;
 }

@@ -15,10 +15,10 @@ int images_list_main(int argc, char **argv)
     if (code == EXIT_OK)
         code = command_fail(operator_read(&options, "/api/v1/artifacts/list", &list));
     if (code != EXIT_OK || options.json)
-        return code != EXIT_OK ? code : operator_print_json(list);
+        return code != EXIT_OK ? code : output_json(list);
     printf("%-24s  %s\n", "VERSION", "BUILT");
     json_array_foreach(list, i, item)
-        printf("%-24s  %s\n", operator_text(item, "version"), operator_text(item, "builtAt"));
+        printf("%-24s  %s\n", output_text(item, "version"), output_text(item, "builtAt"));
     return EXIT_OK;
 }
 

@@ -66,17 +66,3 @@ int operator_post_operand(const struct operator_options *options, const char *pa
         printf("%s %s\n", options->operand, done);
     return code;
 }
-
-const char *operator_text(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-
-    return text && text[0] ? text : "-";
-}
-
-int operator_print_json(const json_t *json)
-{
-    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    return EXIT_OK;
-}

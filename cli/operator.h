@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "cli/client.h"
+#include "cli/output.h"
 
 struct operator_options {
     const char *key_file; /* NULL: COFFER_ADMIN_KEY_FILE */
@@ -41,7 +42,3 @@ struct error *operator_read(const struct operator_options *options, const char *
 /* POST of {name: the operand}; prints "OPERAND done". The exit code. */
 int operator_post_operand(const struct operator_options *options, const char *path,
                           const char *name, const char *done);
-
-/* "-" for what is missing or empty. */
-const char *operator_text(const json_t *object, const char *name);
-int operator_print_json(const json_t *json);

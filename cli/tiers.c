@@ -16,7 +16,7 @@ static void print_tier(const json_t *tier)
 {
     printf("%-36s  %-20.20s  %4" JSON_INTEGER_FORMAT "  %8" JSON_INTEGER_FORMAT
            "  %6" JSON_INTEGER_FORMAT "  %4" JSON_INTEGER_FORMAT "  %.6f\n",
-           operator_text(tier, "tierId"), operator_text(tier, "name"), number_of(tier, "cpus"),
+           output_text(tier, "tierId"), output_text(tier, "name"), number_of(tier, "cpus"),
            number_of(tier, "memoryMb"), number_of(tier, "diskGb"), number_of(tier, "gpus"),
            json_number_value(json_object_get(tier, "cost")));
 }
@@ -32,7 +32,7 @@ int tiers_list_main(int argc, char **argv)
     if (code == EXIT_OK)
         code = command_fail(operator_read(&options, "/api/v1/workload-tiers/list", &list));
     if (code != EXIT_OK || options.json)
-        return code != EXIT_OK ? code : operator_print_json(list);
+        return code != EXIT_OK ? code : output_json(list);
     printf("%-36s  %-20s  %4s  %8s  %6s  %4s  %s\n", "TIER", "NAME", "CPUS", "MEMORY", "DISK",
            "GPUS", "USD/MIN");
     json_array_foreach(list, i, tier) print_tier(tier);
@@ -107,9 +107,9 @@ static int write_tier(int argc, char **argv, bool update)
         &options, update ? "PUT" : "POST",
         update ? "/api/v1/workload-tiers/update" : "/api/v1/workload-tiers/create", body, &tier));
     if (code == EXIT_OK && options.json)
-        return operator_print_json(tier);
+        return output_json(tier);
     if (code == EXIT_OK)
-        printf("%s %s\n", operator_text(tier, "tierId"), update ? "changed" : "created");
+        printf("%s %s\n", output_text(tier, "tierId"), update ? "changed" : "created");
     return code;
 }
 

@@ -1,5 +1,7 @@
 #include "services/api-gateway/form.h"
 
+#include "services/api-gateway/audit.h"
+
 #include <assert.h>
 
 #include "services/api-gateway/money.h"
@@ -165,4 +167,24 @@ struct error *form_result(const struct form *form)
     if (n == 0)
         return NULL;
     return error_new(ERROR_INVALID_ARGUMENT, "%zu problem%s, see findings", n, n == 1 ? "" : "s");
+}
+
+struct error *form_read_object(struct request *request, const char *name, size_t max,
+                               char **ret_text)
+{
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct form form;
+    struct error *err = http_json(request, &body);
+
+    if (err)
+        return err;
+    form_init(&form, request, body);
+    const char *text = form_text(&form, name, true, max);
+    form_finish(&form);
+    err = form_result(&form);
+    if (err)
+        return err;
+    audit_about(request, text);
+    *ret_text = (char *)text;
+    return NULL;
 }

@@ -1,6 +1,5 @@
 /* Guest image versions that new workloads may name ("artifacts" in the existing system). */
 #include "schemas/catalog.pb-c.h"
-#include "services/api-gateway/audit.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
@@ -64,18 +63,8 @@ static struct error *set(struct request *request, const char *subject,
                          const struct refusal *refusals, void **ret_artifact)
 {
     Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
-    _cleanup_(json_decrefp) json_t *body = NULL;
-    struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
 
-    if (err)
-        return err;
-    form_init(&form, request, body);
-    message.version = (char *)form_text(&form, "version", true, VERSION_MAX);
-    form_finish(&form);
-    err = form_result(&form);
-    if (!err)
-        audit_about(request, message.version);
     return err ?: scheduler_ask(request, subject, &message.base, refusals, ret_artifact);
 }
 

@@ -1,6 +1,5 @@
 /* Hosts ("metal instances" in the existing system), for operators. */
 #include "schemas/host.pb-c.h"
-#include "services/api-gateway/audit.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
@@ -163,18 +162,9 @@ struct error *on_host(struct request *request, struct response *ret_response)
 struct error *on_host_delete(struct request *request, struct response *ret_response)
 {
     Coffer__V1__HostRequest message = COFFER__V1__HOST_REQUEST__INIT;
-    _cleanup_(json_decrefp) json_t *body = NULL;
-    struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err =
+        form_read_object(request, "metalInstanceId", ID_MAX_BYTES, &message.host_id);
 
-    if (err)
-        return err;
-    form_init(&form, request, body);
-    message.host_id = (char *)form_text(&form, "metalInstanceId", true, ID_MAX_BYTES);
-    form_finish(&form);
-    err = form_result(&form);
-    if (!err)
-        audit_about(request, message.host_id);
     err = err
               ?: scheduler_ask(request, "svc.scheduler.host.delete", &message.base, delete_refusals,
                                NULL);

@@ -110,18 +110,8 @@ struct error *on_tier_update(struct request *request, struct response *ret_respo
 struct error *on_tier_delete(struct request *request, struct response *ret_response)
 {
     Coffer__V1__WorkloadTierRequest message = COFFER__V1__WORKLOAD_TIER_REQUEST__INIT;
-    _cleanup_(json_decrefp) json_t *body = NULL;
-    struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_read_object(request, "tierId", ID_MAX_BYTES, &message.tier_id);
 
-    if (err)
-        return err;
-    form_init(&form, request, body);
-    message.tier_id = (char *)form_text(&form, "tierId", true, ID_MAX_BYTES);
-    form_finish(&form);
-    err = form_result(&form);
-    if (!err)
-        audit_about(request, message.tier_id);
     err = err ?: scheduler_ask(request, "svc.scheduler.tier.delete", &message.base, NULL, NULL);
     if (!err)
         ret_response->json = json_object();

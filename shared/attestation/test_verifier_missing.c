@@ -24,74 +24,23 @@ struct missing {
     const char *const *codes; /* of all steps that do not pass, in order, NULL-ended */
 };
 
-static const char *const no_report[] = {"format_not_a_report",
-                                        "version_no_report",
-                                        "product_no_report",
-                                        "signing_key_no_certificate",
-                                        "extensions_no_certificate",
-                                        "signature_no_certificate",
-                                        "tcb_no_report",
-                                        "provisional_no_report",
-                                        "tcb_minimum_no_report",
-                                        "firmware_no_report",
-                                        "report_data_no_report",
-                                        "measurement_no_report",
-                                        "host_data_no_report",
-                                        "debug_no_report",
-                                        "migration_no_report",
-                                        "guest_policy_no_report",
-                                        "abi_no_report",
-                                        "platform_info_no_report",
-                                        "vmpl_no_report",
-                                        "chip_no_report",
-                                        "id_block_no_report",
-                                        "mitigations_no_report",
-                                        NULL};
-static const char *const no_certificates[] = {"chain_no_vek",
-                                              "validity_no_certificates",
-                                              "revocation_no_chain",
-                                              "signing_key_no_certificate",
-                                              "extensions_no_certificate",
-                                              "signature_no_certificate",
-                                              NULL};
-static const char *const nothing[] = {"format_not_a_report",
-                                      "version_no_report",
-                                      "product_no_report",
-                                      "chain_no_vek",
-                                      "validity_no_certificates",
-                                      "revocation_no_chain",
-                                      "signing_key_no_certificate",
-                                      "extensions_no_certificate",
-                                      "signature_no_certificate",
-                                      "tcb_no_report",
-                                      "provisional_no_report",
-                                      "tcb_minimum_no_report",
-                                      "firmware_no_report",
-                                      "report_data_no_report",
-                                      "measurement_no_report",
-                                      "host_data_no_report",
-                                      "debug_no_report",
-                                      "migration_no_report",
-                                      "guest_policy_no_report",
-                                      "abi_no_report",
-                                      "platform_info_no_report",
-                                      "vmpl_no_report",
-                                      "chip_no_report",
-                                      "id_block_no_report",
-                                      "mitigations_no_report",
-                                      NULL};
+#define HEAD     "format_not_a_report", "version_no_report", "product_no_report"
+#define NO_KEY   "signing_key_no_certificate", "extensions_no_certificate", "signature_no_certificate"
+#define NO_CHAIN "chain_no_vek", "validity_no_certificates", "revocation_no_chain"
+#define FIELDS                                                                                     \
+    "tcb_no_report", "provisional_no_report", "tcb_minimum_no_report", "firmware_no_report",       \
+        "report_data_no_report", "measurement_no_report", "host_data_no_report",                   \
+        "debug_no_report", "migration_no_report", "guest_policy_no_report", "abi_no_report",       \
+        "platform_info_no_report", "vmpl_no_report", "chip_no_report", "id_block_no_report",       \
+        "mitigations_no_report"
+
+static const char *const no_report[] = {HEAD, NO_KEY, FIELDS, NULL};
+static const char *const no_certificates[] = {NO_CHAIN, NO_KEY, NULL};
+static const char *const nothing[] = {HEAD, NO_CHAIN, NO_KEY, FIELDS, NULL};
 /* Version 2 has no CPUID: only the certificate would say what processor it is. */
-static const char *const no_product[] = {"product_no_certificate",
-                                         "chain_no_vek",
-                                         "validity_no_certificates",
-                                         "revocation_no_chain",
-                                         "signing_key_no_certificate",
-                                         "extensions_no_certificate",
-                                         "signature_no_certificate",
-                                         "tcb_no_product",
-                                         "provisional_no_product",
-                                         "tcb_minimum_not_given",
-                                         NULL};
+static const char *const no_product[] = {
+    "product_no_certificate", NO_CHAIN, NO_KEY, "tcb_no_product", "provisional_no_product",
+    "tcb_minimum_not_given",  NULL};
 
 static void expect_codes(const struct verify_result *result, const char *const *codes, size_t row)
 {
