@@ -39,7 +39,15 @@ test_unit() {
 test_vectors() {
     setup_packages demo test
     stage "compile for this host (ASan, UBSan)" compile_host
-    run_ctest vectors ctest --test-dir "$ROOT/build/unit" -L vectors --output-on-failure --no-tests=error -j "$(nproc)"
+    local rc=0
+    run_ctest vectors ctest --test-dir "$ROOT/build/unit" -L vectors --verbose --no-tests=error -j "$(nproc)" || rc=$?
+    print_vectors "$LOG_DIR/ctest-vectors.log"
+    return "$rc"
+}
+
+# One line for each piece of recorded evidence, for each recipe that spoils it, and for all pairs.
+print_vectors() { # log of ctest --verbose
+    sed -nE 's/^[0-9]+: ((vector|recipe|[0-9]+ pairs) .*)/    \1/p; s/^[0-9]+: (.*skipped.*)/    \1/p' "$1" | sort -u
 }
 
 compile_sanitized() {

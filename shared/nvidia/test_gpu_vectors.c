@@ -160,7 +160,10 @@ static void check_vector(const struct vector *v)
                      padded || !valid || !matches ||
                          find_step(&result, "gpu_topology")->verdict == VERDICT_FAIL ||
                          find_step(&result, "gpu_count")->verdict == VERDICT_FAIL);
-    print_message("%-32s %s\n", v->name, valid && !padded ? "verifies" : "is refused");
+    print_message("vector %s: %s\n", v->name,
+                  padded ? "refused for the byte behind its signature, which its manifest lets pass"
+                  : valid ? "verifies, as its manifest says"
+                          : "refused, as its manifest says");
     verify_result_done(&result);
 }
 

@@ -42,7 +42,8 @@ static void check_rim_file(const char *file, const json_t *expected)
     for (size_t i = 0; i < json_array_size(active); i++)
         n += rim->measurements[json_integer_value(json_array_get(active, i))].active;
     assert_int_equal(n, rim->n_active);
-    print_message("%-66s %s\n", file, rim->problem ? rim->problem : "is NVIDIA's");
+    print_message("vector %s: %s, as its manifest says\n", file,
+                  rim->problem ? rim->problem : "is NVIDIA's");
 }
 
 static void every_rim_is_as_its_manifest_says(void **state)
