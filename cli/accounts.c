@@ -92,7 +92,7 @@ int accounts_list_main(int argc, char **argv)
     const json_t *account;
     size_t i;
     int code =
-        account_options_parse(argc, argv, allowed, 0, "accounts list takes no operands", &options);
+        account_options_parse(argc, argv, allowed, 0, "accounts ls takes no operands", &options);
 
     if (code != EXIT_OK)
         return code;

@@ -119,8 +119,8 @@ int keys_list_main(int argc, char **argv)
     struct account_options options;
     const json_t *key;
     size_t i;
-    int code = account_options_parse(argc, argv, allowed, 0, "keys list [--account ID] [--admin]",
-                                     &options);
+    int code =
+        account_options_parse(argc, argv, allowed, 0, "keys ls [--account ID] [--admin]", &options);
 
     if (code == EXIT_OK)
         code = command_fail(list(&options, &keys));
@@ -167,18 +167,18 @@ static int set_active(int argc, char **argv, bool active, const char *usage)
 
 int keys_disable_main(int argc, char **argv)
 {
-    return set_active(argc, argv, false, "keys disable KEY [--admin]: KEY is an id of keys list");
+    return set_active(argc, argv, false, "keys disable KEY [--admin]: KEY is an id of keys ls");
 }
 
 int keys_enable_main(int argc, char **argv)
 {
-    return set_active(argc, argv, true, "keys enable KEY [--admin]: KEY is an id of keys list");
+    return set_active(argc, argv, true, "keys enable KEY [--admin]: KEY is an id of keys ls");
 }
 
 int keys_delete_main(int argc, char **argv)
 {
     static const char *const allowed[] = {"yes", NULL};
-    static const char usage[] = "keys delete KEY [--yes] [--admin]: KEY is an id of keys list";
+    static const char usage[] = "keys rm KEY [--yes] [--admin]: KEY is an id of keys ls";
     _cleanup_(json_decrefp) json_t *answer = NULL;
     struct account_options options;
     int code = account_options_parse(argc, argv, allowed, 1, usage, &options);

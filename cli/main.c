@@ -22,17 +22,17 @@ static const struct command commands[] = {
      verify_main},
     {"accounts", "create", "NAME [--wallet ADDRESS] [--balance USD]", "make an account (admin)",
      accounts_create_main},
-    {"accounts", "list", "", "list all accounts (admin)", accounts_list_main},
+    {"accounts", "ls", "", "list all accounts (admin)", accounts_list_main},
     {"accounts", "show", "ACCOUNT [--admin]", "show one account", accounts_show_main},
     {"accounts", "me", "", "show the account of the API key", accounts_me_main},
     {"accounts", "add-balance", "ACCOUNT USD",
      "add to a balance; take with -- ACCOUNT -USD (admin)", accounts_add_balance_main},
     {"keys", "create", "[--type user|account-admin] [options]",
      "make an API key, and print its secret once", keys_create_main},
-    {"keys", "list", "[--account ID] [--admin]", "list API keys", keys_list_main},
+    {"keys", "ls", "[--account ID] [--admin]", "list API keys", keys_list_main},
     {"keys", "disable", "KEY [--admin]", "switch an API key off", keys_disable_main},
     {"keys", "enable", "KEY [--admin]", "switch it on again", keys_enable_main},
-    {"keys", "delete", "KEY [--yes] [--admin]", "delete an API key", keys_delete_main},
+    {"keys", "rm", "KEY [--yes] [--admin]", "delete an API key", keys_delete_main},
     {NULL, "audit", "[--account ID] [--limit N] [--admin]", "print who changed what, newest first",
      audit_main},
     {"images", "ls", "[--json]", "list the guest image versions for new workloads",
@@ -62,8 +62,8 @@ static void print_help(FILE *out)
     fputs("coffer: run compose projects in confidential VMs, and prove what runs\n\n", out);
     for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
         const struct command *c = &commands[i];
-        fprintf(out, "  coffer %s%s%s %s\n      %s\n", c->group ?: "", c->group ? " " : "", c->name,
-                c->usage, c->help);
+        fprintf(out, "  coffer %s%s%s%s%s\n      %s\n", c->group ?: "", c->group ? " " : "",
+                c->name, c->usage[0] ? " " : "", c->usage, c->help);
     }
     fputs(
         "\nThe gateway and the key come from COFFER_API_URL and COFFER_API_KEY, or from\n"
