@@ -230,6 +230,12 @@ static void the_kind_of_key_is_the_reports(void **state)
     expect(&scene, "", (const struct certificate_view[3]){stand_in, none, none});
     scene.table.vlek = none;
     expect(&scene, "", (const struct certificate_view[3]){good.vcek, none, none});
+    scene.table = (struct certificate_table){.vlek = stand_in}; /* and the right one at hand */
+    scene.at_hand[0] = good.vcek;
+    scene.n = 1;
+    scene.report = &report;
+    expect(&scene, "", (const struct certificate_view[3]){good.vcek, none, none});
+    scene.n = 0;
     scene.report = &report;
     scene.table = (struct certificate_table){.vlek = stand_in};
     expect(&scene, "", (const struct certificate_view[3]){stand_in, none, none});

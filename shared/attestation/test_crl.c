@@ -349,30 +349,58 @@ static void a_list_can_be_read(void **state)
     expect_code(crl_parse(der.data, 0, &none), ERROR_INVALID_ARGUMENT);
 }
 
+#define URI      "https://kds.example/vcek/v1/Genoa/crl"
+#define ELSE     "https://kds.example/vlek/v1/Genoa/crl"
+#define TEN(s)   s s s s s s s s s s
+#define LONG_URI "https://kds.example/" TEN(TEN("abcdef"))
+
+/* The ASK with these distribution points, as OpenSSL's configuration has them. */
+static X509 *ask_with_points(const char *text)
+{
+    X509 *ask = X509_dup(kit.ask);
+    X509V3_CTX ctx;
+
+    X509V3_set_ctx(&ctx, kit.ark, kit.ask, NULL, NULL, 0);
+    X509_EXTENSION *points = X509V3_EXT_conf_nid(NULL, &ctx, NID_crl_distribution_points, text);
+    assert_non_null(points);
+    assert_int_equal(X509_add_ext(ask, points, -1), 1);
+    X509_EXTENSION_free(points);
+    return ask;
+}
+
 /* AMD's CRLs of VCEK and VLEK chains have one issuer: their distribution points tell them apart. */
 static void a_distribution_point_says_what_a_list_is_for(void **state)
 {
     (void)state;
-    static const char uri[] = "https://kds.example/vcek/v1/Genoa/crl";
-    _cleanup_buffer_ struct buffer same = {}, other = {};
-    _cleanup_(crl_freep) struct crl *crl = NULL, *other_crl = NULL;
-    X509V3_CTX ctx;
+    static const struct {
+        const char *points; /* of the ASK; NULL: it has none */
+        struct kit_crl list;
+        bool covers;
+    } rows[] = {
+        {"URI:" URI, {.point = URI}, true},
+        {"URI:" URI, {.point = ELSE}, false},
+        {"URI:" ELSE ",URI:" URI, {.point = URI}, true},
+        {"URI:" URI ",URI:" ELSE, {.point = URI}, true},
+        {"DNS:" URI, {.point = URI}, false},           /* a name of another kind */
+        {"URI:" LONG_URI, {.point = LONG_URI}, false}, /* longer than any of AMD's */
+        {NULL, {.point = URI}, false},
+        {"URI:" URI, {.number = 1}, true}, /* a list of everything */
+        {NULL, {.number = 1}, true},
+        {NULL, {.point = URI, .point_kind = KIT_POINT_UNNAMED}, true},
+    };
 
-    X509V3_set_ctx(&ctx, kit.ark, kit.ask, NULL, NULL, 0);
-    X509_EXTENSION *points = X509V3_EXT_conf_nid(NULL, &ctx, NID_crl_distribution_points,
-                                                 "URI:https://kds.example/vcek/v1/Genoa/crl");
-    assert_non_null(points);
-    _cleanup_(X509_freep) X509 *ask = X509_dup(kit.ask);
-    assert_int_equal(X509_add_ext(ask, points, -1), 1);
-    X509_EXTENSION_free(points);
-    kit_make_crl(&kit, &(struct kit_crl){.point = uri}, &same);
-    kit_make_crl(&kit, &(struct kit_crl){.point = "https://kds.example/vlek/v1/Genoa/crl"}, &other);
-    expect_ok(crl_parse(same.data, same.size, &crl));
-    expect_ok(crl_parse(other.data, other.size, &other_crl));
-    assert_null(crl_problem(crl, kit.ark));
-    assert_true(crl_covers(crl, ask));
-    assert_false(crl_covers(other_crl, ask));
-    assert_false(crl_covers(crl, kit.ask));
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_buffer_ struct buffer der = {};
+        _cleanup_(crl_freep) struct crl *crl = NULL;
+        _cleanup_(X509_freep) X509 *ask =
+            rows[i].points ? ask_with_points(rows[i].points) : X509_dup(kit.ask);
+
+        kit_make_crl(&kit, &rows[i].list, &der);
+        expect_ok(crl_parse(der.data, der.size, &crl));
+        assert_null(crl_problem(crl, kit.ark));
+        if (crl_covers(crl, ask) != rows[i].covers)
+            fail_msg("row %zu", i);
+    }
 }
 
 static void sizes_of_lists_are_bounded(void **state)

@@ -310,6 +310,10 @@ static void add_point(X509_CRL *crl, const struct kit_crl *options)
     point->distpoint->type = 0;
     point->distpoint->name.fullname = sk_GENERAL_NAME_new_null();
     sk_GENERAL_NAME_push(point->distpoint->name.fullname, name);
+    if (options->point_kind == KIT_POINT_UNNAMED) {
+        DIST_POINT_NAME_free(point->distpoint);
+        point->distpoint = NULL;
+    }
     if (options->point_kind == KIT_POINT_OF_SOME_REASONS) {
         point->onlysomereasons = ASN1_BIT_STRING_new();
         ASN1_BIT_STRING_set_bit(point->onlysomereasons, 1, 1);

@@ -65,6 +65,7 @@ struct kit_crl {
         KIT_POINT_OF_OTHERS, /* indirect: of other issuers */
         KIT_POINT_OF_USERS,
         KIT_POINT_OF_ATTRIBUTES,
+        KIT_POINT_UNNAMED, /* says nothing of where */
     } point_kind;
     bool plain_delta;                        /* not critical, as it must be */
     bool unknown_plain, unknown_plain_entry; /* not critical, as they may be */

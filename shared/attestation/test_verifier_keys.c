@@ -420,6 +420,30 @@ static void no_hwid(X509 *vek)
     take_out(vek, VEK_OID_HWID);
 }
 
+/* What cannot be read says nothing of its kind, its level or its chip. */
+static void an_unreadable_vek_says_nothing(void **state)
+{
+    (void)state;
+    struct verify_policy policy = kit_policy(&kit);
+    struct tee_evidence evidence;
+    struct verify_result result;
+    struct minted minted;
+
+    mint(&(struct recipe){"SEV-Genoa", .change = no_hwid}, &minted);
+    const struct certificate_view vek = {minted.vek.data, minted.vek.size};
+    policy.roots = minted.roots;
+    kit_evidence(&kit, &evidence);
+    kit_replace(&evidence, &(struct kit_table){.vcek = &vek});
+    kit_appraise(&policy, &evidence, &result);
+    assert_string_equal(kit_step(&result, "signing_key")->code, "signing_key_no_certificate");
+    assert_string_equal(kit_step(&result, "extensions")->code, "extensions_malformed");
+    assert_string_equal(kit_step(&result, "signature")->code, "");
+    assert_int_equal(verify_result_verdict(&result), VERDICT_FAIL);
+    verify_result_done(&result);
+    tee_evidence_done(&evidence);
+    minted_done(&minted);
+}
+
 /* A product's root counts for that product; of a certificate that says no product, its own step
  * says so. */
 static void a_products_root_is_of_no_other_product(void **state)
@@ -530,6 +554,7 @@ int main(void)
         cmocka_unit_test(a_vlek_fits_any_chip),
         cmocka_unit_test(bug_7_turin_is_judged_by_its_own_layout),
         cmocka_unit_test(chains_that_amd_never_makes_are_refused),
+        cmocka_unit_test(an_unreadable_vek_says_nothing),
         cmocka_unit_test(a_products_root_is_of_no_other_product),
         cmocka_unit_test(a_folder_gives_its_own_intermediates),
         cmocka_unit_test(a_folder_needs_a_root_and_no_more),
