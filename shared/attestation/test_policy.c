@@ -289,6 +289,8 @@ static void bad_policies_are_refused(void **state)
         WITH("\"report_versions\":[3,4]"),
         WITH("\"measurements\":[\"00\",\"" H48 "\"]"),
         WITH("\"measurements\":[\"" H48 "\",\"" ZERO48 "\"]"),
+        WITH("\"measurements\":[\"" H32 "010101010101010101010101010101zz\"]"),
+        WITH("\"host_data\":\"01010101010101010101010101010101010101010101010101010101010101zz\""),
         WITH("\"vlek\":[1,\"CN=x\"]"),
         WITH("\"vlek\":[\"\",\"CN=x\"]"),
         WITH("\"minimum_tcb\":[1," ENTRY "]"),
@@ -423,6 +425,8 @@ static void words_and_sizes_have_limits(void **state)
     _cleanup_(arena_freep) struct arena *arena = arena_new();
     struct verify_policy policy;
 
+    expect_ok(parse(WITH("\"report_versions\":[3]"), arena, &policy));
+    assert_int_equal(policy.report_versions, 1u << 3);
     expect_ok(parse(WITH("\"crl\":\"required\""), arena, &policy));
     assert_int_equal(policy.crl, POLICY_CRL_REQUIRED);
     expect_ok(parse(WITH("\"crl\":\"soft\""), arena, &policy));

@@ -7,6 +7,7 @@
 
 #include "shared/attestation/tee_backends.h"
 #include "shared/base/alloc.h"
+#include "shared/base/file.h"
 
 #define ROOT        "/tree"
 #define ENTRIES_MAX 2
@@ -367,6 +368,27 @@ static void given_entry_is_used_as_it_is(void **state)
     assert_int_equal(tree.dropped, 0);
 }
 
+/* With the real calls: a folder that the kernel does not answer in, and nothing left behind. */
+static void an_ordinary_folder_gives_no_report(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/coffer-tsm-XXXXXX";
+    struct tee_evidence evidence = {};
+    struct tee *tee = NULL;
+    _cleanup_free_ char *inblob = xasprintf("%s/inblob", mkdtemp(dir));
+
+    expect_ok(tee_configfs_tsm_open(dir, &tee));
+    expect_code(tee_get_report(tee, report_data, &evidence), ERROR_NOT_FOUND);
+    tee_free(tee);
+    expect_ok(file_write_atomic(inblob, "", 0, 0600)); /* now it looks like an entry */
+    expect_ok(tee_configfs_tsm_open(dir, &tee));
+    expect_code(tee_get_report(tee, report_data, &evidence), ERROR_NOT_FOUND);
+    tee_free(tee);
+    tee_evidence_done(&evidence);
+    assert_int_equal(remove(inblob), 0);
+    assert_int_equal(remove(dir), 0); /* empty: the entry of our own is gone */
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
 
 int main(void)
@@ -380,6 +402,7 @@ int main(void)
         TEST(what_is_no_sev_snp_report_is_refused),
         TEST(full_table_is_taken),
         TEST(given_entry_is_used_as_it_is),
+        TEST(an_ordinary_folder_gives_no_report),
     };
 
     return cmocka_run_group_tests_name("configfs-tsm", tests, NULL, NULL);

@@ -1,7 +1,12 @@
 /* Real reports of real processors, one line each: all are as their manifests say. */
 #include "shared/attestation/test_vectors.h"
 
+#include <openssl/pem.h>
+#include <stdlib.h>
+
 #include "shared/attestation/report.h"
+#include "shared/attestation/roots.h"
+#include "shared/base/alloc.h"
 
 static const struct vectors *vectors;
 
@@ -310,10 +315,53 @@ static void stored_negatives_fail_at_their_step(void **state)
     check_negative("vcek-of-other-product-genoa", genoa, "genoa-v5-oak/vcek.der", product);
 }
 
+static void write_pem(const char *dir, const char *name, const struct buffer *der)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
+    const uint8_t *at = der->data;
+    X509 *certificate = d2i_X509(NULL, &at, (long)der->size);
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(certificate);
+    assert_non_null(file);
+    assert_int_equal(PEM_write_X509(file, certificate), 1);
+    fclose(file);
+    X509_free(certificate);
+}
+
+/* Who names AMD's root gets AMD's root: no "development", and no other intermediates than known. */
+static void a_folder_with_amds_own_root_is_amds(void **state)
+{
+    (void)state;
+    const struct vector *v = vectors_get("milan-v5-gcp"), *genoa = vectors_get("genoa-v5-oak");
+    char dir[] = "/tmp/coffer-root-XXXXXX";
+    struct trust_roots *roots = NULL;
+    _cleanup_free_ char *remove_all = xasprintf("rm -r '%s'", mkdtemp(dir));
+
+    write_pem(dir, "ark.pem", &v->ark);
+    write_pem(dir, "ask.pem", &v->ask);
+    expect_ok(trust_roots_load(dir, &roots));
+    assert_int_equal(roots->n, 1);
+    assert_false(roots->roots[0].development);
+    assert_false(trust_roots_are_development(roots));
+    assert_int_equal(roots->roots[0].product, SNP_PRODUCT_MILAN);
+    assert_int_equal(roots->roots[0].n_asks, 1);
+    assert_true(trust_root_knows(&roots->roots[0], roots->roots[0].asks[0]));
+    assert_false(trust_root_knows(&roots->roots[0], roots->roots[0].ark));
+    trust_roots_free(roots);
+
+    write_pem(dir, "ask.pem", &genoa->ask); /* of another root: left out */
+    expect_ok(trust_roots_load(dir, &roots));
+    assert_int_equal(roots->roots[0].n_asks, 0);
+    trust_roots_free(roots);
+    assert_int_equal(system(remove_all), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_real_report_verifies),
+        cmocka_unit_test(a_folder_with_amds_own_root_is_amds),
         cmocka_unit_test(old_levels_are_below_the_minimum),
         cmocka_unit_test(decoded_fields_equal_the_manifests),
         cmocka_unit_test(real_certificate_tables_are_read),
