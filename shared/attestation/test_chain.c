@@ -261,6 +261,39 @@ static void several_keys_at_hand_are_none(void **state)
     tee_evidence_done(&second);
 }
 
+static void one_level_lower(X509 *vek)
+{
+    ASN1_OBJECT *object = OBJ_txt2obj(VEK_OID_SPL "3", 1);
+    ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+
+    X509_EXTENSION_free(X509_delete_ext(vek, X509_get_ext_by_OBJ(vek, object, -1)));
+    ASN1_OCTET_STRING_set(value, (const uint8_t *)"\x02\x01\x18", 3);
+    X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, object, 0, value);
+    assert_int_equal(X509_add_ext(vek, extension, -1), 1);
+    X509_EXTENSION_free(extension);
+    ASN1_OCTET_STRING_free(value);
+    ASN1_OBJECT_free(object);
+}
+
+/* At hand counts only what is the report's: this kind of key, this level, this chip. */
+static void what_is_not_the_reports_is_absent(void **state)
+{
+    (void)state;
+    struct report vlek = report;
+    _cleanup_buffer_ struct buffer lower = {};
+    struct scene scene = {.at_hand = {good.vcek}, .n = 1, .report = &vlek, .roots = kit.roots};
+
+    vlek.key_info = (vlek.key_info & ~0x1cu) | 1u << 2;
+    expect(&scene, "chain_no_vek", NULL);
+    kit_make_vcek(&kit, one_level_lower, &lower);
+    scene.at_hand[0] = view_of(&lower);
+    scene.report = &report;
+    expect(&scene, "chain_no_vek", NULL);
+    scene.at_hand[1] = good.vcek;
+    scene.n = 2;
+    expect(&scene, "", (const struct certificate_view[3]){good.vcek, none, none});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +304,7 @@ int main(void)
         cmocka_unit_test(a_carried_certificate_stays_when_it_may),
         cmocka_unit_test(the_kind_of_key_is_the_reports),
         cmocka_unit_test(several_keys_at_hand_are_none),
+        cmocka_unit_test(what_is_not_the_reports_is_absent),
     };
 
     return cmocka_run_group_tests_name("chain", tests, set_up, tear_down);

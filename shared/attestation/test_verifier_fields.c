@@ -337,6 +337,7 @@ static void reserved_bytes_are_those_of_the_version(void **state)
         {9, 0, NULL},
         {9, 0x208, NULL},
         {9, 0x18b, NULL},
+        {4, 0, "version_not_accepted"},
         {5, 0x049, "format_key_info"},
         {9, 0x049, NULL},
     };

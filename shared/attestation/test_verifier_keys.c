@@ -252,6 +252,19 @@ static void a_vlek_fits_any_chip(void **state)
     kit_sign(&kit, evidence.report);
     kit_expect(&policy, &evidence, "extensions_tcb");
     tee_evidence_done(&evidence);
+
+    /* and it may be at hand beside the evidence, whose CHIP_ID it does not name */
+    static const struct certificate_view none;
+    const struct certificate_view vlek = {minted.vek.data, minted.vek.size};
+    const struct verify_collateral collateral = {
+        .certificates = &vlek, .n_certificates = 1, .crls = kit.crls, .n_crls = 1};
+    vlek_evidence(&minted, &evidence);
+    memset(evidence.report + 0x1a0, 0xc1, 64);
+    kit_sign(&kit, evidence.report);
+    kit_replace(&evidence, &(struct kit_table){.vlek = &none});
+    policy.collateral = &collateral;
+    kit_expect(&policy, &evidence, NULL);
+    tee_evidence_done(&evidence);
     minted_done(&minted);
 }
 

@@ -106,10 +106,22 @@ static void amd_roots(struct verify_policy *policy)
     policy->roots = kit.amd;
 }
 
+static void two_and_three(struct verify_policy *policy)
+{
+    policy->report_versions = 1u << 2 | 1u << 3;
+}
+static void five_or_newer(struct verify_policy *policy)
+{
+    policy->report_versions = 1u << 5;
+    policy->accept_unknown_versions = true;
+}
+
 static const struct words rows[] = {
     {"chain", 0, 0, 0, NULL, "a chain to the given root", NULL},
     {"chain", 0, 0, 0, amd_roots, "a chain to AMD's root key", NULL},
     {"version", 0x000, 9, 1, NULL, "3 5 only", "9, not known, read as 5"},
+    {"version", 0, 0, 0, two_and_three, "2 3 only", "5"},
+    {"version", 0, 0, 0, five_or_newer, "5 or newer", "5"},
     {"signing_key", 0, 0, 0, NULL, "VCEK", "VCEK"},
     {"signing_key", 0, 0, 0, accept_vlek, "VCEK, or VLEK of an accepted cloud", "VCEK"},
     {"provisional", 0, 0, 0, NULL, "committed = current", "committed"},
