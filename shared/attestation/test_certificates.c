@@ -146,6 +146,32 @@ static void texts_from_evidence_cannot_steer_a_terminal(void **state)
     verify_result_done(&result);
 }
 
+/* A step that is told without a code has the catalogue's first of its verdict. */
+static void a_step_without_a_code_gets_the_first(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *step, *code;
+        enum verdict verdict;
+    } rows[] = {
+        {"chain", "chain_table", VERDICT_FAIL},
+        {"chain", "chain_no_vek", VERDICT_UNKNOWN},
+        {"chain", "", VERDICT_PASS},
+        {"signature", "signature_wrong", VERDICT_FAIL},
+        {"signature", "signature_no_certificate", VERDICT_UNKNOWN},
+        {"manifest", "manifest_differs", VERDICT_FAIL},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        struct verify_result result;
+
+        verify_result_init(&result);
+        verify_step_add(&result, rows[i].step, rows[i].verdict, "", "", "");
+        assert_string_equal(result.steps[0].code, rows[i].code);
+        verify_result_done(&result);
+    }
+}
+
 static void no_steps_are_no_verdict(void **state)
 {
     (void)state;
@@ -226,6 +252,7 @@ int main(void)
         cmocka_unit_test(sizes_have_limits_and_failures_leave_no_trace),
         cmocka_unit_test(only_what_is_there_is_written),
         cmocka_unit_test(texts_from_evidence_cannot_steer_a_terminal),
+        cmocka_unit_test(a_step_without_a_code_gets_the_first),
         cmocka_unit_test(no_steps_are_no_verdict),
         cmocka_unit_test(dev_init_keeps_what_exists),
         cmocka_unit_test(missing_trust_root_is_named),
