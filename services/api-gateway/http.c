@@ -45,6 +45,19 @@ static void response_done(struct response *response)
         MHD_destroy_response(response->raw);
 }
 
+void response_header(struct request *request, struct response *response, const char *name,
+                     const char *value)
+{
+    struct response_header *at = response->headers;
+
+    while (at < response->headers + response->n_headers && strcmp(at->name, name) != 0)
+        at++;
+    assert(at < response->headers + RESPONSE_HEADERS_MAX);
+    if (at == response->headers + response->n_headers)
+        response->n_headers++;
+    *at = (struct response_header){.name = name, .value = arena_strdup(request->arena, value)};
+}
+
 struct error *http_refuse(struct request *request, unsigned status, const char *kind,
                           struct error *err)
 {
@@ -215,6 +228,9 @@ static enum MHD_Result send_response(struct request *request, struct response *r
 {
     if (!response->raw)
         response->raw = body_response(response);
+    for (size_t i = 0; i < response->n_headers; i++)
+        MHD_add_response_header(response->raw, response->headers[i].name,
+                                response->headers[i].value);
     MHD_add_response_header(response->raw, "X-Request-Id", request->id);
     MHD_add_response_header(response->raw, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response->raw, "X-Content-Type-Options", "nosniff");

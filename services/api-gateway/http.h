@@ -24,8 +24,17 @@ struct gateway;
 struct http_server;
 struct request;
 
+enum { RESPONSE_HEADERS_MAX = 12 };
+
+struct response_header {
+    const char *name; /* static */
+    const char *value;
+};
+
 struct response {
-    unsigned status;          /* 200 unless set */
+    unsigned status; /* 200 unless set */
+    struct response_header headers[RESPONSE_HEADERS_MAX];
+    size_t n_headers;
     json_t *json;             /* owned; or, when NULL: */
     struct buffer body;       /* bytes */
     const char *content_type; /* of body; static */
@@ -79,6 +88,11 @@ uint16_t http_server_port(const struct http_server *server);
 
 /* The body as a JSON object, strict; a failure is the caller's fault. */
 struct error *http_json(struct request *request, json_t **ret_json) _must_check_;
+
+/* Sets a header of the answer, in place of one of that name; value is copied. Counts for errors
+ * too, whoever writes them. name lives for ever. */
+void response_header(struct request *request, struct response *response, const char *name,
+                     const char *value);
 
 /* A query argument or NULL; lives with the request. */
 const char *http_query(const struct request *request, const char *name);

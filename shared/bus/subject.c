@@ -17,6 +17,8 @@
 const struct subject_row subject_table[] = {
     {"svc.scheduler.workload.create", MESSAGE(create_workload_request), MESSAGE(workload_reply)},
     {"svc.scheduler.workload.restart", MESSAGE(restart_workload_request), MESSAGE(workload_reply)},
+    {"svc.scheduler.workload.update", MESSAGE(update_workload_request), MESSAGE(workload_reply)},
+    {"svc.scheduler.workload.plan", MESSAGE(plan_workload_request), MESSAGE(plan_workload_reply)},
     {"svc.scheduler.workload.*", MESSAGE(workload_request), MESSAGE(workload_reply)},
     {"svc.scheduler.artifact.*", MESSAGE(artifact_request), MESSAGE(artifact)},
     {"svc.scheduler.tier.delete", MESSAGE(workload_tier_request), MESSAGE(empty)},
