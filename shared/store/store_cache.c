@@ -36,11 +36,12 @@ struct store_cache {
     struct store_cache_stats stats;
 };
 
-struct store_cached *store_cached_new(size_t size)
+struct store_cached *store_cached_new(size_t size, uint64_t version)
 {
     struct store_cached *value = xcalloc(1, sizeof(*value) + size);
 
     atomic_init(&value->references, 1);
+    value->version = version;
     value->size = size;
     return value;
 }
@@ -230,6 +231,25 @@ static bool is_void(const struct store_cache *cache, uint64_t hash,
     return cache->changes[hash % SLOTS] != ticket->change || cache->resets != ticket->reset;
 }
 
+/*
+ * Two that read at the same time, one before and one after a change that was not told yet: both
+ * tickets are good. The later version stays; without versions, nobody can tell.
+ */
+static bool yields(struct store_cache *cache, const char *name, uint64_t hash,
+                   const struct store_cached *value)
+{
+    struct entry **at = find(cache, name, hash);
+
+    if (!*at)
+        return true;
+    const struct store_cached *there = (*at)->value;
+    if (there->version != value->version)
+        return there->version < value->version;
+    if (there->size != value->size || memcmp(there->data, value->data, value->size) != 0)
+        forget_locked(cache, name);
+    return false;
+}
+
 static void insert(struct store_cache *cache, const char *name, uint64_t hash, size_t cost,
                    struct store_cached *value)
 {
@@ -262,7 +282,8 @@ bool store_cache_put(struct store_cache *cache, const char *name, const struct s
         return false;
     pthread_mutex_lock(&cache->lock);
     uint64_t hash = hash_of(cache, name);
-    bool kept = cache->stats.on && !is_void(cache, hash, ticket);
+    bool kept =
+        cache->stats.on && !is_void(cache, hash, ticket) && yields(cache, name, hash, value);
     if (kept)
         insert(cache, name, hash, cost, value);
     pthread_mutex_unlock(&cache->lock);

@@ -33,12 +33,13 @@ struct store_cache;
 /* A value: bytes of the caller's, counted; never changed once it is in the cache. */
 struct store_cached {
     atomic_uint references;
+    uint64_t version; /* of the latest record in it; 0: it has none */
     size_t size;
     alignas(max_align_t) uint8_t data[];
 };
 
 /* size zeroed bytes to fill, with one reference. */
-struct store_cached *store_cached_new(size_t size);
+struct store_cached *store_cached_new(size_t size, uint64_t version);
 void store_cached_unref(struct store_cached *value); /* NULL is fine; the last one frees */
 DEFINE_CLEANUP(struct store_cached *, store_cached_unref)
 
@@ -70,7 +71,8 @@ struct store_cached *store_cache_get(struct store_cache *cache, const char *name
 /* Before the first read of what will be put. */
 struct store_ticket store_cache_ticket(struct store_cache *cache, const char *name);
 
-/* Takes a reference of its own. false: not kept, because something changed or nothing is kept. */
+/* Takes a reference of its own. false: not kept, because something changed, or a later version is
+ * there already (its news may still be on their way), or nothing is kept. */
 bool store_cache_put(struct store_cache *cache, const char *name, const struct store_ticket *ticket,
                      struct store_cached *value);
 void store_cache_forget(struct store_cache *cache, const char *name);
