@@ -1,5 +1,8 @@
 /* Workloads: read from the store, changed by asking the scheduler. */
+#include "services/api-gateway/allowance.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/if_match.h"
+#include "services/api-gateway/workload_ask.h"
 #include "services/api-gateway/workloads.h"
 #include "shared/store/keys.h"
 
@@ -125,12 +128,12 @@ struct error *on_events_list(struct request *request, struct response *ret_respo
 }
 
 /* The scheduler checks the account again: it is the one that decides. */
-static struct error *ask(struct request *request, const char *verb, struct response *ret_response)
+static struct error *ask(struct request *request, const char *verb, bool uses_more,
+                         struct response *ret_response)
 {
     Coffer__V1__WorkloadRequest message = COFFER__V1__WORKLOAD_REQUEST__INIT;
     _cleanup_(json_decrefp) json_t *body = NULL;
     Coffer__V1__Workload *workload;
-    void *reply = NULL;
     struct error *err = http_json(request, &body);
 
     err = err ?: workload_of_body(request, body, &workload);
@@ -142,29 +145,29 @@ static struct error *ask(struct request *request, const char *verb, struct respo
     message.workload_id = workload->workload_id;
     message.account_id = request->account;
     message.reason = arena_strdup(request->arena, reason);
-    err = bus_call(request->gateway->bus,
-                   arena_printf(request->arena, "svc.scheduler.workload.%s", verb), &message.base,
-                   &coffer__v1__workload_reply__descriptor, request->id, NULL, SCHEDULER_TIMEOUT_MS,
-                   request->arena, &reply, NULL);
-    if (err)
-        return err;
-    const Coffer__V1__WorkloadReply *answer = reply;
-    ret_response->json =
-        answer->workload ? workload_to_json(request, answer->workload) : json_object();
-    return NULL;
+    err = if_match_read(request, workload, &message.if_match);
+    if (!err && uses_more)
+        err = allowance_load(request, &message.allowance);
+    err = err
+              ?: workload_ask(request,
+                              arena_printf(request->arena, "svc.scheduler.workload.%s", verb),
+                              &message.base, NULL, &workload);
+    if (!err)
+        ret_response->json = workload_to_json(request, workload);
+    return err;
 }
 
 struct error *on_delete(struct request *request, struct response *ret_response)
 {
-    return ask(request, "delete", ret_response);
+    return ask(request, "delete", false, ret_response);
 }
 
 struct error *on_start(struct request *request, struct response *ret_response)
 {
-    return ask(request, "start", ret_response);
+    return ask(request, "start", true, ret_response);
 }
 
 struct error *on_stop(struct request *request, struct response *ret_response)
 {
-    return ask(request, "stop", ret_response);
+    return ask(request, "stop", false, ret_response);
 }

@@ -5,8 +5,9 @@
  * no lock; a handler answers in milliseconds and leaves slow work to a job thread. All functions
  * may be called from any thread. A payload is at most 1 MiB.
  *
- * Headers: Coffer-Type, Coffer-Request-Id, Coffer-Status and Coffer-Error on replies,
- * Coffer-Signature and Coffer-Counter on signed messages, Nats-Msg-Id on durable publishes.
+ * Headers: Coffer-Type, Coffer-Request-Id, Coffer-Status, Coffer-Error and Coffer-Reason
+ * on replies, Coffer-Signature and Coffer-Counter on signed messages, Nats-Msg-Id on durable
+ * publishes.
  */
 #pragma once
 
@@ -38,6 +39,7 @@ struct bus_message {
     uint32_t deliveries;      /* times the stream has delivered it, from 1; else 0 */
     enum error_code status;   /* Coffer-Status of a reply; set by the bus */
     const char *error;        /* Coffer-Error of a reply; NULL: none */
+    const char *reason;       /* Coffer-Reason of a reply, for programs; NULL: none */
 };
 
 /* Makes headers signature and counter for an outgoing message (guest keys, authority, gateway). */
@@ -54,8 +56,9 @@ void bus_signed_bytes(const char *subject, uint64_t counter, const void *data, s
 
 /*
  * A row of a service's table. Requests are unpacked into the arena, replies packed from it;
- * in and out are protobuf-c messages of the row's types. An error becomes Coffer-Status and
- * Coffer-Error; for INTERNAL the text stays in our log and the peer sees "internal error".
+ * in and out are protobuf-c messages of the row's types. An error becomes Coffer-Status,
+ * Coffer-Error and Coffer-Reason; for INTERNAL the text stays in our log and the peer sees
+ * "internal error".
  */
 struct bus_call {
     const struct bus_message *message;

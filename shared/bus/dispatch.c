@@ -89,6 +89,7 @@ static void set_error(struct bus_message *reply, struct error *err, const char *
         return;
     }
     reply->error = header_text(arena, error_text(err));
+    reply->reason = header_text(arena, error_reason(err));
     error_free(err);
 }
 
@@ -154,6 +155,8 @@ struct error *bus_reply_error(const struct bus_message *reply)
 {
     if (reply->status == ERROR_OK)
         return NULL;
-    return error_new(reply->status, "%.*s", ERROR_TEXT_MAX,
-                     reply->error && reply->error[0] ? reply->error : "peer gave no reason");
+    struct error *err =
+        error_new(reply->status, "%.*s", ERROR_TEXT_MAX,
+                  reply->error && reply->error[0] ? reply->error : "peer gave no reason");
+    return error_set_reason(err, reply->reason ?: "");
 }

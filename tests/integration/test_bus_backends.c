@@ -178,9 +178,11 @@ static struct error *on_workload(void *state, struct bus_call *call)
     enter(seen);
     note(seen, call->message, 0);
     if (strcmp(request->workload_id, "missing") == 0)
-        return error_new(ERROR_NOT_FOUND, "no workload '%s'\r\nsecond line", request->workload_id);
+        return error_set_reason(
+            error_new(ERROR_NOT_FOUND, "no workload '%s'\r\nsecond line", request->workload_id),
+            "gone\r\nlong ago");
     if (strcmp(request->workload_id, "broken") == 0)
-        return error_new(ERROR_INTERNAL, "redis password is wrong");
+        return error_set_reason(error_new(ERROR_INTERNAL, "redis password is wrong"), "secret");
     if (strcmp(request->workload_id, "busy") == 0)
         return error_new(ERROR_UNAVAILABLE, "not the leader");
     call->reply_signer = seen->signer;
@@ -293,10 +295,11 @@ static void test_errors_keep_their_code_and_hide_internals(void **state)
         const char *id;
         enum error_code code;
         const char *text;
+        const char *reason;
     } cases[] = {
-        {"missing", ERROR_NOT_FOUND, "no workload 'missing'  second line"},
-        {"broken", ERROR_INTERNAL, "internal error"},
-        {"busy", ERROR_UNAVAILABLE, "not the leader"},
+        {"missing", ERROR_NOT_FOUND, "no workload 'missing'  second line", "gone  long ago"},
+        {"broken", ERROR_INTERNAL, "internal error", ""},
+        {"busy", ERROR_UNAVAILABLE, "not the leader", ""},
     };
     const struct fixture *fixture = *state;
     _cleanup_(arena_freep) struct arena *arena = arena_new();
@@ -310,6 +313,7 @@ static void test_errors_keep_their_code_and_hide_internals(void **state)
         struct error *err = call_workload(fixture->client, cases[i].id, arena, &reply, NULL);
         assert_int_equal(error_get_code(err), cases[i].code);
         assert_string_equal(error_text(err), cases[i].text);
+        assert_string_equal(error_reason(err), cases[i].reason);
         error_free(err);
     }
     bus_unsubscribe(subscription);
