@@ -5,6 +5,7 @@
 
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/fleet_facts.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/routes.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
@@ -41,6 +42,7 @@ const struct config_row gateway_config_rows[] = {
         "most connections at a time"),
     ROW("GATEWAY_WORKERS", CONFIG_UINT, workers, "96",
         "most requests at a time that wait for the store, the bus or a guest; each has a thread"),
+    ROW("GATEWAY_CACHE_MIB", CONFIG_UINT, cache_mib, "8", "most memory for what was read, in MiB"),
     {NULL, CONFIG_STRING, 0, NULL, NULL},
 };
 
@@ -118,6 +120,7 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     err = err ?: guest_signer_init(&gateway->signer, key_path, clock);
     err = err ?: fleet_load(config->fleet_dir, &gateway->fleet);
     err = err ?: auth_load_admin_key(gateway);
+    err = err ?: read_cache_start(gateway);
     err = err ?: key_usage_start(&gateway->key_usage, store, clock);
     err = err ?: listen_metrics(gateway);
     err = err ?: listen_api(gateway);
@@ -131,6 +134,8 @@ void gateway_free(struct gateway *gateway)
 {
     if (!gateway)
         return;
+    if (gateway->cache)
+        store_cache_stop(gateway->cache); /* ends long polls */
     sse_hub_stop(&gateway->streams);
     http_server_stop(gateway->http);
     http_server_stop(gateway->metrics_http);
@@ -141,6 +146,7 @@ void gateway_free(struct gateway *gateway)
     guest_signer_done(&gateway->signer);
     fleet_done(&gateway->fleet);
     pthread_mutex_destroy(&gateway->bootstrap_lock);
+    store_cache_free(gateway->cache);
     store_free(gateway->store);
     free(gateway);
 }

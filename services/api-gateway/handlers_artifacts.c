@@ -4,6 +4,7 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/records.h"
 #include "services/api-gateway/scheduler_call.h"
 #include "services/api-gateway/semver.h"
@@ -65,7 +66,9 @@ static struct error *set(struct request *request, const char *subject,
     Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
     struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
 
-    return err ?: scheduler_ask(request, subject, &message.base, refusals, ret_artifact);
+    err = err ?: scheduler_ask(request, subject, &message.base, refusals, ret_artifact);
+    read_cache_forget(request->gateway, KEY_ARTIFACTS, "");
+    return err;
 }
 
 struct error *on_artifact_enable(struct request *request, struct response *ret_response)

@@ -344,6 +344,14 @@ void store_cache_stop(struct store_cache *cache)
     pthread_mutex_unlock(&cache->lock);
 }
 
+bool store_cache_is_stopped(struct store_cache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    bool stopping = cache->stopping;
+    pthread_mutex_unlock(&cache->lock);
+    return stopping;
+}
+
 void store_cache_stats(struct store_cache *cache, struct store_cache_stats *ret_stats)
 {
     pthread_mutex_lock(&cache->lock);

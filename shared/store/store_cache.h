@@ -85,6 +85,7 @@ bool store_cache_is_on(struct store_cache *cache);
 bool store_cache_wait(struct store_cache *cache, const char *name,
                       const struct store_ticket *ticket, int timeout_ms);
 void store_cache_stop(struct store_cache *cache); /* ends all waits, also those to come */
+bool store_cache_is_stopped(struct store_cache *cache);
 
 struct store_cache_stats {
     uint64_t hits;
