@@ -4,6 +4,7 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/kept_answer.h"
 #include "services/api-gateway/list_page.h"
 #include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/records.h"
@@ -61,10 +62,16 @@ static struct error *load_items(struct request *request, bool enabled, struct li
     return NULL;
 }
 
+bool on_artifacts_now(struct request *request, struct response *ret_response)
+{
+    return kept_answer_now(request, ret_response, KEY_ARTIFACTS);
+}
+
 /* Only what can be used, unless the others are asked for. */
 struct error *on_artifacts(struct request *request, struct response *ret_response)
 {
     static const char *const arguments[] = {"enabled", NULL};
+    const struct store_ticket ticket = store_cache_ticket(request->gateway->cache, KEY_ARTIFACTS);
     struct list_item *items = NULL;
     struct list_query query;
     bool enabled = true;
@@ -80,6 +87,7 @@ struct error *on_artifacts(struct request *request, struct response *ret_respons
     ret_response->json = json_array();
     for (size_t i = 0; i < n; i++)
         json_array_append_new(ret_response->json, artifact_to_json(items[i].what));
+    kept_answer_put(request, ret_response, KEY_ARTIFACTS, &ticket, 0, NULL);
     return NULL;
 }
 

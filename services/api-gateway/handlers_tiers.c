@@ -6,6 +6,7 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/kept_answer.h"
 #include "services/api-gateway/list_page.h"
 #include "services/api-gateway/money.h"
 #include "services/api-gateway/read_cache.h"
@@ -69,9 +70,15 @@ static struct list_item *select_tiers(struct request *request, struct response *
 }
 
 /* Its ETag is the version of all tiers: what If-Match of an update takes. */
+bool on_tiers_now(struct request *request, struct response *ret_response)
+{
+    return kept_answer_now(request, ret_response, KEY_TIERS);
+}
+
 struct error *on_tiers(struct request *request, struct response *ret_response)
 {
     static const char *const arguments[] = {"name", NULL};
+    const struct store_ticket ticket = store_cache_ticket(request->gateway->cache, KEY_TIERS);
     Coffer__V1__WorkloadTiers *all = NULL;
     struct list_query query;
     char tag[ETAG_SIZE];
@@ -90,6 +97,7 @@ struct error *on_tiers(struct request *request, struct response *ret_response)
     ret_response->json = json_array();
     for (size_t i = 0; i < n; i++)
         json_array_append_new(ret_response->json, tier_to_json(items[i].what));
+    kept_answer_put(request, ret_response, KEY_TIERS, &ticket, version, tag);
     return NULL;
 }
 

@@ -239,6 +239,7 @@ static void test_what_is_wrong_with_a_query_is_found(void **state)
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         _cleanup_answer_ struct answer answer =
             scene_call(scene, rows[i].actor, "GET", rows[i].path, NULL);
+        assert_int_equal(json_array_size(json_object_get(answer.json, "findings")), 1);
         if (answer.status != 400 || !has_finding(&answer, rows[i].where) ||
             strcmp(answer_text(&answer, "kind"), "INVALID_PAYLOAD") != 0)
             fail_msg("%s: %d %s", rows[i].path, (int)answer.status, buffer_text(&answer.body));

@@ -4,7 +4,9 @@
 
 #include <time.h>
 
+#include "schemas/catalog.pb-c.h"
 #include "schemas/host.pb-c.h"
+#include "services/api-gateway/api_keys.h"
 #include "services/api-gateway/etag.h"
 #include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/rendered.h"
@@ -295,6 +297,81 @@ static void test_if_match_of_accounts_and_keys(void **state)
     assert_int_equal(fourth.status, 412);
 }
 
+static void put_price(const struct fixture *f, uint64_t micros)
+{
+    Coffer__V1__WorkloadTiers all = COFFER__V1__WORKLOAD_TIERS__INIT;
+    Coffer__V1__WorkloadTier tier = COFFER__V1__WORKLOAD_TIER__INIT;
+    Coffer__V1__WorkloadTier *places[] = {&tier};
+
+    tier.tier_id = "t1";
+    tier.name = "small";
+    tier.usd_micros_per_minute = micros;
+    all.n_tiers = 1;
+    all.tiers = places;
+    put_message(f, KEY_TIERS, &all.base);
+}
+
+static void test_tiers_are_kept_until_they_change(void **state)
+{
+    (void)state;
+    static const char path[] = "/api/v1/workload-tiers/list";
+    static const char body[] = "{\"tierId\":\"t1\",\"name\":\"small\",\"cpus\":1,\"memoryMb\":2048,"
+                               "\"diskGb\":20,\"gpus\":0,\"cost\":0.5}";
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    put_price(f, 1000);
+    _cleanup_free_ char *tag = read_tag(f, path);
+    _cleanup_free_ char *again = read_tag(f, path);
+    assert_string_equal(tag, again);
+    put_price(f, 2000);
+    _cleanup_answer_ struct answer changed = get_if(f, path, "If-None-Match", tag);
+    assert_int_equal(changed.status, 200);
+    _cleanup_free_ char *now = tag_of(&changed);
+    _cleanup_free_ char *old_header = xasprintf("If-Match: %s\r\n" ADMIN, tag);
+    _cleanup_free_ char *now_header = xasprintf("If-Match: %s\r\n" ADMIN, now);
+    _cleanup_answer_ struct answer old =
+        http_call(f, "PUT", "/api/v1/workload-tiers/update", old_header, body);
+    assert_int_equal(old.status, 412);
+    assert_int_equal(f->commands, 0);
+    _cleanup_answer_ struct answer good =
+        http_call(f, "PUT", "/api/v1/workload-tiers/update", now_header, body);
+    assert_int_equal(good.status, 200);
+}
+
+static void test_artifacts_are_kept_until_one_changes(void **state)
+{
+    (void)state;
+    static const char path[] = "/api/v1/artifacts/list";
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_free_ char *tag = read_tag(f, path);
+
+    for (int i = 0; i < 2; i++) {
+        _cleanup_answer_ struct answer same = get_if(f, path, "If-None-Match", tag);
+        assert_int_equal(same.status, i ? 304 : same.status);
+    }
+    put_artifact(f, TEST_IMAGE, false, 1);
+    _cleanup_answer_ struct answer changed = get_if(f, path, "If-None-Match", tag);
+    assert_int_equal(changed.status, 200);
+    assert_int_equal(json_array_size(changed.json), 0);
+}
+
+/* As another gateway would: by a commit that this one hears of. */
+static void test_a_key_revoked_elsewhere_is_refused_here(void **state)
+{
+    (void)state;
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_answer_ struct answer good = http_get(f, "/api/v1/workloads/list");
+    char hash[65];
+
+    assert_int_equal(good.status, 200);
+    api_key_hash(TEST_KEY, hash);
+    _cleanup_free_ char *key = xasprintf("%s%s", KEY_API_KEY, hash);
+    const struct store_write write = {.key = key, .expected_version = UINT64_MAX};
+    assert_null(store_commit(f->store, &(struct store_change){.writes = &write, .n_writes = 1}));
+    _cleanup_answer_ struct answer refused = http_get(f, "/api/v1/workloads/list");
+    assert_int_equal(refused.status, 401);
+}
+
 struct poll_call {
     struct fixture *f;
     const char *path;
@@ -508,6 +585,9 @@ int main(void)
         cmocka_unit_test(test_if_none_match),
         cmocka_unit_test(test_keys_and_accounts_are_judged_anew),
         cmocka_unit_test(test_if_match_of_accounts_and_keys),
+        cmocka_unit_test(test_tiers_are_kept_until_they_change),
+        cmocka_unit_test(test_artifacts_are_kept_until_one_changes),
+        cmocka_unit_test(test_a_key_revoked_elsewhere_is_refused_here),
         cmocka_unit_test(test_a_long_poll_ends_by_the_change),
         cmocka_unit_test(test_a_long_poll_ends_by_time),
         cmocka_unit_test(test_wrong_waits),

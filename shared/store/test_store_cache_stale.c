@@ -245,6 +245,32 @@ static void close_race(struct race *race)
     assert_int_equal(system(command), 0);
 }
 
+static void test_nothing_is_kept_while_the_server_is_away(void **state)
+{
+    (void)state;
+    struct race race = {0};
+    int64_t give_up = clock_monotonic_ms(clock_system()) + 20000;
+    uint64_t number = 0;
+
+    open_race(&race);
+    open_cache(&race.writer);
+    assert_null(write_number(&race.writer, "t:n:0", 7));
+    comes_to(&race.writer, "t:n:0", 7);
+    kill(race.server, SIGKILL);
+    while (store_cache_is_on(race.writer.cache))
+        assert_true(clock_monotonic_ms(clock_system()) < give_up);
+    assert_null(store_cache_get(race.writer.cache, "t:n:0"));
+    assert_int_equal(
+        error_get_code(race.writer.failure = read_number(&race.writer, "t:n:0", &number)),
+        ERROR_UNAVAILABLE);
+    error_free(race.writer.failure);
+    const struct store_ticket ticket = store_cache_ticket(race.writer.cache, "t:n:0");
+    _cleanup_(store_cached_unrefp) struct store_cached *value = store_cached_new(8, 1);
+    assert_false(store_cache_put(race.writer.cache, "t:n:0", &ticket, value));
+    store_cache_free(race.writer.cache);
+    close_race(&race);
+}
+
 #else
 
 static void open_race(struct race *race)
@@ -276,7 +302,12 @@ static void test_nothing_old_comes_out(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_old_comes_out)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_old_comes_out),
+#ifdef STORE_TEST_REDIS
+        cmocka_unit_test(test_nothing_is_kept_while_the_server_is_away),
+#endif
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
