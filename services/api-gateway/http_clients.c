@@ -7,6 +7,7 @@
 
 #include "shared/base/alloc.h"
 #include "shared/base/clock.h"
+#include "shared/bus/delivery.h"
 
 enum {
     HEADERS_MS = 60 * 1000,
@@ -99,12 +100,7 @@ static void *run(void *state)
 
     pthread_mutex_lock(&clients->lock);
     while (!clients->stopping) {
-        clock_gettime(CLOCK_MONOTONIC, &next);
-        next.tv_nsec += TICK_MS * 1000000L;
-        if (next.tv_nsec >= 1000000000L) {
-            next.tv_sec++;
-            next.tv_nsec -= 1000000000L;
-        }
+        deadline_after_ms(TICK_MS, &next);
         (void)pthread_cond_timedwait(&clients->changed, &clients->lock, &next);
         end_late_ones(clients);
     }

@@ -206,9 +206,14 @@ static bool admit_now(struct request *request, const char *method, const char *p
     struct error *err = check_framing(request);
 
     request->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    request->is_options = strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0;
     err = err
               ?: routes_find(request->server->options.routes,
                              request->is_head ? MHD_HTTP_METHOD_GET : method, path, request);
+    if (!err && !request->route) { /* it was about the path itself */
+        settle(request, NULL);
+        return true;
+    }
     if (!err && request->route->scope != SCOPE_NONE && !auth_check_now(request, &err))
         return false;
     request->known = !err;
