@@ -13,6 +13,7 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
+#include "services/api-gateway/http_clients.h"
 #include "services/api-gateway/http_pool.h"
 #include "services/api-gateway/principal.h"
 #include "shared/base/arena.h"
@@ -91,6 +92,7 @@ struct request {
     bool is_head;
     bool is_options;
     bool has_body;    /* one is announced */
+    bool unclear;     /* and where it ends is not */
     bool known;       /* the caller was known without the store */
     bool first_again; /* libmicrohttpd repeats its first call after a suspension in it */
     bool answered;    /* response is complete */
@@ -104,7 +106,7 @@ struct http_options {
     unsigned max_connections;
     unsigned max_per_address; /* connections; 0: no limit */
     unsigned workers;         /* most handlers at a time */
-    int headers_ms;           /* until the headers of a request must be there; 0: the usual */
+    struct http_times times;  /* that clients have */
     const char *tls_cert;     /* path of a PEM chain; NULL: plain HTTP */
     const char *tls_key;
     const char *cors_origins; /* list with commas, or "*"; NULL: none */

@@ -24,15 +24,16 @@ static int64_t now_ms(void)
 
 void http_client_expects_headers(const struct http_clients *clients, struct http_client *client)
 {
-    atomic_store_explicit(&client->deadline_ms, now_ms() + clients->headers_ms,
+    atomic_store_explicit(&client->deadline_ms, now_ms() + clients->times.headers_ms,
                           memory_order_relaxed);
 }
 
-void http_client_transfers(struct http_client *client, int64_t since_ms, size_t bytes)
+void http_client_transfers(const struct http_clients *clients, struct http_client *client,
+                           int64_t since_ms, size_t bytes)
 {
-    atomic_store_explicit(&client->deadline_ms,
-                          since_ms + TRANSFER_MS + (int64_t)(bytes / BYTES_PER_MS),
-                          memory_order_relaxed);
+    int64_t deadline = since_ms + clients->times.transfer_ms + (int64_t)(bytes / BYTES_PER_MS);
+
+    atomic_store_explicit(&client->deadline_ms, deadline, memory_order_relaxed);
 }
 
 void http_client_waits(struct http_client *client)
@@ -108,7 +109,7 @@ static void *run(void *state)
     return NULL;
 }
 
-struct error *http_clients_start(struct http_clients *clients, int headers_ms)
+struct error *http_clients_start(struct http_clients *clients, const struct http_times *times)
 {
     pthread_condattr_t attributes;
 
@@ -117,7 +118,8 @@ struct error *http_clients_start(struct http_clients *clients, int headers_ms)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&clients->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    clients->headers_ms = headers_ms ? headers_ms : HEADERS_MS;
+    clients->times.headers_ms = times->headers_ms ? times->headers_ms : HEADERS_MS;
+    clients->times.transfer_ms = times->transfer_ms ? times->transfer_ms : TRANSFER_MS;
     int rc = pthread_create(&clients->thread, NULL, run, clients);
     if (rc != 0)
         return error_errno(rc, "start a thread");

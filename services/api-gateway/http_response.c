@@ -94,6 +94,7 @@ enum MHD_Result http_send(struct request *request)
     if (response->endless)
         request_slim(request);
     else
-        http_client_transfers(request->client, clock_monotonic_ms(clock_system()), 0);
+        http_client_transfers(&request->server->clients, request->client,
+                              clock_monotonic_ms(clock_system()), 0);
     return result;
 }

@@ -138,7 +138,7 @@ struct error *http_server_start(const struct http_options *options, struct http_
     if (err)
         return err;
     server = server_new(options);
-    err = http_clients_start(&server->clients, options->headers_ms);
+    err = http_clients_start(&server->clients, &options->times);
     err = err ?: http_cors_init(&server->cors, options->cors_origins ?: "");
     if (!err && options->tls_cert)
         err = http_tls_new(options->tls_cert, options->tls_key, &server->tls);
@@ -156,8 +156,11 @@ struct error *http_server_start(const struct http_options *options, struct http_
 void http_server_drain(struct http_server *server)
 {
     atomic_store(&server->draining, true);
-    if (server->listen_fd < 0)
-        server->listen_fd = MHD_quiesce_daemon(server->daemon);
+    if (server->listen_fd >= 0)
+        return;
+    server->listen_fd = MHD_quiesce_daemon(server->daemon);
+    if (server->listen_fd >= 0) /* or the system would go on taking them, and nobody answer */
+        (void)shutdown(server->listen_fd, SHUT_RDWR);
 }
 
 bool http_server_wait(struct http_server *server, int timeout_ms)
