@@ -109,9 +109,12 @@ static void handle(struct request *request)
     settle(request, err ?: request->route->handle(request, &request->response));
 }
 
+/* Not logged, as other failures of ours are: there will be many. */
 static void settle_busy(struct request *request)
 {
-    settle(request, error_new(ERROR_UNAVAILABLE, "too much is asked of us: try again"));
+    settle(request,
+           http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "UNAVAILABLE",
+                       error_new(ERROR_RESOURCE_EXHAUSTED, "too much is asked of us: try again")));
 }
 
 /* On a worker. */
@@ -285,12 +288,15 @@ static bool finish_now(struct request *request)
 }
 
 /* A stream lasts; its request need not. */
-static enum MHD_Result answer(struct request **place)
+static enum MHD_Result answer(void **place)
 {
-    enum MHD_Result result = http_send(*place);
+    struct request *request = *place;
+    enum MHD_Result result = http_send(request);
 
-    if ((*place)->response.endless)
-        request_free(TAKE_PTR(*place));
+    if (request->response.endless) {
+        request_free(request);
+        *place = NULL;
+    }
     return result;
 }
 
@@ -310,7 +316,7 @@ enum MHD_Result http_on_access(void *state, struct MHD_Connection *connection, c
     if (*upload_size)
         return take_body(request, upload, upload_size);
     http_client_waits(request->client);
-    return finish_now(request) ? answer((struct request **)request_place)
+    return finish_now(request) ? answer(request_place)
                                : hand_over(request, run_handler, share_of(request->route));
 }
 

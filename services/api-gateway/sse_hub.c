@@ -1,4 +1,5 @@
 /* Which streams there are, which are woken by what, and what time does to them. */
+#include <sys/socket.h>
 #include <time.h>
 
 #include "schemas/guest.pb-c.h"
@@ -159,6 +160,31 @@ static void on_time(struct sse_stream *stream, int64_t now)
     sse_queue(stream);
 }
 
+/* Nobody waits on a suspended connection; a client that left must not count for long. */
+static void look_at_client(struct sse_stream *stream)
+{
+    char byte;
+
+    if (!stream->parked || recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+        return;
+    stream->gone = true;
+    sse_unpark(stream);
+}
+
+static void look_at_all(struct sse_hub *hub, int64_t now)
+{
+    bool clients_too = now >= hub->look_ms;
+
+    if (clients_too)
+        hub->look_ms = now + SSE_LOOK_MS;
+    for (struct sse_stream *stream = hub->streams; stream; stream = stream->next) {
+        if (clients_too)
+            look_at_client(stream);
+        if (now >= stream->due_ms)
+            on_time(stream, now);
+    }
+}
+
 static void *timer_main(void *state)
 {
     struct sse_hub *hub = state;
@@ -169,10 +195,7 @@ static void *timer_main(void *state)
         int ms = hub->n_settling ? SSE_SETTLE_MS : TICK_MS;
         deadline_after_ms(ms, &next);
         (void)pthread_cond_timedwait(&hub->tick, &hub->lock, &next);
-        int64_t now = now_ms();
-        for (struct sse_stream *stream = hub->streams; stream; stream = stream->next)
-            if (now >= stream->due_ms)
-                on_time(stream, now);
+        look_at_all(hub, now_ms());
     }
     pthread_mutex_unlock(&hub->lock);
     return NULL;

@@ -9,6 +9,7 @@ enum {
     SSE_SETTLE_MS = 20,       /* a live message may arrive before the stream has stored it */
     SSE_SETTLE_TRIES = 50,
     SSE_AWAY_MS = 1000,
+    SSE_LOOK_MS = 1000, /* whether the client is there still */
 };
 
 /* Its lists, flags and text are under the hub's lock; while it is fetching, position and options
@@ -19,6 +20,7 @@ struct sse_stream {
     struct sse_stream *ready_next;
     struct sse_hub *hub;
     struct MHD_Connection *connection;
+    int fd;                     /* the connection's */
     struct sse_options options; /* filter is owned */
     char *account;
     uint64_t next_sequence;
@@ -33,6 +35,7 @@ struct sse_stream {
     bool fetching;
     bool parked; /* its connection is suspended */
     bool ended;
+    bool gone;   /* the client is */
     bool closed; /* the connection is gone */
 };
 

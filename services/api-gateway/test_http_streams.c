@@ -88,7 +88,20 @@ static void test_idle_streams_cost_little_and_hear_all(_unused_ void **state)
     http_server_stop(server);
 }
 
-/* A stream whose client reads nothing is bounded, and ends with the server. */
+static void test_clients_that_left_do_not_count(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    int fds[32]; /* as many as one account may have */
+
+    for (int i = 0; i < 2; i++) {
+        open_streams(http_server_port(f->gateway->http), fds, ELEMENTSOF(fds));
+        for (size_t k = 0; k < ELEMENTSOF(fds); k++)
+            close(fds[k]);
+        assert_true(sse_hub_wait(&f->gateway->streams, PATIENCE_S * 1000));
+    }
+}
+
+/* A client that reads nothing holds up no other, and a stop neither. */
 static void test_a_client_that_does_not_read(_unused_ void **state)
 {
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
@@ -138,6 +151,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_streams_cost_little_and_hear_all),
+        cmocka_unit_test(test_clients_that_left_do_not_count),
         cmocka_unit_test(test_a_client_that_does_not_read),
         cmocka_unit_test(test_what_has_expired_is_told),
     };
