@@ -9,8 +9,9 @@
 
 enum { STREAMS = 1000, PATIENCE_S = 20, EXPIRED = 65536 + 3 };
 
-#define EVENTS                                                                                     \
-    "GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " TEST_KEY "\r\n\r\n"
+#define EVENTS_LINE                                                                                \
+    " /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " TEST_KEY "\r\n\r\n"
+#define EVENTS "GET" EVENTS_LINE
 
 static size_t streams_wanted(void)
 {
@@ -101,6 +102,19 @@ static void test_clients_that_left_do_not_count(_unused_ void **state)
     }
 }
 
+static void test_head_of_a_stream_is_no_stream(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_close_ int fd = raw_connect(http_server_port(f->gateway->http));
+    _cleanup_buffer_ struct buffer seen = {0};
+
+    raw_send(fd, "HEAD" EVENTS_LINE);
+    assert_true(raw_read_until(fd, "text/event-stream", &seen));
+    assert_true(sse_hub_wait(&f->gateway->streams, PATIENCE_S * 1000));
+    raw_send(fd, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_true(raw_read_until(fd, "OK", &seen));
+}
+
 /* A client that reads nothing holds up no other, and a stop neither. */
 static void test_a_client_that_does_not_read(_unused_ void **state)
 {
@@ -152,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_streams_cost_little_and_hear_all),
         cmocka_unit_test(test_clients_that_left_do_not_count),
+        cmocka_unit_test(test_head_of_a_stream_is_no_stream),
         cmocka_unit_test(test_a_client_that_does_not_read),
         cmocka_unit_test(test_what_has_expired_is_told),
     };
