@@ -95,7 +95,8 @@ static struct sse_stream *stream_new(struct request *request, const struct sse_o
     stream->options.filter = xstrdup(options->filter);
     stream->account = xstrdup(request->account);
     stream->wants = true;
-    stream->due_ms = clock_monotonic_ms(clock_system()) + SSE_KEEPALIVE_MS;
+    stream->fresh_ms = clock_monotonic_ms(clock_system());
+    stream->due_ms = stream->fresh_ms + SSE_KEEPALIVE_MS;
     buffer_add_text(&stream->text, "retry: 1000\n\n");
     pthread_mutex_lock(&hub->lock);
     sse_hub_add(hub, stream);

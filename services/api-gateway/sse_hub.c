@@ -102,11 +102,13 @@ void sse_end(struct sse_stream *stream)
 
 static void wake_bucket(struct sse_stream *bucket, const char *subject)
 {
+    int64_t now = now_ms();
+
     for (struct sse_stream *stream = bucket; stream; stream = stream->bucket_next) {
         if (!subject_matches(stream->options.filter, subject))
             continue;
         stream->wants = true;
-        stream->polls = false;
+        stream->fresh_ms = now;
         sse_settle(stream, SSE_SETTLE_TRIES);
         sse_queue(stream);
     }
@@ -142,7 +144,7 @@ static void keep_alive(struct sse_stream *stream)
     stream->sent = 0;
     buffer_add_text(&stream->text, ": still here\n\n");
     stream->wants = true;
-    stream->polls = true;
+    stream->fresh_ms = now_ms() - SSE_POLL_AGE_MS;
     sse_unpark(stream);
 }
 
@@ -156,6 +158,7 @@ static void on_time(struct sse_stream *stream, int64_t now)
     }
     sse_settle(stream, stream->settle - 1);
     stream->due_ms = now + (stream->settle ? SSE_SETTLE_MS : SSE_KEEPALIVE_MS);
+    stream->fresh_ms = now;
     stream->wants = true;
     sse_queue(stream);
 }

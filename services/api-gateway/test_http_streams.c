@@ -73,12 +73,15 @@ static void test_idle_streams_cost_little_and_hear_all(_unused_ void **state)
     long after = resident_kib();
     print_message("%zu idle streams: %ld KiB resident, %.1f KiB each\n", n, after - before,
                   (double)(after - before) / (double)n);
+    int64_t sent_ms = clock_monotonic_ms(clock_system());
     put_event(f, "w-1", "dev", 1, "created");
     for (size_t i = 0; i < n; i++) {
         _cleanup_buffer_ struct buffer seen = {0};
         if (!raw_read_until(fds[i], "\"w-1.1\"", &seen))
             fail_msg("stream %zu heard nothing", i);
     }
+    print_message("all heard of an event after %d ms\n",
+                  (int)(clock_monotonic_ms(clock_system()) - sent_ms));
     sse_hub_stop(&f->gateway->streams);
     for (size_t i = 0; i < n; i++) {
         _cleanup_buffer_ struct buffer seen = {0};
