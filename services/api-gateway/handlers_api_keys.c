@@ -15,7 +15,7 @@ static void take_expiry(struct form *form, struct api_key_edit *edit)
     edit->set_expiry = value != NULL;
     if (!text) /* null: never */
         return;
-    if (!time_parse(text, &edit->expires_at_ms))
+    if (!time_text_parse(text, &edit->expires_at_ms))
         form_find(form, "expiresAt", "'expiresAt' is not a time",
                   "write it like 2030-01-31T12:00:00Z");
     else if (edit->expires_at_ms <= clock_wall_ms(form->request->gateway->clock))

@@ -5,6 +5,8 @@
 
 #include "services/api-gateway/http.h"
 #include "services/api-gateway/http_clients.h"
+#include "services/api-gateway/http_cors.h"
+#include "services/api-gateway/http_tls.h"
 
 enum { SPARE_REQUESTS_MAX = 256 };
 
@@ -13,6 +15,8 @@ struct http_server {
     struct http_options options;
     struct http_pool *pool;
     struct http_clients clients;
+    struct http_tls *tls; /* NULL: plain HTTP */
+    struct http_cors cors;
     uint64_t id_seed[2];
     _Atomic uint64_t id_count;
     atomic_bool draining;
@@ -32,12 +36,12 @@ enum MHD_Result http_on_access(void *state, struct MHD_Connection *connection, c
 void http_on_completed(void *state, struct MHD_Connection *connection, void **request_place,
                        enum MHD_RequestTerminationCode why);
 
-/* request_memory.c: with its id and arena; given back when the connection is done with it. */
+/* request_memory.c: with its id and arena; given back at its end, or when a stream begins. */
 struct request *request_new(struct http_server *server, struct MHD_Connection *connection);
 void request_free(struct request *request);
-/* Gives back what a stream does not need while it lasts. */
-void request_slim(struct request *request);
 void http_spare_free(struct http_server *server);
 
-/* http_response.c: queues request->response. */
+/* http_response.c: queues request->response, which libmicrohttpd then keeps itself. */
 enum MHD_Result http_send(struct request *request);
+
+struct http_client *http_client_of(struct MHD_Connection *connection);

@@ -109,9 +109,12 @@ static void handle(struct request *request)
     settle(request, err ?: request->route->handle(request, &request->response));
 }
 
+/* Not logged, as other failures of ours are: there will be many. */
 static void settle_busy(struct request *request)
 {
-    settle(request, error_new(ERROR_UNAVAILABLE, "too much is asked of us: try again"));
+    settle(request,
+           http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "UNAVAILABLE",
+                       error_new(ERROR_RESOURCE_EXHAUSTED, "too much is asked of us: try again")));
 }
 
 /* On a worker. */
@@ -165,12 +168,12 @@ static struct error *check_framing(struct request *request)
 {
     const char *length = http_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
     const char *coding = http_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING);
-    bool unclear = (length && coding) || (coding && strcasecmp(coding, "chunked") != 0) ||
-                   (length && header_is_repeated(request, MHD_HTTP_HEADER_CONTENT_LENGTH)) ||
-                   (coding && header_is_repeated(request, MHD_HTTP_HEADER_TRANSFER_ENCODING));
+    request->unclear = (length && coding) || (coding && strcasecmp(coding, "chunked") != 0) ||
+                       (length && header_is_repeated(request, MHD_HTTP_HEADER_CONTENT_LENGTH)) ||
+                       (coding && header_is_repeated(request, MHD_HTTP_HEADER_TRANSFER_ENCODING));
 
     request->has_body = coding || (length && strtoull(length, NULL, 10) > 0);
-    if (!unclear)
+    if (!request->unclear)
         return NULL;
     response_header(request, &request->response, MHD_HTTP_HEADER_CONNECTION, "close");
     return error_new(ERROR_INVALID_ARGUMENT, "it is unclear where the request ends");
@@ -206,9 +209,14 @@ static bool admit_now(struct request *request, const char *method, const char *p
     struct error *err = check_framing(request);
 
     request->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    request->is_options = strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0;
     err = err
               ?: routes_find(request->server->options.routes,
                              request->is_head ? MHD_HTTP_METHOD_GET : method, path, request);
+    if (!err && !request->route) { /* it was about the path itself */
+        settle(request, NULL);
+        return true;
+    }
     if (!err && request->route->scope != SCOPE_NONE && !auth_check_now(request, &err))
         return false;
     request->known = !err;
@@ -216,19 +224,20 @@ static bool admit_now(struct request *request, const char *method, const char *p
     return true;
 }
 
-/* The body is held back until we say "continue": the answer can go out instead. */
-static bool waits_for_continue(const struct request *request)
+/* No body will come, or none is wanted: it is held back until we say "continue", or has no end. */
+static bool is_answered_early(const struct request *request)
 {
     const char *expect = http_header(request, MHD_HTTP_HEADER_EXPECT);
 
-    return request->has_body && expect && strcasecmp(expect, "100-continue") == 0;
+    return request->unclear ||
+           (request->has_body && expect && strcasecmp(expect, "100-continue") == 0);
 }
 
 static enum MHD_Result after_headers(struct request *request)
 {
     if (request->has_body)
-        http_client_transfers(request->client, request->started_ms, 0);
-    if (request->refused && waits_for_continue(request))
+        http_client_transfers(&request->server->clients, request->client, request->started_ms, 0);
+    if (request->refused && is_answered_early(request))
         settle(request, TAKE_PTR(request->refused));
     return request->answered && request->has_body ? http_send(request) : MHD_YES;
 }
@@ -252,7 +261,8 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
     size_t max = request->route ? request->route->body_max : 0;
 
     request->received += *size;
-    http_client_transfers(request->client, request->started_ms, request->received);
+    http_client_transfers(&request->server->clients, request->client, request->started_ms,
+                          request->received);
     if (!request->refused && request->received > max)
         request->refused = too_large(request);
     if (!request->refused)
@@ -263,22 +273,31 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
     return MHD_YES;
 }
 
-static enum MHD_Result finish(struct request *request)
+/* False: it is not complete yet, and a worker is needed. */
+static bool finish_now(struct request *request)
 {
     const struct route *route = request->route;
 
-    http_client_waits(request->client);
     if (request->answered)
-        return http_send(request);
-    if (request->refused) {
+        return true;
+    if (request->refused)
         settle(request, TAKE_PTR(request->refused));
-        return http_send(request);
-    }
-    if (request->known && route->handle_now && route->handle_now(request, &request->response)) {
+    else if (request->known && route->handle_now && route->handle_now(request, &request->response))
         settle(request, NULL);
-        return http_send(request);
+    return request->answered;
+}
+
+/* A stream lasts; its request need not. */
+static enum MHD_Result answer(void **place)
+{
+    struct request *request = *place;
+    enum MHD_Result result = http_send(request);
+
+    if (request->response.endless) {
+        request_free(request);
+        *place = NULL;
     }
-    return hand_over(request, run_handler, share_of(route));
+    return result;
 }
 
 enum MHD_Result http_on_access(void *state, struct MHD_Connection *connection, const char *url,
@@ -296,20 +315,19 @@ enum MHD_Result http_on_access(void *state, struct MHD_Connection *connection, c
     }
     if (*upload_size)
         return take_body(request, upload, upload_size);
-    return finish(request);
+    http_client_waits(request->client);
+    return finish_now(request) ? answer(request_place)
+                               : hand_over(request, run_handler, share_of(request->route));
 }
 
 void http_on_completed(void *state, struct MHD_Connection *connection, void **request_place,
                        enum MHD_RequestTerminationCode why)
 {
     struct http_server *server = state;
-    struct request *request = *request_place;
 
-    (void)connection;
     (void)why;
-    if (!request)
-        return;
-    http_client_expects_headers(&server->clients, request->client);
-    request_free(request);
+    http_client_expects_headers(&server->clients, http_client_of(connection));
+    if (*request_place)
+        request_free(*request_place);
     *request_place = NULL;
 }

@@ -84,7 +84,7 @@ bool list_query_time(struct list_query *query, const char *name, int64_t *ret_ms
 {
     const char *text = list_query_text(query, name);
 
-    if (!text || time_parse(text, ret_ms))
+    if (!text || time_text_parse(text, ret_ms))
         return text != NULL;
     list_query_find(query, name,
                     arena_printf(query->form.request->arena, "'%s' is not a time", name),

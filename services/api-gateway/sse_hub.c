@@ -1,10 +1,12 @@
 /* Which streams there are, which are woken by what, and what time does to them. */
+#include <sys/socket.h>
 #include <time.h>
 
 #include "schemas/guest.pb-c.h"
 #include "services/api-gateway/sse_internal.h"
 #include "services/api-gateway/workloads.h"
 #include "shared/base/alloc.h"
+#include "shared/bus/delivery.h"
 #include "shared/bus/subject.h"
 
 enum { TICK_MS = 250, WORKLOAD_TOKEN = 2 };
@@ -100,11 +102,13 @@ void sse_end(struct sse_stream *stream)
 
 static void wake_bucket(struct sse_stream *bucket, const char *subject)
 {
+    int64_t now = now_ms();
+
     for (struct sse_stream *stream = bucket; stream; stream = stream->bucket_next) {
         if (!subject_matches(stream->options.filter, subject))
             continue;
         stream->wants = true;
-        stream->polls = false;
+        stream->fresh_ms = now;
         sse_settle(stream, SSE_SETTLE_TRIES);
         sse_queue(stream);
     }
@@ -140,7 +144,7 @@ static void keep_alive(struct sse_stream *stream)
     stream->sent = 0;
     buffer_add_text(&stream->text, ": still here\n\n");
     stream->wants = true;
-    stream->polls = true;
+    stream->fresh_ms = now_ms() - SSE_POLL_AGE_MS;
     sse_unpark(stream);
 }
 
@@ -154,8 +158,34 @@ static void on_time(struct sse_stream *stream, int64_t now)
     }
     sse_settle(stream, stream->settle - 1);
     stream->due_ms = now + (stream->settle ? SSE_SETTLE_MS : SSE_KEEPALIVE_MS);
+    stream->fresh_ms = now;
     stream->wants = true;
     sse_queue(stream);
+}
+
+/* Nobody waits on a suspended connection; a client that left must not count for long. */
+static void look_at_client(struct sse_stream *stream)
+{
+    char byte;
+
+    if (!stream->parked || recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+        return;
+    stream->gone = true;
+    sse_unpark(stream);
+}
+
+static void look_at_all(struct sse_hub *hub, int64_t now)
+{
+    bool clients_too = now >= hub->look_ms;
+
+    if (clients_too)
+        hub->look_ms = now + SSE_LOOK_MS;
+    for (struct sse_stream *stream = hub->streams; stream; stream = stream->next) {
+        if (clients_too)
+            look_at_client(stream);
+        if (now >= stream->due_ms)
+            on_time(stream, now);
+    }
 }
 
 static void *timer_main(void *state)
@@ -165,18 +195,10 @@ static void *timer_main(void *state)
 
     pthread_mutex_lock(&hub->lock);
     while (!hub->ending) {
-        long ms = hub->n_settling ? SSE_SETTLE_MS : TICK_MS;
-        clock_gettime(CLOCK_MONOTONIC, &next);
-        next.tv_nsec += ms * 1000000L;
-        if (next.tv_nsec >= 1000000000L) {
-            next.tv_sec++;
-            next.tv_nsec -= 1000000000L;
-        }
+        int ms = hub->n_settling ? SSE_SETTLE_MS : TICK_MS;
+        deadline_after_ms(ms, &next);
         (void)pthread_cond_timedwait(&hub->tick, &hub->lock, &next);
-        int64_t now = now_ms();
-        for (struct sse_stream *stream = hub->streams; stream; stream = stream->next)
-            if (now >= stream->due_ms)
-                on_time(stream, now);
+        look_at_all(hub, now_ms());
     }
     pthread_mutex_unlock(&hub->lock);
     return NULL;
@@ -229,13 +251,7 @@ bool sse_hub_wait(struct sse_hub *hub, int timeout_ms)
     struct timespec deadline;
     int rc = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
-    if (deadline.tv_nsec >= 1000000000L) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000L;
-    }
+    deadline_after_ms(timeout_ms, &deadline);
     pthread_mutex_lock(&hub->lock);
     while (hub->n && rc == 0)
         rc = pthread_cond_timedwait(&hub->gone, &hub->lock, &deadline);
