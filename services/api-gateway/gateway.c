@@ -37,6 +37,8 @@ const struct config_row gateway_config_rows[] = {
         "folder with <version>/image.json, beside those that the scheduler publishes"),
     ROW("GATEWAY_TLS_CERT", CONFIG_PATH, tls_cert, "", "PEM chain; empty: plain HTTP"),
     ROW("GATEWAY_TLS_KEY", CONFIG_PATH, tls_key, "", "PEM key of GATEWAY_TLS_CERT"),
+    ROW("GATEWAY_SEMVER_ONLY", CONFIG_BOOL, semver_only, "false",
+        "whether only semantic versions of guest images may be enabled"),
     ROW("GATEWAY_MAX_CONNECTIONS", CONFIG_UINT, max_connections, "256",
         "most connections at a time; each has a thread"),
     {NULL, CONFIG_STRING, 0, NULL, NULL},

@@ -38,6 +38,7 @@ struct gateway_config {
     char *tls_cert;
     char *tls_key;
     uint64_t max_connections;
+    bool semver_only;
 };
 
 /* The public facts of fleet.json. */

@@ -64,6 +64,7 @@ static struct error *add_manifest(struct request *request, const char *id, json_
     if (err)
         return error_recode(err, ERROR_INTERNAL);
     workload_json_add_manifest(json, manifest);
+    json_object_set_new(json, "dockerCompose", json_text(input->compose.data, input->compose.len));
     return NULL;
 }
 

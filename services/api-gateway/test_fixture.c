@@ -212,6 +212,16 @@ static struct error *take_command(struct fixture *fixture, const struct bus_call
     return err;
 }
 
+static void name_public(const Coffer__V1__CreateWorkloadRequest *request, struct arena *arena,
+                        Coffer__V1__Workload *workload)
+{
+    struct manifest *manifest;
+
+    assert_null(manifest_parse(request->manifest.data, request->manifest.len, arena, &manifest));
+    workload->public_service = (char *)manifest->public_service;
+    workload->public_port = manifest->public_port;
+}
+
 static struct error *on_create(void *state, struct bus_call *call)
 {
     const Coffer__V1__CreateWorkloadRequest *request = call->in;
@@ -231,6 +241,10 @@ static struct error *on_create(void *state, struct bus_call *call)
     workload->domain = request->domain;
     workload->image_version = request->image_version;
     workload->resources = request->resources;
+    workload->generation = 1;
+    workload->created_at_ms = 1700000000123;
+    workload->updated_at_ms = 1700000000123;
+    name_public(request, call->arena, workload);
     uint8_t *hash = arena_alloc(call->arena, 32);
     manifest_hash(request->manifest.data, request->manifest.len, hash);
     workload->manifest_sha256 = (ProtobufCBinaryData){.len = 32, .data = hash};
