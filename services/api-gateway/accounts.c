@@ -7,6 +7,7 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/json_record.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/records.h"
 #include "services/api-gateway/workloads.h"
 #include "shared/store/keys.h"
@@ -178,7 +179,7 @@ static struct error *commit_new(struct request *request, const struct account *a
                                         .lists = lists,
                                         .n_lists = audit_edits(request, &entry, lists)};
 
-    return store_commit(request->gateway->store, &change);
+    return read_cache_commit(request->gateway, &change);
 }
 
 struct error *account_create(struct request *request, struct account *account)
@@ -217,7 +218,7 @@ static struct error *try_change(struct request *request, const char *id, account
                                         .n_writes = 1,
                                         .lists = lists,
                                         .n_lists = audit_edits(request, &entry, lists)};
-    return store_commit(request->gateway->store, &change);
+    return read_cache_commit(request->gateway, &change);
 }
 
 struct error *account_change(struct request *request, const char *id, account_edit edit,
@@ -248,9 +249,9 @@ struct error *account_ensure(struct gateway *gateway, const char *id)
     const struct store_write write = {.key = record_key(arena, id),
                                       .value = account_value(arena, &account)};
     const struct store_change record = {.writes = &write, .n_writes = 1};
-    struct error *err = store_commit(gateway->store, &record);
+    struct error *err = read_cache_commit(gateway, &record);
     if (err && error_get_code(err) != ERROR_ABORTED)
         return err;
     error_free(err); /* it is there */
-    return store_commit(gateway->store, &index);
+    return read_cache_commit(gateway, &index);
 }

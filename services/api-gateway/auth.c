@@ -2,6 +2,7 @@
 
 #include "services/api-gateway/accounts.h"
 #include "services/api-gateway/api_keys.h"
+#include "services/api-gateway/auth_cache.h"
 #include "services/api-gateway/gateway.h"
 #include "shared/base/file.h"
 
@@ -53,68 +54,86 @@ static bool is_admin_key(const struct gateway *gateway, const char *key)
     return CRYPTO_memcmp(digest, gateway->admin_key_sha256, sizeof(digest)) == 0;
 }
 
-static struct error *check_account(struct request *request, const struct api_key *key)
-{
-    struct account account;
+/* How auth asks: from memory alone, on the event loop, or from the store where need be. */
+struct inquiry {
+    bool now;
+    bool unknown; /* memory could not tell */
+};
 
-    snprintf(request->account, sizeof(request->account), "%s", key->account);
-    struct error *err = account_load(request, key->account, &account);
-    if (!err && account.active)
+static struct error *check_account(struct request *request, const struct auth_key *key,
+                                   struct inquiry *inquiry)
+{
+    struct error *err = NULL;
+    bool active = false;
+
+    memcpy(request->account, key->account, sizeof(request->account));
+    if (inquiry->now)
+        inquiry->unknown = !auth_account_now(request->gateway, key->account, &active);
+    else
+        err = auth_account_find(request, &active);
+    if (!err && active)
         return NULL;
     *request->account = '\0';
-    if (err && error_get_code(err) != ERROR_NOT_FOUND)
-        return err;
-    error_free(err);
-    return refused();
+    return err ?: refused();
 }
 
-static bool is_usable(const struct gateway *gateway, const struct api_key *key)
+static bool is_usable(const struct gateway *gateway, const struct auth_key *key)
 {
-    return key->version && key->active &&
+    return key->active &&
            (!key->expires_at_ms || key->expires_at_ms > clock_wall_ms(gateway->clock));
 }
 
-static struct error *check_key(struct request *request, const char *secret)
+static struct error *find_key(struct request *request, const char *hash, struct inquiry *inquiry,
+                              struct auth_key *ret_key)
+{
+    if (!inquiry->now)
+        return auth_key_find(request, hash, ret_key);
+    inquiry->unknown = !auth_key_now(request->gateway, hash, ret_key);
+    return inquiry->unknown ? refused() : NULL;
+}
+
+static struct error *check_key(struct request *request, const char *secret, struct inquiry *inquiry)
 {
     struct gateway *gateway = request->gateway;
-    struct api_key key;
+    struct auth_key key;
     char hash[65];
 
     if (!size_is_possible(secret))
         return refused();
-    error_free(gateway_ensure_bootstrap(gateway));
+    if (!inquiry->now)
+        error_free(gateway_ensure_bootstrap(gateway));
     api_key_hash(secret, hash);
-    struct error *err = api_key_load(gateway, hash, request->arena, &key);
+    struct error *err = find_key(request, hash, inquiry, &key);
     if (!err && !is_usable(gateway, &key))
         err = refused();
-    err = err ?: check_account(request, &key);
+    err = err ?: check_account(request, &key, inquiry);
     if (err)
         return err;
     request->principal = (struct principal){
         .kind = key.type == API_KEY_USER ? PRINCIPAL_USER : PRINCIPAL_ACCOUNT_ADMIN,
         .level = key.level,
     };
-    snprintf(request->principal.key_id, sizeof(request->principal.key_id), "%s", key.id);
+    memcpy(request->principal.key_id, key.id, sizeof(request->principal.key_id));
     key_usage_note(&gateway->key_usage, hash);
     return NULL;
 }
 
 /* The admin key first, as there; who sends another x-api-key may still have a good bearer. */
-static struct error *authenticate(struct request *request)
+static struct error *authenticate(struct request *request, struct inquiry *inquiry)
 {
     const char *bearer = bearer_of(request);
 
     if (!is_admin_key(request->gateway, http_header(request, "x-api-key")) &&
         !is_admin_key(request->gateway, bearer))
-        return check_key(request, bearer);
+        return check_key(request, bearer, inquiry);
     request->principal = (struct principal){.kind = PRINCIPAL_GLOBAL_ADMIN, .level = LEVEL_ADMIN};
     return NULL;
 }
 
-struct error *auth_check(struct request *request)
+static struct error *check(struct request *request, struct inquiry *inquiry)
 {
     enum scope scope = request->route->scope;
-    struct error *err = authenticate(request);
+    struct error *err = authenticate(request, inquiry);
 
     if (err)
         return err;
@@ -122,6 +141,23 @@ struct error *auth_check(struct request *request)
         request->principal.level < scope_rows[scope].least)
         return error_new(ERROR_PERMISSION_DENIED, "this API key may not do that");
     return NULL;
+}
+
+struct error *auth_check(struct request *request)
+{
+    return check(request, &(struct inquiry){0});
+}
+
+bool auth_check_now(struct request *request, struct error **ret_err)
+{
+    struct inquiry inquiry = {.now = true};
+    struct error *err = check(request, &inquiry);
+
+    if (inquiry.unknown)
+        error_free(err);
+    else
+        *ret_err = err;
+    return !inquiry.unknown;
 }
 
 struct error *auth_load_admin_key(struct gateway *gateway)

@@ -5,12 +5,13 @@
 
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/fleet_facts.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/routes.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 #include "shared/base/log.h"
 
-enum { PEM_MAX = 256 * 1024, METRICS_CONNECTIONS = 16 };
+enum { PEM_MAX = 256 * 1024, METRICS_CONNECTIONS = 16, METRICS_WORKERS = 4 };
 
 #define ROW(name, type, member, fallback, help)                                                    \
     {                                                                                              \
@@ -39,8 +40,11 @@ const struct config_row gateway_config_rows[] = {
     ROW("GATEWAY_TLS_KEY", CONFIG_PATH, tls_key, "", "PEM key of GATEWAY_TLS_CERT"),
     ROW("GATEWAY_SEMVER_ONLY", CONFIG_BOOL, semver_only, "false",
         "whether only semantic versions of guest images may be enabled"),
-    ROW("GATEWAY_MAX_CONNECTIONS", CONFIG_UINT, max_connections, "256",
-        "most connections at a time; each has a thread"),
+    ROW("GATEWAY_MAX_CONNECTIONS", CONFIG_UINT, max_connections, "8192",
+        "most connections at a time"),
+    ROW("GATEWAY_WORKERS", CONFIG_UINT, workers, "96",
+        "most requests at a time that wait for the store, the bus or a guest; each has a thread"),
+    ROW("GATEWAY_CACHE_MIB", CONFIG_UINT, cache_mib, "8", "most memory for what was read, in MiB"),
     {NULL, CONFIG_STRING, 0, NULL, NULL},
 };
 
@@ -81,6 +85,7 @@ static struct error *listen_api(struct gateway *gateway)
         .routes = gateway_routes,
         .gateway = gateway,
         .max_connections = (unsigned)gateway->config->max_connections,
+        .workers = (unsigned)gateway->config->workers,
         .tls_cert = cert,
         .tls_key = key,
     };
@@ -94,6 +99,7 @@ static struct error *listen_metrics(struct gateway *gateway)
         .routes = metrics_routes,
         .gateway = gateway,
         .max_connections = METRICS_CONNECTIONS,
+        .workers = METRICS_WORKERS,
     };
 
     return http_server_start(&options, &gateway->metrics_http);
@@ -112,10 +118,11 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     pthread_mutex_init(&gateway->bootstrap_lock, NULL);
     metrics_init(&gateway->metrics);
     limits_init(&gateway->limits);
-    sse_hub_init(&gateway->streams);
-    struct error *err = guest_signer_init(&gateway->signer, key_path, clock);
+    struct error *err = sse_hub_init(&gateway->streams, gateway);
+    err = err ?: guest_signer_init(&gateway->signer, key_path, clock);
     err = err ?: fleet_load(config->fleet_dir, &gateway->fleet);
     err = err ?: auth_load_admin_key(gateway);
+    err = err ?: read_cache_start(gateway);
     err = err ?: key_usage_start(&gateway->key_usage, store, clock);
     err = err ?: listen_metrics(gateway);
     err = err ?: listen_api(gateway);
@@ -129,6 +136,8 @@ void gateway_free(struct gateway *gateway)
 {
     if (!gateway)
         return;
+    if (gateway->cache)
+        store_cache_stop(gateway->cache); /* ends long polls */
     sse_hub_stop(&gateway->streams);
     http_server_stop(gateway->http);
     http_server_stop(gateway->metrics_http);
@@ -139,6 +148,7 @@ void gateway_free(struct gateway *gateway)
     guest_signer_done(&gateway->signer);
     fleet_done(&gateway->fleet);
     pthread_mutex_destroy(&gateway->bootstrap_lock);
+    store_cache_free(gateway->cache);
     store_free(gateway->store);
     free(gateway);
 }

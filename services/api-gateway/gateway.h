@@ -19,6 +19,7 @@
 #include "shared/seal/seal.h"
 #include "shared/service/service.h"
 #include "shared/store/store.h"
+#include "shared/store/store_cache.h"
 
 #define HTTP_DISCARD_MAX (64 * 1024 * 1024) /* read after a refusal, so that it is seen */
 
@@ -39,6 +40,8 @@ struct gateway_config {
     char *tls_key;
     uint64_t max_connections;
     bool semver_only;
+    uint64_t workers;
+    uint64_t cache_mib;
 };
 
 /* The public facts of fleet.json. */
@@ -51,7 +54,8 @@ struct fleet {
 struct gateway {
     const struct gateway_config *config;
     struct bus *bus;
-    struct store *store; /* owned */
+    struct store *store;       /* owned */
+    struct store_cache *cache; /* of reads: read_cache.h */
     struct clock *clock;
     struct fleet fleet;
     struct guest_signer signer;

@@ -14,7 +14,9 @@ struct error *on_env(struct request *request, struct response *ret_response);
 
 /* handlers_workloads.c */
 struct error *on_list(struct request *request, struct response *ret_response);
+bool on_list_now(struct request *request, struct response *ret_response);
 struct error *on_get(struct request *request, struct response *ret_response);
+bool on_get_now(struct request *request, struct response *ret_response);
 struct error *on_manifest(struct request *request, struct response *ret_response);
 struct error *on_events_list(struct request *request, struct response *ret_response);
 struct error *on_delete(struct request *request, struct response *ret_response);
@@ -71,5 +73,6 @@ struct error *on_host_delete(struct request *request, struct response *ret_respo
 
 /* handlers_health.c */
 struct error *on_health(struct request *request, struct response *ret_response);
+bool on_health_now(struct request *request, struct response *ret_response);
 struct error *on_ready(struct request *request, struct response *ret_response);
 struct error *on_metrics(struct request *request, struct response *ret_response);

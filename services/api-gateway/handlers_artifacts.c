@@ -4,6 +4,7 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/records.h"
 #include "services/api-gateway/scheduler_call.h"
 #include "services/api-gateway/semver.h"
@@ -78,6 +79,7 @@ struct error *on_artifact_enable(struct request *request, struct response *ret_r
     err = err
               ?: scheduler_ask(request, "svc.scheduler.artifact.enable", &message.base,
                                enable_refusals, &artifact);
+    read_cache_forget(request->gateway, KEY_ARTIFACTS, "");
     if (!err)
         ret_response->json = artifact_to_json(artifact);
     return err;
@@ -90,6 +92,7 @@ struct error *on_artifact_disable(struct request *request, struct response *ret_
 
     err =
         err ?: scheduler_ask(request, "svc.scheduler.artifact.disable", &message.base, NULL, NULL);
+    read_cache_forget(request->gateway, KEY_ARTIFACTS, "");
     if (!err)
         ret_response->json = json_object();
     return err;

@@ -60,7 +60,9 @@ static void configure(struct fixture *fixture)
     config->images_dir = xstrdup("");
     config->tls_cert = xstrdup("");
     config->tls_key = xstrdup("");
+    config->cache_mib = 8;
     config->max_connections = 64;
+    config->workers = 16;
 }
 
 static void put(const struct fixture *fixture, const char *key, const void *data, size_t size)
