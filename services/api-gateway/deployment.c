@@ -141,5 +141,7 @@ struct error *deployment_answer(struct request *request, const struct deployment
         return error_recode(err, ERROR_INTERNAL);
     ret_response->json = workload_to_json(request, workload);
     workload_json_add_manifest(ret_response->json, parsed);
+    const ProtobufCBinaryData compose = deployment_compose(deployment);
+    json_object_set_new(ret_response->json, "dockerCompose", json_text(compose.data, compose.len));
     return NULL;
 }

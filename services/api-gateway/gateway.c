@@ -40,6 +40,8 @@ const struct config_row gateway_config_rows[] = {
     ROW("GATEWAY_TLS_CERT", CONFIG_PATH, tls_cert, "",
         "PEM chain; empty: plain HTTP. Read again when it changes"),
     ROW("GATEWAY_TLS_KEY", CONFIG_PATH, tls_key, "", "PEM key of GATEWAY_TLS_CERT"),
+    ROW("GATEWAY_SEMVER_ONLY", CONFIG_BOOL, semver_only, "false",
+        "whether only semantic versions of guest images may be enabled"),
     ROW("GATEWAY_MAX_CONNECTIONS", CONFIG_UINT, max_connections, "8192",
         "most connections at a time"),
     ROW("GATEWAY_CONNECTIONS_PER_ADDRESS", CONFIG_UINT, connections_per_address, "1000",

@@ -39,6 +39,7 @@ struct gateway_config {
     char *tls_cert;
     char *tls_key;
     uint64_t max_connections;
+    bool semver_only;
     uint64_t workers;
     uint64_t cache_mib;
     uint64_t connections_per_address;

@@ -74,6 +74,8 @@ static struct error *send_restart(struct request *request, const Coffer__V1__Wor
     struct error *err = if_match_read(request, workload, &message.if_match);
 
     err = err ?: allowance_load(request, &message.allowance);
+    if (!err && secrets->given && !message.if_match) /* they match this manifest, not another */
+        message.if_match = expectation_of(workload, request->arena);
     if (!err && secrets->given)
         err = secrets_seal(request->gateway, secrets, workload->workload_id, request->arena,
                            &message.sealed_secrets);
@@ -86,15 +88,14 @@ static struct error *send_restart(struct request *request, const Coffer__V1__Wor
                         ret_workload);
 }
 
-struct error *on_restart(struct request *request, struct response *ret_response)
+static struct error *try_restart(struct request *request, const json_t *body,
+                                 struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     Coffer__V1__Workload *workload;
     struct secrets secrets;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = workload_of_body(request, body, &workload);
 
-    err = err ?: workload_of_body(request, body, &workload);
     if (err)
         return err;
     form_init(&form, request, body);
@@ -109,4 +110,12 @@ struct error *on_restart(struct request *request, struct response *ret_response)
     if (!err)
         ret_response->json = workload_to_json(request, workload);
     return err;
+}
+
+struct error *on_restart(struct request *request, struct response *ret_response)
+{
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct error *err = http_json(request, &body);
+
+    return err ?: if_match_repeat(request, body, try_restart, ret_response);
 }

@@ -60,20 +60,22 @@ static struct error *update(struct request *request, const struct kept *kept,
     if (!input->confirmed && update_loses_data(kept))
         return data_loss_refuse(request);
     message.reason = arena_strdup(request->arena, input->reason);
+    if (!message.if_match) /* or the part that stays would undo what another update did meanwhile */
+        message.if_match = expectation_of(kept->workload, request->arena);
     err = send_update(request, deployment, &message, &workload);
     return err ?: deployment_answer(request, deployment, workload, ret_response);
 }
 
-struct error *on_update(struct request *request, struct response *ret_response)
+/* From what is there now. */
+static struct error *try_update(struct request *request, const json_t *body,
+                                struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     struct deployment deployment = {0};
     struct update_input input;
     struct kept kept;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = kept_of_body(request, body, &kept);
 
-    err = err ?: kept_of_body(request, body, &kept);
     if (err)
         return err;
     form_init(&form, request, body);
@@ -82,4 +84,12 @@ struct error *on_update(struct request *request, struct response *ret_response)
     err = deployment_make(&form, &deployment);
     err = err ?: deployment_result(&form, &deployment);
     return err ?: update(request, &kept, &input, &deployment, ret_response);
+}
+
+struct error *on_update(struct request *request, struct response *ret_response)
+{
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct error *err = http_json(request, &body);
+
+    return err ?: if_match_repeat(request, body, try_update, ret_response);
 }

@@ -1,5 +1,8 @@
 #include "services/api-gateway/if_match.h"
 
+/* Each that is in vain is one that somebody else got on; the scheduler's own events count, too. */
+enum { TRIES = 30 };
+
 static bool is_of(const char *tag, size_t size, const char *beginning)
 {
     size_t n = strlen(beginning);
@@ -23,11 +26,20 @@ static bool has_tag(const char *list, const char *beginning)
     return false;
 }
 
+Coffer__V1__Expectation *expectation_of(const Coffer__V1__Workload *workload, struct arena *arena)
+{
+    Coffer__V1__Expectation *expectation = arena_alloc(arena, sizeof(*expectation));
+
+    coffer__v1__expectation__init(expectation);
+    expectation->generation = workload->generation;
+    expectation->event_sequence = workload->event_sequence;
+    return expectation;
+}
+
 struct error *if_match_read(struct request *request, const Coffer__V1__Workload *workload,
                             Coffer__V1__Expectation **ret_expectation)
 {
     const char *header = http_header(request, "If-Match");
-    Coffer__V1__Expectation *expectation = NULL;
 
     *ret_expectation = NULL;
     if (!header || strcmp(header, "*") == 0)
@@ -39,10 +51,29 @@ struct error *if_match_read(struct request *request, const Coffer__V1__Workload 
         return http_refuse(request, 412, "PRECONDITION_FAILED",
                            error_new(ERROR_FAILED_PRECONDITION,
                                      "the workload is not what If-Match says: read it again"));
-    expectation = arena_alloc(request->arena, sizeof(*expectation));
-    coffer__v1__expectation__init(expectation);
-    expectation->generation = workload->generation;
-    expectation->event_sequence = workload->event_sequence;
-    *ret_expectation = expectation;
+    *ret_expectation = expectation_of(workload, request->arena);
     return NULL;
+}
+
+static bool is_to_be_repeated(const struct request *request, const struct error *err)
+{
+    const char *header = http_header(request, "If-Match");
+
+    return strcmp(error_reason(err), "if_match") == 0 && (!header || strcmp(header, "*") == 0);
+}
+
+struct error *if_match_repeat(struct request *request, const json_t *body, change_attempt attempt,
+                              struct response *ret_response)
+{
+    struct error *err = NULL;
+
+    for (int i = 0; i < TRIES; i++) {
+        error_free(err);
+        request->refused_status = 0; /* of the try before */
+        request->refused_kind = NULL;
+        err = attempt(request, body, ret_response);
+        if (!is_to_be_repeated(request, err))
+            return err;
+    }
+    return http_refuse(request, 409, "CONFLICT", err);
 }

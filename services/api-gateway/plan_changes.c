@@ -133,6 +133,41 @@ static void compare_plain(json_t *list, const struct manifest *before, const str
             json_integer(after->public_port));
 }
 
+static void compare_pem(json_t *list, const char *field, const char *from, const char *to)
+{
+    uint8_t from_sha256[MANIFEST_SHA256_SIZE];
+    uint8_t to_sha256[MANIFEST_SHA256_SIZE];
+
+    sha256(from ?: "", strlen(from ?: ""), from_sha256);
+    sha256(to ?: "", strlen(to ?: ""), to_sha256);
+    compare_hash(list, field, from && *from ? from_sha256 : NULL, to && *to ? to_sha256 : NULL);
+}
+
+static const char *find_pem(const struct manifest *manifest, const char *server)
+{
+    for (size_t i = 0; i < manifest->n_registry_cas; i++)
+        if (strcmp(manifest->registry_cas[i].name, server) == 0)
+            return manifest->registry_cas[i].text;
+    return NULL;
+}
+
+/* What the fleet publishes may be other than when the workload was made. */
+static void compare_fleet(json_t *list, struct arena *arena, const struct manifest *before,
+                          const struct manifest *after)
+{
+    compare_hash(list, "fleet.authority", before->authority_sign, after->authority_sign);
+    compare_text(list, "fleet.acmeDirectory", before->acme_directory, after->acme_directory);
+    compare_pem(list, "fleet.acmeCa", before->acme_ca, after->acme_ca);
+    for (size_t i = 0; i < before->n_registry_cas; i++)
+        compare_pem(list, arena_printf(arena, "fleet.registryCas.%s", before->registry_cas[i].name),
+                    before->registry_cas[i].text, find_pem(after, before->registry_cas[i].name));
+    for (size_t i = 0; i < after->n_registry_cas; i++)
+        if (!find_pem(before, after->registry_cas[i].name))
+            compare_pem(list,
+                        arena_printf(arena, "fleet.registryCas.%s", after->registry_cas[i].name),
+                        NULL, after->registry_cas[i].text);
+}
+
 json_t *plan_changes(struct request *request, const struct kept *kept,
                      const struct deployment *deployment, const struct manifest *after)
 {
@@ -154,5 +189,6 @@ json_t *plan_changes(struct request *request, const struct kept *kept,
                     (struct names){before->registries, before->n_registries},
                     (struct names){after->registries, after->n_registries},
                     (struct names){secrets->servers, secrets->n_registries});
+    compare_fleet(list, arena, before, after);
     return list;
 }

@@ -119,6 +119,8 @@ static struct error *add_manifest(struct request *request, const struct store_re
     if (err)
         return error_recode(error_wrap(err, "record '%s'", input->key), ERROR_INTERNAL);
     workload_json_add_manifest(part, manifest);
+    json_object_set_new(part, "dockerCompose",
+                        json_text(message->compose.data, message->compose.len));
     _cleanup_free_ char *text = dump(part);
     json->size--; /* the brace */
     buffer_add_text(json, ",");

@@ -392,6 +392,8 @@ static void test_restart_keeps_or_replaces_secrets(void **state)
         last_request(f, &coffer__v1__restart_workload_request__descriptor, arena);
     const Coffer__V1__Secrets *secrets = open_secrets(f, "w-new", sent->sealed_secrets, arena);
     assert_string_equal(secrets->environment[0]->value, CANARY "-new");
+    assert_non_null(sent->if_match); /* they are those of this manifest */
+    assert_int_equal(sent->if_match->generation, 1);
     assert_false(holds(&f->all_payloads, CANARY));
 }
 

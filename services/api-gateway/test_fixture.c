@@ -216,6 +216,16 @@ static struct error *take_command(struct fixture *fixture, const struct bus_call
     return err;
 }
 
+static void name_public(const Coffer__V1__CreateWorkloadRequest *request, struct arena *arena,
+                        Coffer__V1__Workload *workload)
+{
+    struct manifest *manifest;
+
+    assert_null(manifest_parse(request->manifest.data, request->manifest.len, arena, &manifest));
+    workload->public_service = (char *)manifest->public_service;
+    workload->public_port = manifest->public_port;
+}
+
 static struct error *on_create(void *state, struct bus_call *call)
 {
     const Coffer__V1__CreateWorkloadRequest *request = call->in;
@@ -235,6 +245,10 @@ static struct error *on_create(void *state, struct bus_call *call)
     workload->domain = request->domain;
     workload->image_version = request->image_version;
     workload->resources = request->resources;
+    workload->generation = 1;
+    workload->created_at_ms = 1700000000123;
+    workload->updated_at_ms = 1700000000123;
+    name_public(request, call->arena, workload);
     uint8_t *hash = arena_alloc(call->arena, 32);
     manifest_hash(request->manifest.data, request->manifest.len, hash);
     workload->manifest_sha256 = (ProtobufCBinaryData){.len = 32, .data = hash};
@@ -284,28 +298,61 @@ static struct error *on_restart(void *state, struct bus_call *call)
     return answer_command(state, call, request->workload_id, request->account_id);
 }
 
-/* Keeps the new input, as the scheduler does; what was sealed before is not its matter here. */
-static struct error *on_update(void *state, struct bus_call *call)
+static struct error *compare_expected(struct fixture *fixture,
+                                      const Coffer__V1__UpdateWorkloadRequest *request,
+                                      struct arena *arena, Coffer__V1__Workload **ret_workload)
 {
-    const Coffer__V1__UpdateWorkloadRequest *request = call->in;
-    Coffer__V1__WorkloadInput input = COFFER__V1__WORKLOAD_INPUT__INIT;
-    struct error *err = answer_command(state, call, request->workload_id, request->account_id);
+    const Coffer__V1__Expectation *expected = request->if_match;
+    const char *key = arena_printf(arena, "%s%s", KEY_WORKLOAD, request->workload_id);
+    struct store_record record;
+    void *message = NULL;
 
-    if (err)
-        return err;
-    Coffer__V1__Workload *workload = ((Coffer__V1__WorkloadReply *)call->out)->workload;
-    workload->name = request->name;
-    workload->domain = request->domain;
-    workload->image_version = request->image_version;
-    workload->generation = 2;
+    assert_null(store_get(fixture->store, key, arena, &record));
+    assert_null(bus_unpack(&coffer__v1__workload__descriptor, record.value.data, record.value.len,
+                           arena, &message));
+    *ret_workload = message;
+    if (!expected || (expected->generation == (*ret_workload)->generation &&
+                      expected->event_sequence == (*ret_workload)->event_sequence))
+        return NULL;
+    return error_set_reason(error_new(ERROR_ABORTED, "changed meanwhile"), "if_match");
+}
+
+static void keep_input(const struct fixture *fixture,
+                       const Coffer__V1__UpdateWorkloadRequest *request, struct arena *arena)
+{
+    Coffer__V1__WorkloadInput input = COFFER__V1__WORKLOAD_INPUT__INIT;
+
     input.manifest = request->manifest;
     input.compose = request->compose;
     input.files = request->files;
     input.n_files = request->n_files;
-    put_message(state, arena_printf(call->arena, "%s%s", KEY_WORKLOAD, request->workload_id),
-                &workload->base);
-    put_message(state, arena_printf(call->arena, "%s%s", KEY_WORKLOAD_INPUT, request->workload_id),
+    put_message(fixture, arena_printf(arena, "%s%s", KEY_WORKLOAD_INPUT, request->workload_id),
                 &input.base);
+}
+
+/* Keeps the new input, as the scheduler does; what was sealed before is not its matter here. */
+static struct error *on_update(void *state, struct bus_call *call)
+{
+    const Coffer__V1__UpdateWorkloadRequest *request = call->in;
+    Coffer__V1__Workload *workload = NULL;
+    struct fixture *fixture = state;
+    void (*meanwhile)(struct fixture * f) = fixture->meanwhile;
+
+    fixture->meanwhile = NULL;
+    if (meanwhile)
+        meanwhile(fixture);
+    struct error *err = take_command(fixture, call);
+    err = err ?: compare_expected(fixture, request, call->arena, &workload);
+    if (err)
+        return err;
+    workload->name = request->name;
+    workload->domain = request->domain;
+    workload->image_version = request->image_version;
+    workload->generation++;
+    keep_input(fixture, request, call->arena);
+    put_message(fixture, arena_printf(call->arena, "%s%s", KEY_WORKLOAD, request->workload_id),
+                &workload->base);
+    ((Coffer__V1__WorkloadReply *)call->out)->workload = workload;
     return NULL;
 }
 

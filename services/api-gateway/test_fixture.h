@@ -38,6 +38,7 @@ struct fixture {
     struct buffer all_payloads;
     enum error_code answer_code; /* ERROR_OK: does it */
     const char *answer_text;
+    void (*meanwhile)(struct fixture *f);      /* called once, before it answers; NULL: nothing */
     const char *answer_reason;                 /* NULL: none */
     const Coffer__V1__PlanWorkloadReply *plan; /* NULL: admitted, on the one host, for nothing */
 };

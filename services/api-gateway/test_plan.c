@@ -2,12 +2,14 @@
 #include "services/api-gateway/test_fixture.h"
 
 #include "shared/base/alloc.h"
+#include "shared/base/file.h"
 
 #define CANARY      "canary-b7e1"
 #define SALT        "0101010101010101010101010101010101010101010101010101010101010101"
 #define CREATE      "/api/v1/workloads/create"
 #define PLAN        "/api/v1/workloads/plan"
 #define UPDATE      "/api/v1/workloads/update"
+#define PEM         "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n"
 #define SECRET_FILE "\"secretFiles\":{\"key.pem\":{\"content\":\"aGVsbG8=\",\"salt\":\"" SALT "\"}}"
 
 static const char web[] = "services: {web: {image: 'hello:1', environment: {A: '${A:-}'}}}";
@@ -263,6 +265,26 @@ static void test_changes_name_what_differs(_unused_ void **state)
     }
 }
 
+/* Nothing is asked for, and yet it would be another manifest: said as well. */
+static void test_changes_of_the_fleet_are_told(_unused_ void **state)
+{
+    static const char trust[] = "{\"acme\":{\"directory\":\"https://new.test/dir\",\"ca\":\"" PEM
+                                "\"},\"registry_cas\":{\"docker.io\":\"" PEM "\"}}";
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _unused_ _cleanup_answer_ struct answer created = create(f, "");
+    _cleanup_buffer_ struct buffer text = {0};
+
+    assert_null(file_write_atomic(f->config.trust_file, trust, strlen(trust), 0600));
+    _cleanup_answer_ struct answer answer = http_post(f, PLAN, "{\"workloadId\":\"w-1\"}");
+    if (answer.status != 200)
+        fail_msg("%s", buffer_text(&answer.body));
+    describe(json_object_get(answer.json, "changes"), &text);
+    assert_string_equal(buffer_text(&text), "fleet.acmeDirectory \"https://acme.coffer.test/dir\">"
+                                            "\"https://new.test/dir\"; fleet.acmeCa null>[hash]; "
+                                            "fleet.registryCas.docker.io null>[hash]; ");
+    assert_false(is_true(&answer, "manifest", "unchanged"));
+}
+
 #define MEASUREMENT(vcpus, model, digest)                                                          \
     "{\"vcpus\":" vcpus ",\"cpu_model\":\"" model "\",\"guest_features\":33,\"digest\":\"" digest  \
     "\"}"
@@ -367,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_findings_are_an_answer),
         cmocka_unit_test(test_what_is_no_question_is_refused),
         cmocka_unit_test(test_changes_name_what_differs),
+        cmocka_unit_test(test_changes_of_the_fleet_are_told),
         cmocka_unit_test(test_measurements_are_those_of_the_image),
         cmocka_unit_test(test_scheduler_is_asked_and_quoted),
         cmocka_unit_test(test_nothing_happens),

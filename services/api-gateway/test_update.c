@@ -323,7 +323,6 @@ static void test_refusals_have_kinds(_unused_ void **state)
         {ERROR_FAILED_PRECONDITION, "over_quota", 412, "QUOTA_EXCEEDED"},
         {ERROR_FAILED_PRECONDITION, "no_balance", 412, "NOT_ENOUGH_BALANCE"},
         {ERROR_RESOURCE_EXHAUSTED, "no_host", 503, "NOT_ENOUGH_RESOURCES"},
-        {ERROR_ABORTED, "if_match", 412, "PRECONDITION_FAILED"},
         {ERROR_ABORTED, NULL, 409, "CONFLICT"},
         {ERROR_FAILED_PRECONDITION, NULL, 412, "FAILED_PRECONDITION"},
         {ERROR_NOT_FOUND, NULL, 404, "NOT_FOUND"},
@@ -373,7 +372,7 @@ static void test_if_match_is_compared_and_passed_on(_unused_ void **state)
     } rows[] = {
         {"If-Match: \"7-41-00000000\"", 200, true},
         {"If-Match: \"1-1-00000000\", \"7-41-12345678\"", 200, true},
-        {"If-Match: *", 200, false},
+        {"If-Match: *", 200, true},
         {"If-Match: \"7-4-00000000\"", 412, false},
         {"If-Match: \"7-412-00000000\"", 412, false},
         {"If-Match: \"6-41-00000000\"", 412, false},
@@ -403,6 +402,112 @@ static void test_if_match_is_compared_and_passed_on(_unused_ void **state)
         assert_int_equal(expectation != NULL, rows[i].passed_on);
         assert_true(!expectation ||
                     (expectation->generation == 7 && expectation->event_sequence == 41));
+    }
+}
+
+/* Records of the workload as they were at some time. */
+struct snapshot {
+    struct buffer workload;
+    struct buffer input;
+};
+
+static struct snapshot later; /* what another update makes of it in the meantime */
+
+static void take_record(const struct fixture *f, const char *key, struct buffer *ret_value)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct store_record record;
+
+    assert_null(store_get(f->store, key, arena, &record));
+    buffer_add(ret_value, record.value.data, record.value.len);
+}
+
+static void put_record(const struct fixture *f, const char *key, const struct buffer *value)
+{
+    const struct store_write write = {
+        .key = key,
+        .expected_version = UINT64_MAX,
+        .value = {.data = value->data, .len = value->size},
+    };
+    const struct store_change change = {.writes = &write, .n_writes = 1};
+
+    assert_null(store_commit(f->store, &change));
+}
+
+static void snapshot_take(const struct fixture *f, struct snapshot *ret_snapshot)
+{
+    take_record(f, KEY_WORKLOAD "w-new", &ret_snapshot->workload);
+    take_record(f, KEY_WORKLOAD_INPUT "w-new", &ret_snapshot->input);
+}
+
+static void snapshot_put(const struct fixture *f, const struct snapshot *snapshot)
+{
+    put_record(f, KEY_WORKLOAD "w-new", &snapshot->workload);
+    put_record(f, KEY_WORKLOAD_INPUT "w-new", &snapshot->input);
+}
+
+static void snapshot_done(struct snapshot *snapshot)
+{
+    buffer_done(&snapshot->workload);
+    buffer_done(&snapshot->input);
+}
+
+static void come_between(struct fixture *f)
+{
+    snapshot_put(f, &later);
+}
+
+/* Each sets one value: whoever comes second must keep that of the first. */
+static void test_of_two_updates_none_is_lost(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    _cleanup_(snapshot_done) struct snapshot before = {0};
+
+    create(f);
+    snapshot_take(f, &before);
+    _unused_ _cleanup_answer_ struct answer other = confirmed(f, ",\"setEnvVars\":{\"C\":\"1\"}");
+    snapshot_take(f, &later);
+    snapshot_put(f, &before);
+    f->meanwhile = come_between;
+    f->commands = 0;
+    _cleanup_answer_ struct answer answer = confirmed(f, ",\"setEnvVars\":{\"D\":\"1\"}");
+    snapshot_done(&later);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(f->commands, 2);
+    const Coffer__V1__UpdateWorkloadRequest *request = sent(f, arena);
+    assert_string_equal(names_of(request, arena),
+                        "env A,B,C,D files a.txt secret key.pem registries r.test");
+    assert_string_equal(sealed_of(f, request, arena), "D=1 ");
+}
+
+/* Who asked to be told is told; who did not, only when it never ends. */
+static void test_changed_meanwhile(_unused_ void **state)
+{
+    static const struct {
+        const char *header;
+        long status;
+        const char *kind;
+        unsigned tries;
+    } rows[] = {
+        {"If-Match: \"1-0-00000000\"", 412, "PRECONDITION_FAILED", 1},
+        {"If-Match: *", 409, "CONFLICT", 30},
+        {"X-Nothing: 1", 409, "CONFLICT", 30},
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    create(f);
+    f->answer_code = ERROR_ABORTED;
+    f->answer_reason = "if_match";
+    f->answer_text = "changed meanwhile";
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        f->commands = 0;
+        _cleanup_answer_ struct answer answer =
+            http_call_with(f, "POST", UPDATE, rows[i].header,
+                           "{\"workloadId\":\"w-new\",\"name\":\"x\",\"confirmDataLoss\":true}");
+        assert_int_equal(answer.status, rows[i].status);
+        assert_string_equal(answer_text(&answer, "kind"), rows[i].kind);
+        assert_int_equal(f->commands, rows[i].tries);
     }
 }
 
@@ -473,6 +578,8 @@ int main(void)
         cmocka_unit_test(test_each_bad_field_is_named_and_nothing_is_sent),
         cmocka_unit_test(test_refusals_have_kinds),
         cmocka_unit_test(test_if_match_is_compared_and_passed_on),
+        cmocka_unit_test(test_of_two_updates_none_is_lost),
+        cmocka_unit_test(test_changed_meanwhile),
         cmocka_unit_test(test_what_is_not_ours_is_not_there),
         cmocka_unit_test(test_names_of_the_environment),
         cmocka_unit_test(test_limits_are_of_all_files),

@@ -66,9 +66,26 @@ struct bus_call {
     void *out;      /* initialised message of the reply type; NULL when the row has none */
     struct arena *arena;
     struct bus_signer *reply_signer; /* set by the handler: signs the reply over its inbox */
+    const struct bus_place *place;   /* of the bus */
 };
 
 typedef struct error *(*bus_handler_fn)(void *state, struct bus_call *call);
+
+/*
+ * A handler that will answer later keeps the call and returns NULL. What it keeps has in, out and
+ * arena of the call, and its message without the payload; it is the holder's until one of the next
+ * two. NULL: nobody waits, or the call did not come from a bus: answer now.
+ */
+struct bus_call *bus_call_keep(struct bus_call *call);
+/* Answers with out, or with the error, which it takes; on the delivery thread. */
+void bus_call_answer(struct bus_call *kept, struct error *err);
+/* Ends it without an answer. NULL is fine; also when its bus is gone. */
+void bus_call_drop(struct bus_call *kept);
+
+/* Calls the function on the delivery thread, once, behind all that has arrived by now; not at all
+ * when the subscription is ended before. False: not taken. */
+bool bus_call_later(const struct bus_call *kept, void (*function)(void *data),
+                    void *data) _must_check_;
 
 struct bus_handler {
     const char *subject; /* pattern; "%" stands for the service's id */
@@ -96,6 +113,8 @@ struct bus_ops {
     struct error *(*publish)(struct bus *bus, const struct bus_message *message);
     struct error *(*publish_durable)(struct bus *bus, const struct bus_message *message,
                                      int timeout_ms);
+    struct error *(*publish_durable_many)(struct bus *bus, const struct bus_message *messages,
+                                          size_t n, int timeout_ms, size_t *ret_done);
     struct error *(*request)(struct bus *bus, const struct bus_message *message, int timeout_ms,
                              struct arena *arena, struct bus_message *ret_reply);
     struct error *(*subscribe)(struct bus *bus, const struct bus_handler *row, const char *subject,
@@ -146,6 +165,15 @@ static inline _must_check_ struct error *
 bus_publish_durable(struct bus *bus, const struct bus_message *m, int timeout_ms)
 {
     return bus->ops->publish_durable(bus, m, timeout_ms);
+}
+
+/* All of them, each sent before the first is acknowledged. *ret_done is always set: so many from
+ * the front are in their streams for sure; the error is about the one behind them. */
+static inline _must_check_ struct error *
+bus_publish_durable_many(struct bus *bus, const struct bus_message *messages, size_t n,
+                         int timeout_ms, size_t *ret_done)
+{
+    return bus->ops->publish_durable_many(bus, messages, n, timeout_ms, ret_done);
 }
 
 /* Raw request. "No responders" is UNAVAILABLE, retried by the caller within its deadline; a

@@ -177,8 +177,15 @@ static void core_run(struct delivery_job *job)
     struct core_subscription *subscription = core_job->subscription;
     struct bus_message message;
 
+    const struct bus_place place = {
+        .bus = subscription->base.base.bus,
+        .delivery = ((struct nats_bus *)subscription->base.base.bus)->delivery,
+        .owner = subscription,
+        .row = subscription->row,
+    };
+
     nats_view(core_job->msg, &message);
-    bus_handle(subscription->base.base.bus, subscription->row, subscription->state, &message);
+    bus_handle(&place, subscription->state, &message);
 }
 
 static void core_free(struct delivery_job *job)
