@@ -35,6 +35,8 @@ const struct config_row gateway_config_rows[] = {
         "file with the key of the global admin; empty: there is none"),
     ROW("GATEWAY_IMAGES_DIR", CONFIG_PATH, images_dir, "",
         "folder with <version>/image.json, beside those that the scheduler publishes"),
+    ROW("GATEWAY_DOCS_DIR", CONFIG_PATH, docs_dir, "",
+        "folder with the files of Swagger UI, for /docs; empty: no page"),
     ROW("GATEWAY_TLS_CERT", CONFIG_PATH, tls_cert, "", "PEM chain; empty: plain HTTP"),
     ROW("GATEWAY_TLS_KEY", CONFIG_PATH, tls_key, "", "PEM key of GATEWAY_TLS_CERT"),
     ROW("GATEWAY_MAX_CONNECTIONS", CONFIG_UINT, max_connections, "256",

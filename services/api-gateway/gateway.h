@@ -35,6 +35,7 @@ struct gateway_config {
     char *bootstrap_key_file;
     char *admin_key_file;
     char *images_dir;
+    char *docs_dir;
     char *tls_cert;
     char *tls_key;
     uint64_t max_connections;

@@ -48,6 +48,11 @@ struct error *on_audit(struct request *request, struct response *ret_response);
 struct error *on_fleet(struct request *request, struct response *ret_response);
 struct error *on_image(struct request *request, struct response *ret_response);
 
+/* handlers_docs.c */
+struct error *on_openapi(struct request *request, struct response *ret_response);
+struct error *on_docs(struct request *request, struct response *ret_response);
+struct error *on_docs_file(struct request *request, struct response *ret_response);
+
 /* handlers_artifacts.c */
 struct error *on_artifacts(struct request *request, struct response *ret_response);
 struct error *on_artifact_enable(struct request *request, struct response *ret_response);

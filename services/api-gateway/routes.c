@@ -55,6 +55,9 @@ const struct route gateway_routes[] = {
     /* what anybody may know, and needs to verify */
     {"GET", "/api/v1/fleet", SCOPE_NONE, on_fleet, SMALL},
     {"GET", "/api/v1/images/:version", SCOPE_NONE, on_image, SMALL},
+    {"GET", "/openapi.json", SCOPE_NONE, on_openapi, SMALL},
+    {"GET", "/docs", SCOPE_NONE, on_docs, SMALL},
+    {"GET", "/docs/:file", SCOPE_NONE, on_docs_file, SMALL},
     {NULL, NULL, SCOPE_NONE, NULL, 0},
 };
 

@@ -384,6 +384,49 @@ static CURL *make_call(const struct fixture *fixture, const char *method, const 
     return curl;
 }
 
+/* One file for each test program, begun anew by it; see tests/openapi/check. */
+static FILE *open_record(void)
+{
+    static FILE *file;
+    const char *dir = getenv("COFFER_RECORD_DIR");
+
+    if (!file && dir) {
+        _cleanup_free_ char *path = xasprintf("%s/%s.jsonl", dir, program_invocation_short_name);
+        assert_null(dir_make(dir, 0755));
+        file = fopen(path, "we");
+        assert_non_null(file);
+    }
+    return file;
+}
+
+static json_t *text_of(const void *data, size_t size)
+{
+    return json_stringn(data, size) ?: json_string("(not UTF-8)");
+}
+
+/* What is served is what openapi.json says: every answer is kept for the check. */
+static void record(CURL *curl, const struct answer *answer)
+{
+    FILE *file = open_record();
+    char *url = NULL;
+    char *method = NULL;
+    char *type = NULL;
+
+    if (!file)
+        return;
+    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
+    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_METHOD, &method);
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    const char *path = strchr(strstr(url, "://") + 3, '/');
+    _cleanup_(json_decrefp) json_t *json = json_pack(
+        "{s:s, s:o, s:i, s:s, s:o}", "method", method, "path",
+        text_of(path ?: "/", strlen(path ?: "/")), "status", (int)answer->status, "contentType",
+        type ?: "", "body", text_of(buffer_text(&answer->body), answer->body.size));
+    _cleanup_free_ char *line = json_dumps(json, JSON_COMPACT);
+    if (fprintf(file, "%s\n", line) < 0 || fflush(file) != 0)
+        fail_msg("an answer cannot be recorded");
+}
+
 /* Takes the headers. */
 static struct answer perform(CURL *curl, struct curl_slist *headers, const char *body)
 {
@@ -403,6 +446,7 @@ static struct answer perform(CURL *curl, struct curl_slist *headers, const char 
     if (code != CURLE_OK)
         fail_msg("call: %s", curl_easy_strerror(code));
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
+    record(curl, &answer);
     curl_easy_cleanup(curl);
     curl_slist_free_all(headers);
     answer.json = json_loadb(buffer_text(&answer.body), answer.body.size, 0, NULL);
