@@ -58,6 +58,7 @@ static void configure(struct fixture *fixture)
     config->bootstrap_key_file = xasprintf("%s/key", fixture->dir);
     config->admin_key_file = xasprintf("%s/admin-key", fixture->dir);
     config->images_dir = xstrdup("");
+    config->docs_dir = xstrdup("");
     config->tls_cert = xstrdup("");
     config->tls_key = xstrdup("");
     config->max_connections = 64;
