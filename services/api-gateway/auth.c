@@ -124,6 +124,14 @@ struct error *auth_check(struct request *request)
     return NULL;
 }
 
+/* Nothing of the store's is kept in memory. */
+bool auth_check_now(struct request *request, struct error **ret_err)
+{
+    (void)request;
+    (void)ret_err;
+    return false;
+}
+
 struct error *auth_load_admin_key(struct gateway *gateway)
 {
     char *key = NULL;

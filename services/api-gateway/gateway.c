@@ -10,7 +10,7 @@
 #include "shared/base/file.h"
 #include "shared/base/log.h"
 
-enum { PEM_MAX = 256 * 1024, METRICS_CONNECTIONS = 16 };
+enum { PEM_MAX = 256 * 1024, METRICS_CONNECTIONS = 16, METRICS_WORKERS = 4 };
 
 #define ROW(name, type, member, fallback, help)                                                    \
     {                                                                                              \
@@ -39,8 +39,10 @@ const struct config_row gateway_config_rows[] = {
         "folder with the files of Swagger UI, for /docs; empty: no page"),
     ROW("GATEWAY_TLS_CERT", CONFIG_PATH, tls_cert, "", "PEM chain; empty: plain HTTP"),
     ROW("GATEWAY_TLS_KEY", CONFIG_PATH, tls_key, "", "PEM key of GATEWAY_TLS_CERT"),
-    ROW("GATEWAY_MAX_CONNECTIONS", CONFIG_UINT, max_connections, "256",
-        "most connections at a time; each has a thread"),
+    ROW("GATEWAY_MAX_CONNECTIONS", CONFIG_UINT, max_connections, "8192",
+        "most connections at a time"),
+    ROW("GATEWAY_WORKERS", CONFIG_UINT, workers, "96",
+        "most requests at a time that wait for the store, the bus or a guest; each has a thread"),
     {NULL, CONFIG_STRING, 0, NULL, NULL},
 };
 
@@ -81,6 +83,7 @@ static struct error *listen_api(struct gateway *gateway)
         .routes = gateway_routes,
         .gateway = gateway,
         .max_connections = (unsigned)gateway->config->max_connections,
+        .workers = (unsigned)gateway->config->workers,
         .tls_cert = cert,
         .tls_key = key,
     };
@@ -94,6 +97,7 @@ static struct error *listen_metrics(struct gateway *gateway)
         .routes = metrics_routes,
         .gateway = gateway,
         .max_connections = METRICS_CONNECTIONS,
+        .workers = METRICS_WORKERS,
     };
 
     return http_server_start(&options, &gateway->metrics_http);
@@ -112,8 +116,8 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     pthread_mutex_init(&gateway->bootstrap_lock, NULL);
     metrics_init(&gateway->metrics);
     limits_init(&gateway->limits);
-    sse_hub_init(&gateway->streams);
-    struct error *err = guest_signer_init(&gateway->signer, key_path, clock);
+    struct error *err = sse_hub_init(&gateway->streams, gateway);
+    err = err ?: guest_signer_init(&gateway->signer, key_path, clock);
     err = err ?: fleet_load(config->fleet_dir, &gateway->fleet);
     err = err ?: auth_load_admin_key(gateway);
     err = err ?: key_usage_start(&gateway->key_usage, store, clock);

@@ -39,6 +39,7 @@ struct gateway_config {
     char *tls_cert;
     char *tls_key;
     uint64_t max_connections;
+    uint64_t workers;
 };
 
 /* The public facts of fleet.json. */

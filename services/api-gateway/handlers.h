@@ -71,5 +71,6 @@ struct error *on_host_delete(struct request *request, struct response *ret_respo
 
 /* handlers_health.c */
 struct error *on_health(struct request *request, struct response *ret_response);
+bool on_health_now(struct request *request, struct response *ret_response);
 struct error *on_ready(struct request *request, struct response *ret_response);
 struct error *on_metrics(struct request *request, struct response *ret_response);

@@ -34,9 +34,8 @@ static struct error *open_events(struct request *request, const char *filter,
 {
     struct event_stream *stream = xnew(struct event_stream);
     const struct sse_options options = {
-        .stream = "EVENTS",
+        .kind = SSE_EVENTS,
         .filter = filter,
-        .type = &coffer__v1__workload_event__descriptor,
         .format = format_event,
         .data = stream,
         .free_data = free,
@@ -181,9 +180,8 @@ struct error *on_logs_stream(struct request *request, struct response *ret_respo
     stream->container = container && *container ? xstrdup(container) : NULL;
     stream->unverified = unverified && strcmp(unverified, "true") == 0;
     const struct sse_options options = {
-        .stream = "LOGS",
+        .kind = SSE_LOGS,
         .filter = arena_printf(request->arena, "log.*.%s.*", workload->workload_id),
-        .type = &coffer__v1__log_batch__descriptor,
         .format = format_log,
         .data = stream,
         .free_data = log_stream_free,

@@ -8,8 +8,10 @@
 #define SECRETS (2 * MIB)
 #define CREATE  (25 * MIB) /* 16 MiB of files in base64, and everything else */
 
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* rows leave out what is zero */
+
 const struct route gateway_routes[] = {
-    {"GET", "/health", SCOPE_NONE, on_health, SMALL},
+    {"GET", "/health", SCOPE_NONE, on_health, SMALL, on_health_now},
 
     {"POST", "/api/v1/workloads/create", SCOPE_DEPLOY, on_create, CREATE},
     {"GET", "/api/v1/workloads/list", SCOPE_READ, on_list, SMALL},
@@ -17,10 +19,12 @@ const struct route gateway_routes[] = {
     {"POST", "/api/v1/workloads/restart", SCOPE_DEPLOY, on_restart, SECRETS},
     {"POST", "/api/v1/workloads/start", SCOPE_DEPLOY, on_start, SMALL},
     {"POST", "/api/v1/workloads/stop", SCOPE_DEPLOY, on_stop, SMALL},
-    {"POST", "/api/v1/workloads/logs", SCOPE_READ, on_logs, SMALL},
-    {"POST", "/api/v1/workloads/stats", SCOPE_READ, on_stats, SMALL},
-    {"POST", "/api/v1/workload-containers/list", SCOPE_READ, on_containers, SMALL},
-    {"POST", "/api/v1/workload-containers/logs", SCOPE_READ, on_container_logs, SMALL},
+    {"POST", "/api/v1/workloads/logs", SCOPE_READ, on_logs, SMALL, .share = SHARE_GUESTS},
+    {"POST", "/api/v1/workloads/stats", SCOPE_READ, on_stats, SMALL, .share = SHARE_GUESTS},
+    {"POST", "/api/v1/workload-containers/list", SCOPE_READ, on_containers, SMALL,
+     .share = SHARE_GUESTS},
+    {"POST", "/api/v1/workload-containers/logs", SCOPE_READ, on_container_logs, SMALL,
+     .share = SHARE_GUESTS},
     {"POST", "/api/v1/workload-events/list", SCOPE_READ, on_events_list, SMALL},
 
     {"GET", "/api/v1/workloads/:id", SCOPE_READ, on_get, SMALL},

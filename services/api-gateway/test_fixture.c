@@ -62,6 +62,7 @@ static void configure(struct fixture *fixture)
     config->tls_cert = xstrdup("");
     config->tls_key = xstrdup("");
     config->max_connections = 64;
+    config->workers = 16;
 }
 
 static void put(const struct fixture *fixture, const char *key, const void *data, size_t size)
