@@ -120,5 +120,6 @@ struct error *artifact_check(struct scheduler *scheduler, const char *version, s
 
     if (err || (setting.artifact && setting.artifact->enabled))
         return err;
-    return error_new(ERROR_NOT_FOUND, "image version '%.64s' is not enabled", version);
+    err = error_new(ERROR_NOT_FOUND, "image version '%.64s' is not enabled", version);
+    return error_set_reason(err, "no_image");
 }

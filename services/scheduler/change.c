@@ -174,6 +174,7 @@ static struct error *attempt(struct update *update, const char *id, update_fn fu
         return err;
     change_init(&update->change, update->scheduler, update->arena);
     update->skip = false;
+    update->is_final = false;
     update->expire_ms = 0;
     err = function(update, data);
     if (err || update->skip || !update->workload)
@@ -193,11 +194,13 @@ struct error *workload_update(struct scheduler *scheduler, const char *id, updat
     for (int i = 0; i < BUSY_ATTEMPTS; i++) {
         error_free(err);
         err = attempt(&update, id, function, data);
-        if (error_get_code(err) != ERROR_ABORTED)
+        if (error_get_code(err) != ERROR_ABORTED || update.is_final)
             break;
     }
+    if (error_get_code(err) == ERROR_ABORTED && !update.is_final)
+        return error_recode(err, ERROR_UNAVAILABLE);
     if (err)
-        return error_get_code(err) == ERROR_ABORTED ? error_recode(err, ERROR_UNAVAILABLE) : err;
+        return err;
     if (!update.skip)
         scheduler_kick(scheduler);
     if (ret_workload)

@@ -83,6 +83,7 @@ struct update {
     Coffer__V1__Workload *workload; /* NULL: does not exist */
     struct change change;
     bool skip;         /* set by the function: nothing is to be written */
+    bool is_final;     /* set by the function: its ABORTED is the answer and not tried again */
     int64_t expire_ms; /* set by the function for a tombstone */
 };
 typedef struct error *(*update_fn)(struct update *update, void *data);

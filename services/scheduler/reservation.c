@@ -86,31 +86,94 @@ static void reserve(struct change *change, Coffer__V1__Host *host, uint64_t vers
     put_host(change, host, version, workload->workload_id, false);
 }
 
-struct error *reservation_make(struct change *change, Coffer__V1__Workload *workload)
-{
-    _cleanup_buffer_ struct buffer reasons = {0};
+/* All hosts as placement sees them. */
+struct survey {
     void **hosts;
     uint64_t *versions;
     size_t n;
+    struct placement placement;
+};
+
+static struct error *survey(struct scheduler *scheduler, const struct demand *demand,
+                            struct arena *arena, struct survey *ret_survey)
+{
     struct error *err =
-        records_load_all(change->scheduler, KEY_HOSTS, KEY_HOST, &coffer__v1__host__descriptor,
-                         HOSTS_MAX, change->arena, &hosts, &versions, &n);
+        records_load_all(scheduler, KEY_HOSTS, KEY_HOST, &coffer__v1__host__descriptor, HOSTS_MAX,
+                         arena, &ret_survey->hosts, &ret_survey->versions, &ret_survey->n);
 
     if (err)
         return err;
-    struct candidate *candidates = arena_alloc(change->arena, (n + 1) * sizeof(*candidates));
-    for (size_t i = 0; i < n; i++)
-        candidates[i] = candidate_of(hosts[i], workload->image_version);
+    struct candidate *candidates = arena_alloc(arena, (ret_survey->n + 1) * sizeof(*candidates));
+    for (size_t i = 0; i < ret_survey->n; i++)
+        candidates[i] = candidate_of(ret_survey->hosts[i], demand->image_version);
+    placement_explain(candidates, ret_survey->n, demand, &ret_survey->placement);
+    return NULL;
+}
+
+static struct error *fits_nowhere(const struct survey *found)
+{
+    _cleanup_buffer_ struct buffer reasons = {0};
+
+    placement_words(&found->placement, found->n, &reasons);
+    struct error *err =
+        error_new(ERROR_RESOURCE_EXHAUSTED, "no host can take it: %s", buffer_text(&reasons));
+    return error_set_reason(err, "no_host");
+}
+
+struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__Resources *size,
+                                 const char *image_version, struct arena *arena,
+                                 struct placement *ret_placement, const char **ret_host_id)
+{
+    struct survey found;
+    const struct demand demand = {.needs = capacity_of(size), .image_version = image_version};
+    struct error *err = survey(scheduler, &demand, arena, &found);
+
+    if (err)
+        return err;
+    *ret_placement = found.placement;
+    *ret_host_id = "";
+    if (found.placement.chosen == found.n)
+        return fits_nowhere(&found);
+    *ret_host_id = ((const Coffer__V1__Host *)found.hosts[found.placement.chosen])->host_id;
+    return NULL;
+}
+
+struct error *reservation_make(struct change *change, Coffer__V1__Workload *workload)
+{
+    struct survey found;
     const struct demand demand = {
         .needs = capacity_of(workload->resources),
         .image_version = workload->image_version,
     };
-    size_t chosen = placement_choose(candidates, n, &demand, &reasons);
-    if (chosen == n)
-        return error_new(ERROR_RESOURCE_EXHAUSTED, "no host can take it: %s",
-                         buffer_text(&reasons));
-    reserve(change, hosts[chosen], versions[chosen], workload);
+    struct error *err = survey(change->scheduler, &demand, change->arena, &found);
+    size_t chosen = err ? 0 : found.placement.chosen;
+
+    if (err)
+        return err;
+    if (chosen == found.n)
+        return fits_nowhere(&found);
+    reserve(change, found.hosts[chosen], found.versions[chosen], workload);
     return NULL;
+}
+
+struct error *reservation_holds(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
+                                const char *image_version, struct arena *arena, bool *ret_holds)
+{
+    Coffer__V1__Host *host;
+    uint64_t version;
+
+    *ret_holds = false;
+    if (!workload->host_id[0] || workload->status == COFFER__V1__WORKLOAD_STATUS__WAITING)
+        return NULL;
+    if (strcmp(workload->image_version, image_version) == 0) {
+        *ret_holds = true;
+        return NULL;
+    }
+    struct error *err = record_load(scheduler, KEY_HOST, workload->host_id,
+                                    &coffer__v1__host__descriptor, arena, &host, &version);
+    if (!err)
+        *ret_holds = host && host->heartbeat && has_image(host->heartbeat, image_version);
+    return err;
 }
 
 struct error *reservation_drop(struct change *change, Coffer__V1__Workload *workload)

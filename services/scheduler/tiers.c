@@ -228,10 +228,12 @@ struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resource
     if (err)
         return err;
     Coffer__V1__WorkloadTier *tier = find_size(all, resources);
-    if (!tier && all->n_tiers)
-        return error_new(ERROR_OUT_OF_RANGE,
-                         "no workload tier has exactly these cpus, memory, disk and gpus: choose "
-                         "one of the list of tiers");
+    if (!tier && all->n_tiers) {
+        err = error_new(ERROR_OUT_OF_RANGE,
+                        "no workload tier has exactly these cpus, memory, disk and gpus: choose "
+                        "one of the list of tiers");
+        return error_set_reason(err, "no_tier");
+    }
     *ret_tier = tier;
     return NULL;
 }

@@ -24,7 +24,7 @@ struct error *tier_update(struct scheduler *scheduler, const Coffer__V1__Workloa
 struct error *tier_delete(struct scheduler *scheduler, const char *tier_id,
                           struct arena *arena) _must_check_;
 
-/* The tier of exactly this size. NULL: there are no tiers. OUT_OF_RANGE: there are, and none has
- * this size. */
+/* The tier of exactly this size. NULL: there are no tiers. OUT_OF_RANGE, reason "no_tier": there
+ * are, and none has this size. */
 struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resources *resources,
                          struct arena *arena, Coffer__V1__WorkloadTier **ret_tier) _must_check_;

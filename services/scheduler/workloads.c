@@ -1,6 +1,7 @@
 #include "services/scheduler/workloads.h"
 
 #include "services/scheduler/admission.h"
+#include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
 #include "services/scheduler/tiers.h"
 #include "shared/base/log.h"
@@ -73,8 +74,8 @@ static void put_input(struct change *change, const Coffer__V1__CreateWorkloadReq
     change_put(change, KEY_WORKLOAD_INPUT, request->workload_id, 0, &input.base, 0);
 }
 
-static struct error *check_domain_free(struct scheduler *scheduler, const char *domain,
-                                       const char *workload_id, struct arena *arena)
+struct error *domain_check_free(struct scheduler *scheduler, const char *domain,
+                                const char *workload_id, struct arena *arena, uint64_t *ret_version)
 {
     struct store_record record;
     struct error *err = store_get(scheduler->store, arena_printf(arena, "%s%s", KEY_DOMAIN, domain),
@@ -82,9 +83,12 @@ static struct error *check_domain_free(struct scheduler *scheduler, const char *
 
     if (err)
         return err;
+    *ret_version = record.version;
     if (record.version && (record.value.len != strlen(workload_id) ||
-                           memcmp(record.value.data, workload_id, record.value.len) != 0))
-        return error_new(ERROR_ALREADY_EXISTS, "domain '%s' belongs to another workload", domain);
+                           memcmp(record.value.data, workload_id, record.value.len) != 0)) {
+        err = error_new(ERROR_ALREADY_EXISTS, "domain '%s' belongs to another workload", domain);
+        return error_set_reason(err, "domain_taken");
+    }
     return NULL;
 }
 
@@ -98,6 +102,7 @@ static struct error *create_once(struct scheduler *scheduler,
     struct change *change = &update.change;
     const char *id = request->workload_id;
     uint64_t version;
+    uint64_t domain_version;
     uint64_t price;
     struct error *err = record_load(scheduler, KEY_WORKLOAD, id, &coffer__v1__workload__descriptor,
                                     arena, ret_workload, &version);
@@ -107,13 +112,14 @@ static struct error *create_once(struct scheduler *scheduler,
     if (*ret_workload)
         return answer_existing(*ret_workload, request);
     err = check_offer(scheduler, request, arena, &price);
-    err = err ?: check_domain_free(scheduler, request->domain, id, arena);
+    err = err ?: domain_check_free(scheduler, request->domain, id, arena, &domain_version);
     if (err)
         return err;
     change_init(change, scheduler, arena);
     update.workload = new_workload(change, request, manifest);
     update.workload->usd_micros_per_minute = price;
-    err = reservation_make(change, update.workload);
+    err = allowance_check(scheduler, update.workload, request->allowance, arena);
+    err = err ?: reservation_make(change, update.workload);
     if (err)
         return err;
     change_workload_event(change, update.workload, "created", SOURCE_USER, NULL);
@@ -121,7 +127,7 @@ static struct error *create_once(struct scheduler *scheduler,
     if (err)
         return err;
     put_input(change, request);
-    change_put_bytes(change, KEY_DOMAIN, request->domain, 0, id, strlen(id));
+    change_put_bytes(change, KEY_DOMAIN, request->domain, domain_version, id, strlen(id));
     change_index(change, KEY_WORKLOADS, "", id, false);
     change_index(change, KEY_WORKLOADS_OF, request->account_id, id, false);
     change_put(change, KEY_WORKLOAD, id, 0, &update.workload->base, 0);
@@ -152,6 +158,22 @@ struct error *workload_create(struct scheduler *scheduler,
     scheduler_kick(scheduler);
     *ret_workload = workload;
     return NULL;
+}
+
+struct error *workload_check_asker(struct update *update, const char *workload_id,
+                                   const char *account_id, const Coffer__V1__Expectation *if_match)
+{
+    const Coffer__V1__Workload *workload = update->workload;
+
+    if (!workload || (account_id[0] && strcmp(account_id, workload->account_id) != 0))
+        return error_new(ERROR_NOT_FOUND, "no workload '%s'", workload_id);
+    if (!if_match || (if_match->generation == workload->generation &&
+                      if_match->event_sequence == workload->event_sequence))
+        return NULL;
+    update->is_final = true;
+    struct error *err =
+        error_new(ERROR_ABORTED, "workload '%s' has changed meanwhile", workload_id);
+    return error_set_reason(err, "if_match");
 }
 
 /* What is so already, or about to be. */
@@ -206,17 +228,19 @@ static struct error *grant(struct update *update, void *data)
     const struct event_detail detail = {
         .message = arena_printf(update->arena, "%.*s", REASON_MAX, wish->reason),
     };
-    struct error *err = NULL;
+    struct error *err =
+        workload_check_asker(update, wish->workload_id, wish->account_id, wish->if_match);
 
-    if (!workload || (wish->account_id[0] && strcmp(wish->account_id, workload->account_id) != 0))
-        return error_new(ERROR_NOT_FOUND, "no workload '%s'", wish->workload_id);
+    if (err)
+        return err;
     update->skip = is_granted(workload, wish->trigger);
     if (update->skip)
         return NULL;
     if (workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
         return error_new(ERROR_FAILED_PRECONDITION, "workload '%s' is being deleted",
                          wish->workload_id);
-    if (wish->sealed_secrets.len)
+    err = allowance_check(update->scheduler, workload, wish->allowance, update->arena);
+    if (!err && wish->sealed_secrets.len)
         err = replace_secrets(update, wish->sealed_secrets);
     if (!err && wish->trigger == TRIGGER_RESTART)
         err = move_away(update);
