@@ -3,6 +3,7 @@
 #include "services/api-gateway/accounts.h"
 #include "services/api-gateway/api_keys.h"
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/rate_limit.h"
 #include "shared/base/file.h"
 
 #define WHO(kind) (1U << (kind))
@@ -114,7 +115,7 @@ static struct error *authenticate(struct request *request)
 struct error *auth_check(struct request *request)
 {
     enum scope scope = request->route->scope;
-    struct error *err = authenticate(request);
+    struct error *err = rate_limit_guess(request, authenticate);
 
     if (err)
         return err;

@@ -9,6 +9,7 @@
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/problem.h"
+#include "services/api-gateway/rate_limit.h"
 #include "services/api-gateway/routes.h"
 #include "shared/base/alloc.h"
 
@@ -163,7 +164,7 @@ static struct error *admit(const struct http_server *server, struct request *req
     struct error *err = routes_find(server->options.routes, method, path, request);
 
     if (!err && request->route->scope != SCOPE_NONE)
-        err = auth_check(request);
+        err = rate_limit_check(request, auth_check(request));
     err = err ?: check_length(request);
     return err ?: admit_upload(request);
 }
@@ -256,6 +257,7 @@ static enum MHD_Result answer(struct request *request)
         err = request->route->handle(request, &response);
     if (err)
         problem_response(request, err, &response);
+    rate_limit_headers(request, &response);
     if (is_change(request->route))
         audit_answer(request, response.status, response.json);
     metrics_count(&request->gateway->metrics, request->route ? request->route->path : "none",

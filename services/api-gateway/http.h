@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "services/api-gateway/principal.h"
+#include "services/api-gateway/token_buckets.h"
 #include "shared/base/arena.h"
 #include "shared/base/buffer.h"
 #include "shared/base/error.h"
@@ -66,7 +67,8 @@ struct request {
     struct error *refused;     /* found before the body: it is read no further than needed */
     unsigned refused_status;   /* when the code of refused does not say it all; 0 */
     const char *refused_kind;
-    bool uploading; /* holds one of the account's uploads */
+    bool uploading;                  /* holds one of the account's uploads */
+    struct token_state rate;         /* what is told of the caller's share */
     size_t received;
     int64_t started_ms;
 };
