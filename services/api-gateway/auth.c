@@ -112,6 +112,13 @@ static struct error *authenticate(struct request *request)
     return NULL;
 }
 
+const char *auth_secret(const struct request *request)
+{
+    const char *admin = http_header(request, "x-api-key");
+
+    return is_admin_key(request->gateway, admin) ? admin : bearer_of(request);
+}
+
 struct error *auth_check(struct request *request)
 {
     enum scope scope = request->route->scope;

@@ -8,6 +8,7 @@
 #include "services/api-gateway/audit.h"
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/problem.h"
 #include "services/api-gateway/rate_limit.h"
 #include "services/api-gateway/routes.h"
@@ -253,10 +254,15 @@ static enum MHD_Result answer(struct request *request)
     _cleanup_(response_done) struct response response = {.status = 200};
     struct error *err = TAKE_PTR(request->refused);
 
+    bool replayed = false;
+
     if (!err)
+        err = idempotency_begin(request, &response, &replayed);
+    if (!err && !replayed)
         err = request->route->handle(request, &response);
     if (err)
         problem_response(request, err, &response);
+    idempotency_end(request, &response);
     rate_limit_headers(request, &response);
     if (is_change(request->route))
         audit_answer(request, response.status, response.json);

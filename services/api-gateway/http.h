@@ -23,6 +23,7 @@
 
 struct gateway;
 struct http_server;
+struct idempotency;
 struct request;
 
 enum { RESPONSE_HEADERS_MAX = 12 };
@@ -69,6 +70,7 @@ struct request {
     const char *refused_kind;
     bool uploading;                  /* holds one of the account's uploads */
     struct token_state rate;         /* what is told of the caller's share */
+    struct idempotency *idempotency; /* in the arena; NULL: no key, or not claimed */
     size_t received;
     int64_t started_ms;
 };
