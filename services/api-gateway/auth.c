@@ -3,6 +3,7 @@
 #include "services/api-gateway/accounts.h"
 #include "services/api-gateway/api_keys.h"
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/members.h"
 #include "services/api-gateway/rate_limit.h"
 #include "shared/base/file.h"
 
@@ -86,6 +87,7 @@ static struct error *check_key(struct request *request, const char *secret)
     error_free(gateway_ensure_bootstrap(gateway));
     api_key_hash(secret, hash);
     struct error *err = api_key_load(gateway, hash, request->arena, &key);
+    err = err ?: member_limit_key(gateway, request->arena, &key);
     if (!err && !is_usable(gateway, &key))
         err = refused();
     err = err ?: check_account(request, &key);
