@@ -43,6 +43,13 @@ const struct config_row gateway_config_rows[] = {
         "most connections at a time"),
     ROW("GATEWAY_WORKERS", CONFIG_UINT, workers, "96",
         "most requests at a time that wait for the store, the bus or a guest; each has a thread"),
+    ROW("GATEWAY_RATE_PER_MINUTE", CONFIG_UINT, rate_per_minute, "6000",
+        "requests a minute of one API key, per copy of the gateway; 0: any number"),
+    ROW("GATEWAY_RATE_BURST", CONFIG_UINT, rate_burst, "1000",
+        "requests that one API key may make at once"),
+    ROW("GATEWAY_AUTH_FAILURES_PER_MINUTE", CONFIG_UINT, auth_failures_per_minute, "120",
+        "requests a minute with a bad API key from one address, then 429; 0: any number, for a "
+        "gateway behind a proxy"),
     {NULL, CONFIG_STRING, 0, NULL, NULL},
 };
 
@@ -116,6 +123,9 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     pthread_mutex_init(&gateway->bootstrap_lock, NULL);
     metrics_init(&gateway->metrics);
     limits_init(&gateway->limits);
+    token_buckets_init(&gateway->key_rates, config->rate_per_minute, config->rate_burst);
+    token_buckets_init(&gateway->failure_rates, config->auth_failures_per_minute,
+                       config->auth_failures_per_minute);
     struct error *err = sse_hub_init(&gateway->streams, gateway);
     err = err ?: guest_signer_init(&gateway->signer, key_path, clock);
     err = err ?: fleet_load(config->fleet_dir, &gateway->fleet);
@@ -139,6 +149,8 @@ void gateway_free(struct gateway *gateway)
     sse_hub_done(&gateway->streams);
     key_usage_stop(&gateway->key_usage);
     limits_done(&gateway->limits);
+    token_buckets_done(&gateway->key_rates);
+    token_buckets_done(&gateway->failure_rates);
     metrics_done(&gateway->metrics);
     guest_signer_done(&gateway->signer);
     fleet_done(&gateway->fleet);

@@ -40,6 +40,9 @@ struct gateway_config {
     char *tls_key;
     uint64_t max_connections;
     uint64_t workers;
+    uint64_t rate_per_minute;
+    uint64_t rate_burst;
+    uint64_t auth_failures_per_minute;
 };
 
 /* The public facts of fleet.json. */
@@ -58,6 +61,8 @@ struct gateway {
     struct guest_signer signer;
     struct metrics metrics;
     struct limits limits;
+    struct token_buckets key_rates;     /* requests by API key */
+    struct token_buckets failure_rates; /* failed authentication by address */
     struct sse_hub streams;
     struct key_usage key_usage;
     bool has_admin_key;

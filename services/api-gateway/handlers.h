@@ -41,6 +41,12 @@ struct error *on_api_key_list(struct request *request, struct response *ret_resp
 struct error *on_api_key_update(struct request *request, struct response *ret_response);
 struct error *on_api_key_delete(struct request *request, struct response *ret_response);
 
+/* handlers_members.c */
+struct error *on_member_create(struct request *request, struct response *ret_response);
+struct error *on_member_list(struct request *request, struct response *ret_response);
+struct error *on_member_update(struct request *request, struct response *ret_response);
+struct error *on_member_delete(struct request *request, struct response *ret_response);
+
 /* handlers_audit.c */
 struct error *on_audit(struct request *request, struct response *ret_response);
 

@@ -43,6 +43,10 @@ const struct route gateway_routes[] = {
     {"GET", "/api/v1/api-keys/account/:id", SCOPE_ACCOUNT_READ, on_api_key_list, SMALL},
     {"PUT", "/api/v1/api-keys/update", SCOPE_ACCOUNT_ADMIN, on_api_key_update, SMALL},
     {"POST", "/api/v1/api-keys/delete", SCOPE_ACCOUNT_ADMIN, on_api_key_delete, SMALL},
+    {"POST", "/api/v1/members/create", SCOPE_ACCOUNT_ADMIN, on_member_create, SMALL},
+    {"GET", "/api/v1/members/account/:id", SCOPE_ACCOUNT_READ, on_member_list, SMALL},
+    {"PUT", "/api/v1/members/update", SCOPE_ACCOUNT_ADMIN, on_member_update, SMALL},
+    {"POST", "/api/v1/members/delete", SCOPE_ACCOUNT_ADMIN, on_member_delete, SMALL},
     {"GET", "/api/v1/audit", SCOPE_ACCOUNT_READ, on_audit, SMALL},
 
     {"POST", "/api/v1/artifacts/enable", SCOPE_ADMIN, on_artifact_enable, SMALL},

@@ -314,7 +314,7 @@ struct fixture *fixture_new_with_clock(struct clock *clock)
     fixture->bus = bus_memory_new();
     fixture->peer = bus_memory_attach(fixture->bus);
     assert_null(bus_ensure_streams(fixture->peer));
-    fixture->store = store_memory_new();
+    fixture->store = store_memory_new_with_clock(clock);
     put_host(fixture);
     for (size_t i = 0; i < ELEMENTSOF(scheduler_rows); i++)
         assert_null(bus_subscribe(fixture->peer, &scheduler_rows[i], scheduler_rows[i].subject,
@@ -455,13 +455,23 @@ static struct answer perform(CURL *curl, struct curl_slist *headers, const char 
     return answer;
 }
 
+struct answer http_call_with(const struct fixture *fixture, const char *method, const char *path,
+                             const char *key, const char *const *headers, const char *body)
+{
+    struct curl_slist *list = NULL;
+    CURL *curl = make_call(fixture, method, path, key, &list);
+
+    for (; *headers; headers++)
+        list = curl_slist_append(list, *headers);
+    return perform(curl, list, body);
+}
+
 struct answer http_call(const struct fixture *fixture, const char *method, const char *path,
                         const char *key, const char *body)
 {
-    struct curl_slist *headers = NULL;
-    CURL *curl = make_call(fixture, method, path, key, &headers);
+    const char *const none[] = {NULL};
 
-    return perform(curl, headers, body);
+    return http_call_with(fixture, method, path, key, none, body);
 }
 
 struct answer http_admin(const struct fixture *fixture, const char *method, const char *path,
@@ -521,6 +531,19 @@ bool http_stream_until(const struct fixture *fixture, const char *path, const ch
 const char *answer_text(const struct answer *answer, const char *name)
 {
     return json_string_value(json_object_get(answer->json, name)) ?: "";
+}
+
+char *answer_header(const struct answer *answer, const char *name)
+{
+    size_t size = strlen(name);
+
+    for (const char *line = buffer_text(&answer->headers); line && *line;) {
+        const char *end = strstr(line, "\r\n");
+        if (end && strncasecmp(line, name, size) == 0 && strncmp(line + size, ": ", 2) == 0)
+            return xasprintf("%.*s", (int)(end - line - (int)size - 2), line + size + 2);
+        line = end ? end + 2 : NULL;
+    }
+    return NULL;
 }
 
 bool has_finding(const struct answer *answer, const char *where_or_rule)
