@@ -29,13 +29,15 @@ static struct error *setting(const char *variable, const char *file, char **ret_
     if (error_get_code(err) != ERROR_NOT_FOUND)
         return err;
     error_free(err);
-    return error_new(ERROR_FAILED_PRECONDITION, "set %s, or write it to '%s'", variable, path);
+    return error_new(ERROR_UNAUTHENTICATED, "set %s, or write it to '%s'", variable, path);
 }
 
 static struct error *read_admin_key(const char *path, struct client *client)
 {
     client->admin = true;
-    return error_wrap(file_read_text(path, KEY_MAX, &client->key), "operator's key");
+    struct error *err = file_read_text(path, KEY_MAX, &client->key);
+
+    return error_wrap(error_recode(err, ERROR_UNAUTHENTICATED), "operator's key");
 }
 
 /* key_file NULL: the account's key. */
@@ -69,7 +71,7 @@ struct error *client_open_admin(const char *key_file, bool required, struct clie
     if (path && path[0])
         return open_with(path, ret_client);
     if (required)
-        return error_new(ERROR_FAILED_PRECONDITION,
+        return error_new(ERROR_UNAUTHENTICATED,
                          "this is for operators: give --admin-key-file, or set "
                          "COFFER_ADMIN_KEY_FILE to the file with the operator's key");
     return open_with(NULL, ret_client);

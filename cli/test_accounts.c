@@ -266,11 +266,11 @@ static void test_what_is_refused_before_anything_is_asked(_unused_ void **state)
 
 static void test_a_refusal_is_told(_unused_ void **state)
 {
-    assert_int_equal(RUN(accounts_show_main, "nobodys"), EXIT_FAILED);
+    assert_int_equal(RUN(accounts_show_main, "nobodys"), EXIT_NOT_FOUND);
     assert_string_equal(server.output, "");
     unsetenv("COFFER_ADMIN_KEY_FILE");
-    assert_int_equal(RUN(accounts_list_main, NULL), EXIT_FAILED);
-    assert_int_equal(RUN(accounts_show_main, "acc-1", "--admin"), EXIT_FAILED);
+    assert_int_equal(RUN(accounts_list_main, NULL), EXIT_DENIED);
+    assert_int_equal(RUN(accounts_show_main, "acc-1", "--admin"), EXIT_DENIED);
     assert_int_equal(server.asked.size, 0);
     assert_int_equal(RUN(accounts_show_main, "acc-1", "--admin-key-file", server.admin_key),
                      EXIT_OK);

@@ -204,7 +204,7 @@ static void test_without_an_operators_key(_unused_ void **state)
     assert_int_equal(RUN(tiers_list_main, &list, NULL), EXIT_OK);
     assert_string_equal(stand.account, "Bearer account-key-0123456789");
     assert_string_equal(stand.admin, "");
-    assert_int_equal(RUN(hosts_list_main, &hosts, NULL), EXIT_FAILED);
+    assert_int_equal(RUN(hosts_list_main, &hosts, NULL), EXIT_DENIED);
     assert_int_equal(stand.calls, 1);
     _cleanup_free_ char *key = xasprintf("%s/key", stand.dir);
     stand.calls = 0;
@@ -235,7 +235,7 @@ static void test_usage(_unused_ void **state)
         {tiers_remove_main, {"rm"}, EXIT_USAGE},
         {hosts_show_main, {"show"}, EXIT_USAGE},
         {hosts_show_main, {"show", "../x"}, EXIT_USAGE},
-        {hosts_list_main, {"ls", "--admin-key-file", "/nonexistent"}, EXIT_FAILED},
+        {hosts_list_main, {"ls", "--admin-key-file", "/nonexistent"}, EXIT_DENIED},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -254,7 +254,7 @@ static void test_refusals_become_exit_codes(_unused_ void **state)
     stand.status = 412;
     stand.answer = "{\"error\":\"host 'h1' has 1 workload\","
                    "\"kind\":\"METAL_INSTANCE_MANAGING_WORKLOADS\"}";
-    assert_int_equal(RUN(hosts_remove_main, &output, "h1", "--yes"), EXIT_FAILED);
+    assert_int_equal(RUN(hosts_remove_main, &output, "h1", "--yes"), EXIT_CONFLICT);
     assert_string_equal(output, "");
 }
 
