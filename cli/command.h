@@ -44,6 +44,15 @@ bool command_is(const struct command *command, const char *name);
 /* The command that argv[0], or argv[0] and argv[1], name; NULL: none. */
 const struct command *command_find(int argc, char **argv, int *ret_words);
 
+int login_main(int argc, char **argv);
+int logout_main(int argc, char **argv);
+int context_list_main(int argc, char **argv);
+int context_use_main(int argc, char **argv);
+int context_show_main(int argc, char **argv);
+int context_remove_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
+int completion_main(int argc, char **argv);
+int complete_main(int argc, char **argv);
 int deploy_main(int argc, char **argv);
 int list_main(int argc, char **argv);
 int show_main(int argc, char **argv);

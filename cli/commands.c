@@ -5,6 +5,13 @@
 #include "cli/verify.h"
 
 const struct command commands[] = {
+    {NULL, "login", "[NAME] --url URL", "check an API key, and store it as a context", login_main},
+    {NULL, "logout", "[NAME]", "remove a context's key from this machine", logout_main},
+    {"context", "ls", "", "list contexts: gateways with their keys", context_list_main},
+    {"context", "use", "NAME", "use a context from now on", context_use_main},
+    {"context", "show", "[NAME]", "show the context in use, or another", context_show_main},
+    {"context", "rm", "NAME [--yes]", "remove a context", context_remove_main},
+    {NULL, "doctor", "", "look for what keeps the command line from working", doctor_main},
     {NULL, "deploy", "COMPOSE|FOLDER [options]", "run a compose project in a confidential VM",
      deploy_main},
     {NULL, "ls", "", "list workloads", list_main},
@@ -56,6 +63,7 @@ const struct command commands[] = {
     {"report", "show", "FILE [--json]", "decode an attestation report, every bit explained",
      report_show_main},
     {"bus", "decode", "--subject SUBJECT", "decode a bus message from stdin", bus_decode_main},
+    {NULL, "completion", "bash|zsh|fish", "print a shell's completion script", completion_main},
 };
 
 const size_t n_commands = ELEMENTSOF(commands);

@@ -124,5 +124,7 @@ int frame_run(int argc, char **argv)
         puts("coffer " COFFER_VERSION);
         return EXIT_OK;
     }
+    if (strcmp(word, "__complete") == 0) /* for the scripts of `coffer completion` */
+        return complete_main(argc - leading - 1, argv + leading + 1);
     return find_and_run(argc - 1, argv + 1, leading);
 }

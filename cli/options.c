@@ -37,6 +37,20 @@ static const struct option_row option_admin = {"admin", '\0', NULL,
 static const struct option_row option_admin_key = {
     "admin-key-file", '\0', "FILE", "the global admin's key (default: COFFER_ADMIN_KEY_FILE)"};
 
+static const struct option_row login_rows[] = {
+    {"url", '\0', "URL", "the gateway's address, as https://api.example.com"},
+    {"key-file", '\0', "FILE", "the key is in this file (default: the terminal is asked)"},
+    {"key-stdin", '\0', NULL, "the key is the first line of stdin"},
+    {"ca", '\0', "FILE", "certificate authorities (PEM) in place of the system's; kept with it"},
+    {"no-check", '\0', NULL, "store it without asking the gateway"},
+    {0},
+};
+
+static const struct option_row doctor_rows[] = {
+    {"offline", '\0', NULL, "look at this machine only"},
+    {0},
+};
+
 static const struct option_row deploy_rows[] = {
     {"public", '\0', "SERVICE:PORT", "what the world reaches"},
     {"name", '\0', "NAME", "what to call it (default: the folder's name)"},
@@ -178,6 +192,14 @@ static const struct options_set {
     const struct option_row *rows;
     unsigned shared;
 } sets[] = {
+    {"login", login_rows, SERVER | ALONE},
+    {"logout", NULL, SERVER},
+    {"context ls", NULL, LIST},
+    {"context use", NULL, 0},
+    {"context show", NULL, SERVER | ALONE},
+    {"context rm", NULL, YES},
+    {"doctor", doctor_rows, SERVER | ALONE},
+    {"completion", NULL, 0},
     {"deploy", deploy_rows, SERVER | CHANGE | ALONE},
     {"ls", NULL, SERVER | LIST},
     {"show", NULL, SERVER | JSON},

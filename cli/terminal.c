@@ -72,15 +72,31 @@ char *terminal_text(const char *text, enum terminal_kind kind)
     return clean.size ? buffer_take_text(&clean) : xstrdup("");
 }
 
+static void print(FILE *file, const char *fmt, va_list args) _printf_(2, 0);
+static void print(FILE *file, const char *fmt, va_list args)
+{
+    _cleanup_free_ char *text = xvasprintf(fmt, args);
+    _cleanup_free_ char *clean = terminal_text(text, TERMINAL_LINES);
+
+    fputs(clean, file);
+}
+
 void terminal_printf(const char *fmt, ...)
 {
     va_list args;
 
     va_start(args, fmt);
-    _cleanup_free_ char *text = xvasprintf(fmt, args);
+    print(stdout, fmt, args);
     va_end(args);
-    _cleanup_free_ char *clean = terminal_text(text, TERMINAL_LINES);
-    fputs(clean, stdout);
+}
+
+void terminal_fprintf(FILE *file, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    print(file, fmt, args);
+    va_end(args);
 }
 
 static size_t width_of(uint32_t c)

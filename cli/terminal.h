@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "shared/base/cleanup.h"
+
 enum terminal_kind {
     TERMINAL_LINE,  /* one line: new lines are escaped too */
     TERMINAL_LINES, /* new lines and tabs stay */
@@ -16,7 +18,8 @@ enum terminal_kind {
 char *terminal_text(const char *text, enum terminal_kind kind);
 
 /* printf to stdout; what is printed goes through terminal_text(TERMINAL_LINES). */
-void terminal_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void terminal_printf(const char *fmt, ...) _printf_(1, 2);
+void terminal_fprintf(FILE *file, const char *fmt, ...) _printf_(2, 3);
 
 /* In columns of a terminal; of clean text. */
 size_t terminal_width(const char *text);

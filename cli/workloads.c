@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/resolve.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
 
 static json_int_t number_of(const json_t *object, const char *name)
@@ -14,32 +15,33 @@ static json_int_t number_of(const json_t *object, const char *name)
     return json_integer_value(json_object_get(object, name));
 }
 
-static void print_row(const json_t *w)
-{
-    printf("%-36s  %-20.20s  %-12s  %s\n", output_text(w, "workloadId"), output_text(w, "name"),
-           output_text(w, "status"), output_text(w, "domain"));
-}
+static const struct column workload_columns[] = {
+    {.title = "WORKLOAD", .member = "workloadId"},
+    {.title = "NAME", .member = "name"},
+    {.title = "STATUS", .member = "status", .kind = COLUMN_STATUS},
+    {.title = "DOMAIN", .member = "domain"},
+    {.title = "CREATED", .member = "createdAt", .kind = COLUMN_TIME},
+    {.title = "HOST", .member = "hostId", .wide = true},
+    {.title = "IMAGE", .member = "artifactsVersion", .wide = true},
+    {.title = "MANIFEST", .member = "manifestHash", .wide = true},
+};
 
 int list_main(int argc, char **argv)
 {
     bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
     _cleanup_(client_freep) struct client *client = NULL;
     _cleanup_(json_decrefp) json_t *list = NULL;
-    const json_t *w;
-    size_t i;
 
     if (argc > 1 + json)
         return command_usage("ls takes no operands");
     struct error *err = client_open(&client);
     if (!err)
-        err = client_call(client, "GET", "/api/v1/workloads/list", NULL, &list);
+        err = client_list(client, "/api/v1/workloads/list", &list);
     if (err)
         return command_fail(err);
     if (json)
         return output_json(list);
-    printf("%-36s  %-20s  %-12s  %s\n", "WORKLOAD", "NAME", "STATUS", "DOMAIN");
-    json_array_foreach(list, i, w) print_row(w);
-    return EXIT_OK;
+    return output_list(list, workload_columns, ELEMENTSOF(workload_columns));
 }
 
 struct target {
@@ -106,14 +108,14 @@ static void print_workload(const json_t *w)
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         const char *text = output_text(w, rows[i][1]);
         bool url = strcmp(rows[i][0], "URL") == 0 && text[0] != '-';
-        printf("%-14s %s%s\n", rows[i][0], url ? "https://" : "", text);
+        terminal_printf("%-14s %s%s\n", rows[i][0], url ? "https://" : "", text);
     }
-    printf("%-14s %" JSON_INTEGER_FORMAT " vCPU, %" JSON_INTEGER_FORMAT
-           " MB memory, %" JSON_INTEGER_FORMAT " GB disk\n",
-           "size", number_of(w, "cpus"), number_of(w, "memory"), number_of(w, "disk"));
+    terminal_printf("%-14s %" JSON_INTEGER_FORMAT " vCPU, %" JSON_INTEGER_FORMAT
+                    " MB memory, %" JSON_INTEGER_FORMAT " GB disk\n",
+                    "size", number_of(w, "cpus"), number_of(w, "memory"), number_of(w, "disk"));
     double cost = json_number_value(json_object_get(w, "usdCostPerMin"));
     if (cost > 0)
-        printf("%-14s %.6f USD a minute\n", "cost", cost);
+        terminal_printf("%-14s %.6f USD a minute\n", "cost", cost);
 }
 
 int show_main(int argc, char **argv)
@@ -145,15 +147,15 @@ static void print_stats(const json_t *stats)
     const json_t *item;
     size_t i;
 
-    printf("memory   %6" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " MiB\n",
-           number_of(memory, "used") >> 20, number_of(memory, "total") >> 20);
+    terminal_printf("memory   %6" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " MiB\n",
+                    number_of(memory, "used") >> 20, number_of(memory, "total") >> 20);
     json_array_foreach(json_object_get(stats, "cpus"), i, item)
-        printf("%-8s %5.1f %%\n", output_text(item, "name"),
-               json_number_value(json_object_get(item, "usage")));
+        terminal_printf("%-8s %5.1f %%\n", output_text(item, "name"),
+                        json_number_value(json_object_get(item, "usage")));
     json_array_foreach(json_object_get(stats, "disks"), i, item)
-        printf("%-8s %6" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " MiB\n",
-               output_text(item, "mountPoint"), number_of(item, "used") >> 20,
-               number_of(item, "size") >> 20);
+        terminal_printf("%-8s %6" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " MiB\n",
+                        output_text(item, "mountPoint"), number_of(item, "used") >> 20,
+                        number_of(item, "size") >> 20);
 }
 
 int stats_main(int argc, char **argv)
@@ -183,8 +185,10 @@ static int change(int argc, char **argv, const char *path, const char *warning, 
     if (warning && !target.yes && !ask_yes(warning))
         return EXIT_FAILED;
     code = command_fail(post(&target, path, &answer));
+    if (code == EXIT_OK && target.json)
+        return output_json(answer);
     if (code == EXIT_OK)
-        printf("%s %s\n", target.workload, done);
+        terminal_printf("%s %s\n", target.workload, done);
     return code;
 }
 
