@@ -22,75 +22,100 @@ static void expect_in(const char *text, const char *part)
 }
 
 /* What programs rely on: docs/cli.md has the same table. */
+static const struct {
+    unsigned status;
+    const char *kind; /* NULL: the body is no JSON, as of a proxy */
+    int code;
+    const char *hint;
+} refusals[] = {
+    {400, "INVALID_PAYLOAD", EXIT_USAGE, NULL},
+    {400, "INVALID_PATH", EXIT_USAGE, NULL},
+    {400, "INVALID_IDEMPOTENCY_KEY", EXIT_USAGE, "255"},
+    {400, "ARTIFACT_VERSION_DOES_NOT_EXIST", EXIT_USAGE, "coffer images ls"},
+    {400, "INVALID_WORKLOAD_TIER", EXIT_USAGE, "coffer tiers ls"},
+    {400, NULL, EXIT_USAGE, NULL},
+    {401, "UNAUTHORIZED", EXIT_DENIED, "coffer login"},
+    {401, "ACCESS_DENIED", EXIT_DENIED, "wider scope"},
+    {401, NULL, EXIT_DENIED, "coffer login"},
+    {403, NULL, EXIT_DENIED, "URL"},
+    {404, "NOT_FOUND", EXIT_NOT_FOUND, "another account"},
+    {404, NULL, EXIT_NOT_FOUND, "coffer doctor"},
+    {405, "METHOD_NOT_ALLOWED", EXIT_FAILED, "older"},
+    {409, "ALREADY_EXISTS", EXIT_CONFLICT, NULL},
+    {409, "CONFLICT", EXIT_CONFLICT, "again"},
+    {409, NULL, EXIT_CONFLICT, NULL},
+    {412, "FAILED_PRECONDITION", EXIT_CONFLICT, NULL},
+    {412, "PRECONDITION_FAILED", EXIT_CONFLICT, "coffer show"},
+    {412, "DATA_LOSS_NOT_CONFIRMED", EXIT_CONFLICT, "--confirm-data-loss"},
+    {412, "METAL_INSTANCE_ALIVE", EXIT_CONFLICT, "agent"},
+    {412, "METAL_INSTANCE_MANAGING_WORKLOADS", EXIT_CONFLICT, "coffer rm"},
+    {412, "NOT_ENOUGH_BALANCE", EXIT_LIMIT, "coffer accounts me"},
+    {412, "QUOTA_EXCEEDED", EXIT_LIMIT, "larger quota"},
+    {412, "SOMETHING_NEW", EXIT_CONFLICT, NULL},
+    {412, NULL, EXIT_CONFLICT, NULL},
+    {413, "PAYLOAD_TOO_LARGE", EXIT_USAGE, "files"},
+    {413, NULL, EXIT_USAGE, "too large"},
+    {422, "IDEMPOTENCY_KEY_REUSED", EXIT_CONFLICT, "another one"},
+    {422, NULL, EXIT_CONFLICT, NULL},
+    {429, NULL, EXIT_LIMIT, "slow down"},
+    {429, "TOO_MANY_REQUESTS", EXIT_LIMIT, "slow down"},
+    {500, "INTERNAL", EXIT_FAILED, "operator"},
+    {500, NULL, EXIT_FAILED, NULL},
+    {501, "UNIMPLEMENTED", EXIT_FAILED, "older"},
+    {502, "UNTRUSTED_ANSWER", EXIT_FAILED, NULL},
+    {502, NULL, EXIT_CANNOT_TELL, "coffer doctor"},
+    {503, "NOT_ENOUGH_RESOURCES", EXIT_LIMIT, "no host has room"},
+    {504, "DEADLINE_EXCEEDED", EXIT_CANNOT_TELL, "may still happen"},
+    {504, NULL, EXIT_CANNOT_TELL, "coffer doctor"},
+};
+
 static void test_refusals_become_exit_codes_and_hints(_unused_ void **state)
 {
-    static const struct {
-        unsigned status;
-        const char *kind; /* NULL: the body is no JSON, as of a proxy */
-        int code;
-        const char *hint;
-    } rows[] = {
-        {400, "INVALID_PAYLOAD", EXIT_USAGE, NULL},
-        {400, "INVALID_PATH", EXIT_USAGE, NULL},
-        {400, "INVALID_IDEMPOTENCY_KEY", EXIT_USAGE, "255"},
-        {400, "ARTIFACT_VERSION_DOES_NOT_EXIST", EXIT_USAGE, "coffer images ls"},
-        {400, "INVALID_WORKLOAD_TIER", EXIT_USAGE, "coffer tiers ls"},
-        {400, NULL, EXIT_USAGE, NULL},
-        {401, "UNAUTHORIZED", EXIT_DENIED, "coffer login"},
-        {401, "ACCESS_DENIED", EXIT_DENIED, "wider scope"},
-        {401, NULL, EXIT_DENIED, "coffer login"},
-        {403, NULL, EXIT_DENIED, "URL"},
-        {404, "NOT_FOUND", EXIT_NOT_FOUND, "another account"},
-        {404, NULL, EXIT_NOT_FOUND, "coffer doctor"},
-        {405, "METHOD_NOT_ALLOWED", EXIT_FAILED, "older"},
-        {409, "ALREADY_EXISTS", EXIT_CONFLICT, NULL},
-        {409, "CONFLICT", EXIT_CONFLICT, "again"},
-        {409, NULL, EXIT_CONFLICT, NULL},
-        {412, "FAILED_PRECONDITION", EXIT_CONFLICT, NULL},
-        {412, "PRECONDITION_FAILED", EXIT_CONFLICT, "coffer show"},
-        {412, "DATA_LOSS_NOT_CONFIRMED", EXIT_CONFLICT, "--confirm-data-loss"},
-        {412, "METAL_INSTANCE_ALIVE", EXIT_CONFLICT, "agent"},
-        {412, "METAL_INSTANCE_MANAGING_WORKLOADS", EXIT_CONFLICT, "coffer rm"},
-        {412, "NOT_ENOUGH_BALANCE", EXIT_LIMIT, "coffer accounts me"},
-        {412, "QUOTA_EXCEEDED", EXIT_LIMIT, "larger quota"},
-        {412, "SOMETHING_NEW", EXIT_CONFLICT, NULL},
-        {413, "PAYLOAD_TOO_LARGE", EXIT_USAGE, "files"},
-        {413, NULL, EXIT_USAGE, "too large"},
-        {422, "IDEMPOTENCY_KEY_REUSED", EXIT_CONFLICT, "another one"},
-        {429, "TOO_MANY_REQUESTS", EXIT_LIMIT, "slow down"},
-        {500, "INTERNAL", EXIT_FAILED, "operator"},
-        {500, NULL, EXIT_FAILED, NULL},
-        {501, "UNIMPLEMENTED", EXIT_FAILED, "older"},
-        {502, "UNTRUSTED_ANSWER", EXIT_FAILED, NULL},
-        {502, NULL, EXIT_CANNOT_TELL, "coffer doctor"},
-        {503, "NOT_ENOUGH_RESOURCES", EXIT_LIMIT, "no host has room"},
-        {504, "DEADLINE_EXCEEDED", EXIT_CANNOT_TELL, "may still happen"},
-        {504, NULL, EXIT_CANNOT_TELL, "coffer doctor"},
-    };
-
-    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+    for (size_t i = 0; i < ELEMENTSOF(refusals); i++) {
         _cleanup_free_ char *body =
-            rows[i].kind ? xasprintf("{\"error\":\"why\",\"kind\":\"%s\",\"requestId\":\"r-7\"}",
-                                     rows[i].kind)
-                         : xstrdup("<html>");
-        const struct test_answer answers[] = {{"GET", SHOW, rows[i].status, body, NULL, NULL, 0},
-                                              {0}};
+            refusals[i].kind
+                ? xasprintf("{\"error\":\"why\",\"kind\":\"%s\",\"requestId\":\"r-7\"}",
+                            refusals[i].kind)
+                : xstrdup("<html>");
+        const struct test_answer answers[] = {
+            {"GET", SHOW, refusals[i].status, body, NULL, NULL, 0}, {0}};
         _cleanup_free_ char *output = NULL;
         _cleanup_free_ char *errors = NULL;
         test_gateway_answer(&gateway, answers);
         int code = RUN(&output, &errors, "show", ID);
-        if (code != rows[i].code)
-            fail_msg("row %zu (%u %s): exit %d", i, rows[i].status, rows[i].kind ?: "-", code);
+        if (code != refusals[i].code)
+            fail_msg("row %zu (%u %s): exit %d", i, refusals[i].status, refusals[i].kind ?: "-",
+                     code);
         assert_string_equal(output, "");
-        expect_in(errors, rows[i].kind ?: "no kind");
-        if (rows[i].hint)
-            expect_in(strstr(errors, "try: ") ?: "", rows[i].hint);
+        expect_in(errors, refusals[i].kind ?: "no kind");
+        if (refusals[i].hint)
+            expect_in(strstr(errors, "try: ") ?: "", refusals[i].hint);
         else
             assert_null(strstr(errors, "try: "));
     }
 }
 
-/* Each kind that has a hint is in the table above. */
+static bool is_tried(const char *kind, long status)
+{
+    for (size_t i = 0; i < ELEMENTSOF(refusals); i++)
+        if (kind ? refusals[i].kind && strcmp(refusals[i].kind, kind) == 0
+                 : !refusals[i].kind && refusals[i].status == status)
+            return true;
+    return false;
+}
+
+/* Those that are retried have their own test below. */
+static void test_each_kind_is_tried(_unused_ void **state)
+{
+    for (size_t i = 0; i < n_problem_kinds; i++) {
+        const struct problem_kind *row = &problem_kinds[i];
+        bool retried = row->code == ERROR_UNAVAILABLE && row->status == 503;
+        if (row->status && !retried && strcmp(row->kind ?: "", "IDEMPOTENCY_KEY_IN_USE") != 0 &&
+            !is_tried(row->kind, row->status))
+            fail_msg("%s %ld", row->kind ?: "any", row->status);
+    }
+}
+
 static void test_a_refusal_names_its_findings_and_request(_unused_ void **state)
 {
     static const struct test_answer answers[] = {
@@ -344,6 +369,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals_become_exit_codes_and_hints),
+        cmocka_unit_test(test_each_kind_is_tried),
         cmocka_unit_test(test_a_refusal_names_its_findings_and_request),
         cmocka_unit_test(test_what_the_server_says_does_not_move_the_cursor),
         cmocka_unit_test(test_what_can_be_said_twice_is),
