@@ -178,6 +178,13 @@ static struct error *error_of_answer(long status, const struct buffer *answer)
     return error_new(code_of_status(status), "%s", buffer_text(&all));
 }
 
+static char *kind_of(const struct buffer *answer)
+{
+    _cleanup_(json_decrefp) json_t *json = json_loadb(buffer_text(answer), answer->size, 0, NULL);
+
+    return xstrdup(json_string_value(json_object_get(json, "kind")));
+}
+
 static struct error *perform(CURL *curl, const struct buffer *answer)
 {
     CURLcode result = curl_easy_perform(curl);
@@ -189,13 +196,58 @@ static struct error *perform(CURL *curl, const struct buffer *answer)
     return status < 300 ? NULL : error_of_answer(status, answer);
 }
 
+void client_headers_done(struct client_headers *headers)
+{
+    free(TAKE_PTR(headers->etag));
+    free(TAKE_PTR(headers->next_cursor));
+    free(TAKE_PTR(headers->kind));
+}
+
+/* A response header, one line at a time, with its end of line. */
+static size_t on_header(char *data, size_t size, size_t n, void *user)
+{
+    struct client_headers *headers = user;
+    const struct {
+        const char *name;
+        char **into;
+    } rows[] = {{"ETag:", &headers->etag}, {"Coffer-Next-Cursor:", &headers->next_cursor}};
+    _cleanup_free_ char *line = xstrndup(data, size * n);
+
+    line[strcspn(line, "\r\n")] = '\0';
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        size_t length = strlen(rows[i].name);
+        if (strncasecmp(line, rows[i].name, length) != 0)
+            continue;
+        free(*rows[i].into);
+        *rows[i].into = xstrdup(line + length + strspn(line + length, " \t"));
+    }
+    return size * n;
+}
+
+static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
+{
+    if (!value)
+        return list;
+    _cleanup_free_ char *line = xasprintf("%s: %s", name, value);
+    return curl_slist_append(list, line);
+}
+
+/* beside NULL: nothing */
 static struct error *call_raw(struct client *client, const char *method, const char *path,
-                              const char *body, struct buffer *ret_answer)
+                              const char *body, struct client_headers *beside,
+                              struct buffer *ret_answer)
 {
     _cleanup_(curl_easy_cleanupp) CURL *curl = make_request(client, method, path);
-    _cleanup_(curl_slist_free_allp) struct curl_slist *headers =
-        make_headers(client, "Accept: application/json");
+    struct curl_slist *list = make_headers(client, "Accept: application/json");
 
+    if (beside) {
+        client_headers_done(beside);
+        list = add_header(list, "If-Match", beside->if_match);
+        list = add_header(list, "Idempotency-Key", beside->idempotency_key);
+        curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+        curl_easy_setopt(curl, CURLOPT_HEADERDATA, beside);
+    }
+    _cleanup_(curl_slist_free_allp) struct curl_slist *headers = list;
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 60000L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_answer);
@@ -205,17 +257,31 @@ static struct error *call_raw(struct client *client, const char *method, const c
     return perform(curl, ret_answer);
 }
 
+const char *client_url(const struct client *client)
+{
+    return client->url;
+}
+
 struct error *client_call(struct client *client, const char *method, const char *path,
                           const json_t *body, json_t **ret_json)
 {
+    return client_call_with(client, method, path, body, NULL, ret_json);
+}
+
+struct error *client_call_with(struct client *client, const char *method, const char *path,
+                               const json_t *body, struct client_headers *headers,
+                               json_t **ret_json)
+{
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     _cleanup_buffer_ struct buffer answer = {0};
-    struct error *err = call_raw(client, method, path, text, &answer);
+    struct error *err = call_raw(client, method, path, text, headers, &answer);
     json_error_t problem;
 
     if (text)
         OPENSSL_cleanse(text, strlen(text));
     free(text);
+    if (err && headers)
+        headers->kind = kind_of(&answer);
     if (err)
         return err;
     json_t *json = NULL;
@@ -231,7 +297,7 @@ struct error *client_call(struct client *client, const char *method, const char 
 struct error *client_get_text(struct client *client, const char *path, size_t max, char **ret_text)
 {
     _cleanup_buffer_ struct buffer answer = {0};
-    struct error *err = call_raw(client, "GET", path, NULL, &answer);
+    struct error *err = call_raw(client, "GET", path, NULL, NULL, &answer);
 
     if (err)
         return err;
@@ -242,6 +308,7 @@ struct error *client_get_text(struct client *client, const char *path, size_t ma
 }
 
 struct follow {
+    const struct client_stream *stream;
     CURL *curl;
     struct sse_parser parser;
     struct buffer problem; /* the body, when the answer is not a stream */
@@ -258,49 +325,103 @@ static size_t on_stream(char *data, size_t size, size_t n, void *user)
     return sse_parser_feed(&follow->parser, data, size * n) ? size * n : 0;
 }
 
-static struct error *follow_once(struct client *client, const char *path, struct follow *follow)
+/* True: end the stream. */
+static bool tick(struct follow *follow)
 {
-    _cleanup_(curl_easy_cleanupp) CURL *curl = make_request(client, "GET", path);
+    const struct client_stream *stream = follow->stream;
+
+    if (stream->on_tick && !stream->on_tick(stream->data))
+        follow->parser.stopped = true;
+    return follow->parser.stopped;
+}
+
+static int on_progress(void *user, _unused_ curl_off_t total, _unused_ curl_off_t now,
+                       _unused_ curl_off_t upload_total, _unused_ curl_off_t upload_now)
+{
+    return tick(user) ? 1 : 0;
+}
+
+static struct error *follow_once(struct client *client, struct follow *follow)
+{
+    _cleanup_(curl_easy_cleanupp) CURL *curl = make_request(client, "GET", follow->stream->path);
     struct curl_slist *list = make_headers(client, "Accept: text/event-stream");
 
-    if (follow->parser.last_id[0]) {
-        _cleanup_free_ char *line = xasprintf("Last-Event-ID: %s", follow->parser.last_id);
-        list = curl_slist_append(list, line);
-    }
+    if (follow->parser.last_id[0])
+        list = add_header(list, "Last-Event-ID", follow->parser.last_id);
     _cleanup_(curl_slist_free_allp) struct curl_slist *headers = list;
     follow->curl = curl;
+    buffer_done(&follow->problem);
     sse_parser_restart(&follow->parser);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_stream);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, follow);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, follow);
     /* The gateway sends a comment every few seconds: silence means that it is gone. */
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 60L);
     return perform(curl, &follow->problem);
 }
 
-struct error *client_follow(struct client *client, const char *path, client_event_fn on_event,
-                            void *data)
+/* What the server asked for, or a second; in parts, so that ticks go on. */
+static void pause_before_retry(struct follow *follow)
 {
-    struct follow follow = {0};
-    struct error *err;
-
-    sse_parser_init(&follow.parser, on_event, data);
-    for (int failures = 0; failures < 30;) {
-        bool before = follow.parser.seen;
-        err = follow_once(client, path, &follow);
-        if (follow.parser.stopped || (err && error_get_code(err) != ERROR_UNAVAILABLE))
-            break;
-        failures = follow.parser.seen && !before ? 0 : failures + 1;
-        follow.parser.seen = false;
-        error_free(TAKE_PTR(err));
-        sleep(1);
+    for (unsigned left = sse_parser_wait_ms(&follow->parser); left > 0 && !tick(follow);) {
+        unsigned part = left < 1000 ? left : 1000;
+        usleep(part * 1000);
+        left -= part;
     }
+}
+
+/* Once a stream was there, a gateway that is full or starting is waited for as well. */
+static bool may_come_back(const struct error *err, bool ever_seen)
+{
+    enum error_code code = error_get_code(err);
+
+    return !err || code == ERROR_UNAVAILABLE || (ever_seen && code == ERROR_RESOURCE_EXHAUSTED);
+}
+
+static struct error *follow_on(struct client *client, struct follow *follow)
+{
+    struct error *err = NULL;
+    bool ever_seen = false;
+
+    for (int failures = 0; failures < 30;) {
+        error_free(err);
+        follow->parser.seen = false;
+        err = follow_once(client, follow);
+        ever_seen = ever_seen || follow->parser.seen;
+        if (follow->parser.stopped || !may_come_back(err, ever_seen))
+            return err;
+        failures = follow->parser.seen ? 0 : failures + 1;
+        pause_before_retry(follow);
+        if (follow->parser.stopped)
+            return err;
+    }
+    return err ?: error_new(ERROR_UNAVAILABLE, "gateway: the stream keeps ending");
+}
+
+struct error *client_follow_stream(struct client *client, const struct client_stream *stream)
+{
+    struct follow follow = {.stream = stream};
+
+    sse_parser_init(&follow.parser, stream->on_event, stream->data);
+    snprintf(follow.parser.last_id, sizeof(follow.parser.last_id), "%s", stream->last_id ?: "");
+    struct error *err = follow_on(client, &follow);
     bool stopped = follow.parser.stopped;
     sse_parser_done(&follow.parser);
     buffer_done(&follow.problem);
     if (!stopped)
-        return err ?: error_new(ERROR_UNAVAILABLE, "gateway: the stream keeps ending");
+        return err;
     error_free(err);
     return NULL;
+}
+
+struct error *client_follow(struct client *client, const char *path, client_event_fn on_event,
+                            void *data)
+{
+    const struct client_stream stream = {.path = path, .on_event = on_event, .data = data};
+
+    return client_follow_stream(client, &stream);
 }

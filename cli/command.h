@@ -24,6 +24,27 @@ struct command {
 };
 
 int deploy_main(int argc, char **argv);
+int init_main(int argc, char **argv);
+int plan_main(int argc, char **argv);
+int update_main(int argc, char **argv);
+int env_list_main(int argc, char **argv);
+int env_set_main(int argc, char **argv);
+int env_unset_main(int argc, char **argv);
+int domains_list_main(int argc, char **argv);
+int domains_set_main(int argc, char **argv);
+int domains_unset_main(int argc, char **argv);
+int members_create_main(int argc, char **argv);
+int members_list_main(int argc, char **argv);
+int members_update_main(int argc, char **argv);
+int members_remove_main(int argc, char **argv);
+int webhooks_create_main(int argc, char **argv);
+int webhooks_list_main(int argc, char **argv);
+int webhooks_show_main(int argc, char **argv);
+int webhooks_update_main(int argc, char **argv);
+int webhooks_remove_main(int argc, char **argv);
+int webhooks_test_main(int argc, char **argv);
+int webhooks_deliveries_main(int argc, char **argv);
+int accounts_quota_main(int argc, char **argv);
 int list_main(int argc, char **argv);
 int show_main(int argc, char **argv);
 int stats_main(int argc, char **argv);
