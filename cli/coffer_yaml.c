@@ -1,13 +1,14 @@
 #include "cli/coffer_yaml.h"
 
+#include <assert.h>
 #include <limits.h>
 
-#include "cli/spelling.h"
+#include "cli/suggest.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 #include "shared/compose/node.h"
 
-enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 4096, CPUS_MAX = 64, GPUS_MAX = 16 };
+enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 4096, CPUS_MAX = 64, GPUS_MAX = 16, KEYS_MAX = 16 };
 
 struct reading {
     struct arena *arena;
@@ -32,12 +33,16 @@ static void problem(struct reading *reading, const struct node *node, const char
 static void unknown_key(struct reading *reading, const struct node_pair *pair,
                         const struct field *fields, size_t n)
 {
-    const char *near = spelling_nearest(pair->key, &fields[0].name, n, sizeof(fields[0]));
+    const char *names[KEYS_MAX];
     const struct node place = {.line = pair->line};
     _cleanup_buffer_ struct buffer known = {0};
 
-    for (size_t i = 0; i < n; i++)
+    assert(n <= KEYS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        names[i] = fields[i].name;
         buffer_printf(&known, "%s%s", i ? ", " : "known here: ", fields[i].name);
+    }
+    const char *near = suggest(pair->key, names, n);
     problem(reading, &place, "",
             near ? arena_printf(reading->arena, "unknown key '%.40s', did you mean '%s'?",
                                 pair->key, near)

@@ -1,13 +1,13 @@
 #include "cli/wait.h"
 
 #include "cli/command.h"
-#include "cli/progress.h"
+#include "cli/stages.h"
 #include "cli/stream_gap.h"
 #include "shared/base/alloc.h"
 
 struct waiting {
     const struct wait_options *options;
-    struct progress progress;
+    struct stages stages;
     bool running;
     bool late;
     char *code;
@@ -77,9 +77,9 @@ static bool on_event(void *data, const char *name, _unused_ const char *id, cons
     if (strcmp(name, STREAM_GAP) == 0 || generation < waiting->options->generation)
         return true;
     const char *why = detail(event, strcmp(kind, "error") == 0 ? "error" : "message");
-    progress_line(&waiting->progress, kind, detail(event, "stage"),
+    stages_line(&waiting->stages, kind, detail(event, "stage"),
                   detail_number(event, "durationMs"), why);
-    progress_stage(&waiting->progress, kind);
+    stages_stage(&waiting->stages, kind);
     waiting->running = strcmp(kind, "running") == 0;
     if (strcmp(kind, "error") == 0)
         fail(waiting, detail(event, "code"), why);
@@ -93,8 +93,8 @@ static bool on_tick(void *data)
     struct waiting *waiting = data;
     int64_t limit = (int64_t)waiting->options->timeout_s * 1000;
 
-    progress_tick(&waiting->progress);
-    waiting->late = limit && progress_elapsed_ms(&waiting->progress) >= limit;
+    stages_tick(&waiting->stages);
+    waiting->late = limit && stages_elapsed_ms(&waiting->stages) >= limit;
     return !waiting->late;
 }
 
@@ -122,10 +122,10 @@ struct error *wait_until_running(struct client *client, const struct wait_option
     const struct client_stream stream = {
         .path = path, .on_event = on_event, .on_tick = on_tick, .data = &waiting};
 
-    progress_start(&waiting.progress, out, isatty(fileno(out)), clock_system());
-    progress_stage(&waiting.progress, "asked for");
+    stages_start(&waiting.stages, out, isatty(fileno(out)), clock_system());
+    stages_stage(&waiting.stages, "asked for");
     struct error *err = client_follow_stream(client, &stream);
-    progress_end(&waiting.progress);
+    stages_end(&waiting.stages);
     err = err ?: verdict(&waiting);
     free(waiting.code);
     free(waiting.failure);

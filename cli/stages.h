@@ -10,7 +10,7 @@
 
 #include "shared/base/clock.h"
 
-struct progress {
+struct stages {
     FILE *out;
     bool terminal;
     struct clock *clock;
@@ -19,19 +19,19 @@ struct progress {
     char stage[64]; /* present one; "" none */
 };
 
-void progress_start(struct progress *progress, FILE *out, bool terminal, struct clock *clock);
+void stages_start(struct stages *stages, FILE *out, bool terminal, struct clock *clock);
 
 /* The present stage has another name from here on. */
-void progress_stage(struct progress *progress, const char *stage);
+void stages_stage(struct stages *stages, const char *stage);
 
 /* A line that stays. took_ms 0: it says no time. Control characters of text are not printed. */
-void progress_line(struct progress *progress, const char *kind, const char *stage, int64_t took_ms,
+void stages_line(struct stages *stages, const char *kind, const char *stage, int64_t took_ms,
                    const char *text);
 
 /* Writes the present stage's line again; nothing unless on a terminal. */
-void progress_tick(struct progress *progress);
+void stages_tick(struct stages *stages);
 
 /* Takes the present stage's line away. */
-void progress_end(struct progress *progress);
+void stages_end(struct stages *stages);
 
-int64_t progress_elapsed_ms(const struct progress *progress);
+int64_t stages_elapsed_ms(const struct stages *stages);
