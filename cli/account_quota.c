@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/flags.h"
 #include "cli/output.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
 
 static const struct {
@@ -27,13 +28,13 @@ static int print_quota(const json_t *account, bool json)
 
     if (json)
         return output_json(account);
-    printf("%-14s %s\n", "account", output_text(account, "accountId"));
+    terminal_printf("%-14s %s\n", "account", output_text(account, "accountId"));
     for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
         json_int_t most = json_integer_value(json_object_get(quota, parts[i].field));
         if (most > 0)
-            printf("%-14s %" JSON_INTEGER_FORMAT "\n", parts[i].title, most);
+            terminal_printf("%-14s %" JSON_INTEGER_FORMAT "\n", parts[i].title, most);
         else
-            printf("%-14s no limit\n", parts[i].title);
+            terminal_printf("%-14s no limit\n", parts[i].title);
     }
     return EXIT_OK;
 }

@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "cli/plan.h"
 #include "cli/project_body.h"
+#include "cli/terminal.h"
 #include "cli/verify_hint.h"
 #include "cli/wait.h"
 #include "shared/base/alloc.h"
@@ -34,11 +35,11 @@ int deploy_print_result(struct client *client, const json_t *workload, bool json
 
     if (json)
         return output_json(workload);
-    printf("workload       %s\nURL            https://%s\nmanifest hash  %s\n",
-           output_text(workload, "workloadId"), output_text(workload, "domain"),
-           output_text(workload, "manifestHash"));
+    terminal_printf("workload       %s\nURL            https://%s\nmanifest hash  %s\n",
+                    output_text(workload, "workloadId"), output_text(workload, "domain"),
+                    output_text(workload, "manifestHash"));
     if (command)
-        printf("anybody can verify it with\n    %s\n", command);
+        terminal_printf("anybody can verify it with\n    %s\n", command);
     if (command && strstr(command, "--release-key"))
         puts("The release key is as this gateway shows it: compare it with the operator's own.");
     if (command && gpus > 0)
@@ -57,8 +58,7 @@ static bool is_going(const json_t *workload)
 static struct error *check_name(const struct project_input *in, struct client *client)
 {
     _cleanup_(json_decrefp) json_t *list = NULL;
-    struct error *err =
-        in->again ? NULL : client_call(client, "GET", "/api/v1/workloads/list", NULL, &list);
+    struct error *err = in->again ? NULL : client_list(client, "/api/v1/workloads/list", &list);
     const json_t *w;
     size_t i;
 
@@ -82,7 +82,6 @@ static struct error *create(struct client *client, struct project_input *in, con
                             json_t **ret_workload)
 {
     _cleanup_buffer_ struct buffer manifest = {0};
-    struct client_headers headers = {.idempotency_key = id};
     struct fleet_facts facts;
     struct error *err = project_input_facts(in, client, &facts);
 
@@ -95,9 +94,7 @@ static struct error *create(struct client *client, struct project_input *in, con
     if (err)
         return err;
     _cleanup_(json_decrefp) json_t *body = project_body_create(in, id);
-    err =
-        client_call_with(client, "POST", "/api/v1/workloads/create", body, &headers, ret_workload);
-    client_headers_done(&headers);
+    err = client_call(client, "POST", "/api/v1/workloads/create", body, ret_workload);
     return err ?: check_manifest(*ret_workload, &manifest);
 }
 
@@ -127,7 +124,7 @@ struct error *deploy_wait(struct client *client, const struct project_input *in,
 static void print_next(const struct project_input *in, const char *id)
 {
     if (!in->wait && !in->json)
-        printf("it starts now; coffer events %s -f shows how\n", id);
+        terminal_printf("it starts now; coffer events %s -f shows how\n", id);
 }
 
 static int deploy(struct project_input *in)

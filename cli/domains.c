@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/project_body.h"
 #include "cli/resolve.h"
+#include "cli/terminal.h"
 #include "cli/update.h"
 #include "shared/base/alloc.h"
 
@@ -96,34 +97,36 @@ static json_t *row_of(const json_t *workload, const char *workload_domain)
                      target, "resolves", resolution(domain, target));
 }
 
-static void print_row(const json_t *row)
+/* The record to make; "" when there is nothing to do. */
+static const char *record_of(const json_t *row, char text[COLUMN_TEXT_MAX])
 {
     const char *resolves = output_text(row, "resolves");
-    bool own = json_is_true(json_object_get(row, "own"));
+    const char *type = output_text(row, "recordType");
 
-    printf("%-20.20s  %-44s  %-9s  %s\n", output_text(row, "name"), output_text(row, "domain"),
-           resolves, own ? "your own" : "the platform's");
-    if (!own || strcmp(resolves, "yes") == 0)
-        return;
+    text[0] = '\0';
+    if (!json_is_true(json_object_get(row, "own")) || strcmp(resolves, "yes") == 0)
+        return text;
     if (strcmp(resolves, "-") == 0)
-        puts("    it is on no host yet: the record can be made once it has an address");
+        snprintf(text, COLUMN_TEXT_MAX, "(on no host yet)");
     else
-        printf("    make this DNS record:  %s. 300 IN %s %s%s\n", output_text(row, "domain"),
-               output_text(row, "recordType"), output_text(row, "target"),
-               strcmp(output_text(row, "recordType"), "CNAME") == 0 ? "." : "");
+        snprintf(text, COLUMN_TEXT_MAX, "%s %s%s", type, output_text(row, "target"),
+                 strcmp(type, "CNAME") == 0 ? "." : "");
+    return text;
 }
 
-static int print_domains(const json_t *rows, bool json)
+static const char *whose(const json_t *row, _unused_ char text[COLUMN_TEXT_MAX])
 {
-    const json_t *row;
-    size_t i;
-
-    if (json)
-        return output_json(rows);
-    printf("%-20s  %-44s  %-9s  %s\n", "NAME", "DOMAIN", "RESOLVES", "WHOSE");
-    json_array_foreach(rows, i, row) print_row(row);
-    return EXIT_OK;
+    return json_is_true(json_object_get(row, "own")) ? "your own" : "the platform's";
 }
+
+static const struct column domain_columns[] = {
+    {.title = "DOMAIN", .member = "domain"},
+    {.title = "NAME", .member = "name"},
+    {.title = "WHOSE", .make = whose},
+    {.title = "RESOLVES", .member = "resolves"},
+    {.title = "DNS RECORD TO MAKE", .make = record_of},
+    {.title = "WORKLOAD", .member = "workloadId", .wide = true},
+};
 
 /* One workload, or all of them, as an array. */
 static struct error *load(struct client *client, const char *workload, json_t **ret_list)
@@ -132,7 +135,7 @@ static struct error *load(struct client *client, const char *workload, json_t **
     json_t *one = NULL;
 
     if (!workload)
-        return client_call(client, "GET", "/api/v1/workloads/list", NULL, ret_list);
+        return client_list(client, "/api/v1/workloads/list", ret_list);
     struct error *err = workload_resolve(client, workload, &id);
     if (err)
         return err;
@@ -172,7 +175,9 @@ int domains_list_main(int argc, char **argv)
     if (err)
         return command_fail(err);
     json_array_foreach(list, i, workload) json_array_append_new(rows, row_of(workload, domain));
-    return print_domains(rows, flags.json);
+    if (flags.json)
+        return output_json(rows);
+    return output_list(rows, domain_columns, ELEMENTSOF(domain_columns));
 }
 
 static int change(struct project_input *in, const struct flags *flags, const char *domain)
@@ -188,8 +193,9 @@ static int change(struct project_input *in, const struct flags *flags, const cha
         return command_fail(err);
     const char *address = output_text(target.workload, "ingressAddress");
     if (*domain && !in->json && strcmp(address, "-") != 0)
-        printf("DNS record     %s. 300 IN %s %s%s (now: %s)\n", domain, record_type(address),
-               address, is_address(address) ? "" : ".", resolution(domain, address));
+        terminal_printf("DNS record     %s. 300 IN %s %s%s (now: %s)\n", domain,
+                        record_type(address), address, is_address(address) ? "" : ".",
+                        resolution(domain, address));
     return update_run(client, &target, project_body_update(in, target.id, target.workload), in);
 }
 

@@ -7,6 +7,7 @@
 #include "cli/flags.h"
 #include "cli/output.h"
 #include "cli/query.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 
@@ -40,13 +41,26 @@ static struct error *open_client(const struct member_options *o, struct client *
     return account_options_open(&options, ret_client);
 }
 
+static const char *state_of(const json_t *member, _unused_ char text[COLUMN_TEXT_MAX])
+{
+    return json_is_false(json_object_get(member, "active")) ? "disabled" : "active";
+}
+
+static const struct column member_columns[] = {
+    {.title = "MEMBER", .member = "memberId"},
+    {.title = "NAME", .member = "name"},
+    {.title = "ROLE", .member = "role"},
+    {.title = "STATE", .kind = COLUMN_STATUS, .make = state_of},
+    {.title = "CREATED", .member = "createdAt", .kind = COLUMN_TIME},
+};
+
 static int print_member(const json_t *member, bool json)
 {
     if (json)
         return output_json(member);
-    printf("%-36s  %-24.24s  %-8s  %s\n", output_text(member, "memberId"),
-           output_text(member, "name"), output_text(member, "role"),
-           json_is_false(json_object_get(member, "active")) ? "disabled" : "active");
+    terminal_printf("%-14s %s\n%-14s %s\n%-14s %s\n%-14s %s\n", "member",
+                    output_text(member, "memberId"), "name", output_text(member, "name"), "role",
+                    output_text(member, "role"), "state", state_of(member, NULL));
     return EXIT_OK;
 }
 
@@ -118,7 +132,7 @@ static struct error *load(const struct member_options *o, json_t **ret_list)
     if (err)
         return err;
     _cleanup_free_ char *path = xasprintf("/api/v1/members/account/%s", account);
-    return client_call(client, "GET", path, NULL, ret_list);
+    return client_list(client, path, ret_list);
 }
 
 int members_list_main(int argc, char **argv)
@@ -131,17 +145,13 @@ int members_list_main(int argc, char **argv)
     struct flags flags = {
         .usage = "members ls [--account ID] [--admin]", .table = table, .n = ELEMENTSOF(table)};
     _cleanup_(json_decrefp) json_t *list = NULL;
-    const json_t *member;
-    size_t i;
     int code = flags_parse(argc, argv, &flags);
 
     if (code == EXIT_OK)
         code = command_fail(load(&options, &list));
     if (code != EXIT_OK || flags.json)
         return code != EXIT_OK ? code : output_json(list);
-    printf("%-36s  %-24s  %-8s  %s\n", "MEMBER", "NAME", "ROLE", "STATE");
-    json_array_foreach(list, i, member) print_member(member, false);
-    return EXIT_OK;
+    return output_list(list, member_columns, ELEMENTSOF(member_columns));
 }
 
 int members_update_main(int argc, char **argv)
@@ -200,6 +210,6 @@ int members_remove_main(int argc, char **argv)
         return command_usage("the member's id is not UTF-8");
     code = command_fail(call(&options, "POST", "/api/v1/members/delete", body, &answer));
     if (code == EXIT_OK)
-        printf("%s removed\n", flags.operands[0]);
+        terminal_printf("%s removed\n", flags.operands[0]);
     return code;
 }

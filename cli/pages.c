@@ -38,7 +38,7 @@ struct error *pages_get(struct client *client, const char *path, unsigned limit,
     size_t before;
 
     if (!limit)
-        return client_call(client, "GET", path, NULL, ret_list);
+        return client_list(client, path, ret_list);
     json_t *list = json_array();
     do {
         before = json_array_size(list);

@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/project_body.h"
 #include "cli/resolve.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 #include "shared/seal/seal.h"
@@ -70,18 +71,18 @@ static void print_findings(const json_t *findings)
     size_t i;
 
     if (json_array_size(findings))
-        printf("findings       %zu\n", json_array_size(findings));
+        terminal_printf("findings       %zu\n", json_array_size(findings));
     json_array_foreach(findings, i, finding)
     {
         json_int_t line = json_integer_value(json_object_get(finding, "line"));
         const char *where = output_text(finding, "where");
-        printf("  ");
+        terminal_printf("  ");
         if (line > 0)
-            printf("line %" JSON_INTEGER_FORMAT ": ", line);
-        printf("%s%s%s\n", strcmp(where, "-") ? where : "", strcmp(where, "-") ? ": " : "",
-               output_text(finding, "what"));
-        printf("      why: %s\n      fix: %s\n", output_text(finding, "why"),
-               output_text(finding, "fix"));
+            terminal_printf("line %" JSON_INTEGER_FORMAT ": ", line);
+        terminal_printf("%s%s%s\n", strcmp(where, "-") ? where : "", strcmp(where, "-") ? ": " : "",
+                        output_text(finding, "what"));
+        terminal_printf("      why: %s\n      fix: %s\n", output_text(finding, "why"),
+                        output_text(finding, "fix"));
     }
 }
 
@@ -104,7 +105,7 @@ static void print_changes(const json_t *plan)
 
     json_array_foreach(json_object_get(plan, "changes"), i, change)
     {
-        printf("%-14s %s: ", i == 0 ? "changes" : "", output_text(change, "field"));
+        terminal_printf("%-14s %s: ", i == 0 ? "changes" : "", output_text(change, "field"));
         print_value(json_object_get(change, "from"));
         fputs(" -> ", stdout);
         print_value(json_object_get(change, "to"));
@@ -120,11 +121,11 @@ static void print_manifest(const json_t *plan)
     if (!plan_hash(plan)[0])
         return;
     if (json_is_true(json_object_get(manifest, "unchanged")))
-        printf("manifest hash  %s (unchanged)\n", plan_hash(plan));
+        terminal_printf("manifest hash  %s (unchanged)\n", plan_hash(plan));
     else if (previous)
-        printf("manifest hash  %s\n            -> %s\n", previous, plan_hash(plan));
+        terminal_printf("manifest hash  %s\n            -> %s\n", previous, plan_hash(plan));
     else
-        printf("manifest hash  %s\n", plan_hash(plan));
+        terminal_printf("manifest hash  %s\n", plan_hash(plan));
 }
 
 static void print_measurements(const json_t *list, const char *title)
@@ -135,9 +136,9 @@ static void print_measurements(const json_t *list, const char *title)
     json_array_foreach(list, i, item)
     {
         const char *model = json_string_value(json_object_get(item, "cpuModel"));
-        printf("%-14s %" JSON_INTEGER_FORMAT " vCPU%s%s  %s\n", i == 0 ? title : "",
-               json_integer_value(json_object_get(item, "vcpus")), model ? " " : "", model ?: "",
-               output_text(item, "measurement"));
+        terminal_printf("%-14s %" JSON_INTEGER_FORMAT " vCPU%s%s  %s\n", i == 0 ? title : "",
+                        json_integer_value(json_object_get(item, "vcpus")), model ? " " : "",
+                        model ?: "", output_text(item, "measurement"));
     }
 }
 
@@ -149,12 +150,13 @@ static void print_placement(const json_t *placement)
 
     if (!json_is_object(placement))
         return;
-    printf("placement      %s, of %" JSON_INTEGER_FORMAT " that could\n", host ?: "no host",
-           json_integer_value(json_object_get(placement, "candidates")));
+    terminal_printf("placement      %s, of %" JSON_INTEGER_FORMAT " that could\n",
+                    host ?: "no host",
+                    json_integer_value(json_object_get(placement, "candidates")));
     json_array_foreach(json_object_get(placement, "notes"), i, note)
     {
         const json_t *hosts = json_object_get(note, "hosts");
-        printf("               %s: ", output_text(note, "reason"));
+        terminal_printf("               %s: ", output_text(note, "reason"));
         print_value(hosts);
         putchar('\n');
     }
@@ -169,17 +171,17 @@ static void print_cost(const json_t *cost)
 
     if (!json_is_object(cost))
         return;
-    printf("cost           %.6f USD a minute", json_number_value(price));
+    terminal_printf("cost           %.6f USD a minute", json_number_value(price));
     if (json_is_string(tier))
-        printf(", tier %s", json_string_value(tier));
+        terminal_printf(", tier %s", json_string_value(tier));
     else if (json_is_object(tier))
-        printf(", tier %s", output_text(tier, "name"));
+        terminal_printf(", tier %s", output_text(tier, "name"));
     if (json_is_number(previous) && json_number_value(previous) != json_number_value(price))
-        printf(" (was %.6f)", json_number_value(previous));
-    printf("\n               the account spends %.6f USD a minute",
-           json_number_value(json_object_get(cost, "accountBurnRatePerMin")));
+        terminal_printf(" (was %.6f)", json_number_value(previous));
+    terminal_printf("\n               the account spends %.6f USD a minute",
+                    json_number_value(json_object_get(cost, "accountBurnRatePerMin")));
     if (json_is_number(left))
-        printf(", and has money for %.0f minutes", json_number_value(left));
+        terminal_printf(", and has money for %.0f minutes", json_number_value(left));
     putchar('\n');
 }
 
@@ -189,7 +191,7 @@ static void print_loss(const json_t *losses)
     size_t i;
 
     json_array_foreach(losses, i, loss)
-        printf("%-14s %s\n", i == 0 ? "what is lost" : "", json_string_value(loss) ?: "?");
+        terminal_printf("%-14s %s\n", i == 0 ? "what is lost" : "", json_string_value(loss) ?: "?");
 }
 
 static void print_verdict(const json_t *plan)
@@ -199,8 +201,8 @@ static void print_verdict(const json_t *plan)
     if (plan_is_accepted(plan))
         puts("verdict        would be accepted");
     else if (json_is_object(refusal))
-        printf("verdict        would be refused: %s (%s)\n", output_text(refusal, "message"),
-               output_text(refusal, "code"));
+        terminal_printf("verdict        would be refused: %s (%s)\n",
+                        output_text(refusal, "message"), output_text(refusal, "code"));
     else
         puts("verdict        would be refused: see the findings");
 }

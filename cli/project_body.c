@@ -224,7 +224,8 @@ json_t *project_body_update(const struct project_input *in, const char *id, cons
     set_file_changes(body, in, present);
     if (in->n_registries)
         json_object_set_new(body, "dockerCredentials", registries_json(in));
-    set_text(body, "domain", in->domain);
+    if (in->domain) /* null takes it away */
+        json_object_set_new(body, "domain", in->domain[0] ? json_string(in->domain) : json_null());
     set_text(body, "reason", in->reason);
     return body;
 }

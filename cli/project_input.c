@@ -10,45 +10,14 @@
 
 enum { ENV_FILE_MAX = 256 * 1024 };
 
-static const char help[] =
-    "  COMPOSE|FOLDER          the compose file, or the folder that holds compose.yaml; what\n"
-    "                          coffer.yaml beside it says holds unless an option says otherwise\n"
-    "  --config FILE           another coffer.yaml\n"
-    "  --compose FILE          the compose file\n"
-    "  --public SERVICE:PORT   the service that the world reaches\n"
-    "  --name NAME             default: the folder's name\n"
-    "  --env NAME              an environment value, taken from your environment\n"
-    "  --env-file FILE         NAME=value lines\n"
-    "  --file PATH             a plain file beside the compose file, mounted through ${FILES}\n"
-    "  --secret-file PATH      the same, and only the attested VM sees its content\n"
-    "  --registry SERVER[=USER]  credentials: COFFER_REGISTRY_PASSWORD, or `docker login`'s file\n"
-    "  --domain NAME           a name of your own (default: one is made)\n"
-    "  --image VERSION         guest image (default: the fleet's newest)\n"
-    "  --pin                   refuse images that are not named by their digest\n"
-    "  --json | -o json        for programs\n";
-static const char help_new[] =
-    "  --tier NAME             a size of `coffer tiers ls`\n"
-    "  --cpus N --memory MB --disk GB --gpus N   else: default 2, 2048, 10, 0\n"
-    "  --dry-run               only say what would happen (the same as `coffer plan`)\n"
-    "  --again                 a second workload of the same name is meant\n"
-    "  --wait [--timeout S]    show the stages until it runs\n";
-static const char help_update[] =
-    "  --unset-env NAME --remove-file PATH       take away\n"
-    "  --reason TEXT           for the audit trail\n"
-    "  --if-match ETAG         only when the workload is still what this ETag was of\n"
-    "  --confirm-data-loss     a new VM starts with empty storage: go on without asking\n"
-    "  --dry-run               only say what would happen (the same as `coffer plan`)\n"
-    "  --wait [--timeout S]    show the stages until it runs\n";
-
 static struct error *usage(enum project_use use, const char *what)
 {
-    bool update = use == PROJECT_UPDATE;
-    bool change = use == PROJECT_DEPLOY || update;
+    static const char *const names[] = {[PROJECT_DEPLOY] = "deploy",
+                                        [PROJECT_MANIFEST] = "manifest",
+                                        [PROJECT_PLAN] = "plan",
+                                        [PROJECT_UPDATE] = "update"};
 
-    return error_new(ERROR_INVALID_ARGUMENT, "%s; options:\n%s%s", what, help,
-                     !change  ? ""
-                     : update ? help_update
-                              : help_new);
+    return error_new(ERROR_INVALID_ARGUMENT, "%s\n  try: coffer %s --help", what, names[use]);
 }
 
 static struct error *parse_uint(const char *option, const char *text, uint32_t max,
@@ -446,14 +415,13 @@ struct error *project_input_facts(struct project_input *input, struct client *cl
 /* With --pin: every image by its digest, or the registry decides what runs. */
 static struct error *check_pins(struct project_input *in)
 {
-    struct compose_options options = {.public_service = in->project.public_service,
-                                      .public_port = in->project.public_port};
+    struct compose_options lint = {.public_service = in->project.public_service,
+                                   .public_port = in->project.public_port};
     struct compose_summary summary = {0};
     struct findings *found = arena_alloc(in->arena, sizeof(*found));
     _cleanup_buffer_ struct buffer loose = {0};
 
-    compose_lint(in->project.compose, in->project.compose_size, &options, in->arena, found,
-                 &summary);
+    compose_lint(in->project.compose, in->project.compose_size, &lint, in->arena, found, &summary);
     for (size_t i = 0; i < summary.n_services; i++)
         if (strcmp(image_digest(summary.services[i].image), "unpinned") == 0)
             buffer_printf(&loose, "\n  %s: %s", summary.services[i].name,

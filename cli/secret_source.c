@@ -1,7 +1,6 @@
 #include "cli/secret_source.h"
 
-#include <termios.h>
-
+#include "cli/ask.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 
@@ -74,19 +73,20 @@ struct error *secret_source_read(enum coffer_source source, const char *text, co
 
 struct error *secret_source_ask(const char *what, struct arena *arena, const char **ret_value)
 {
-    struct termios before;
-    struct termios quiet;
+    _cleanup_free_ char *question = xasprintf("%s: ", what);
+    char *value = NULL;
+    struct error *err = ask_secret(question, &value);
 
-    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &before) < 0)
-        return error_new(ERROR_FAILED_PRECONDITION,
+    if (error_get_code(err) == ERROR_FAILED_PRECONDITION) {
+        error_free(err);
+        return error_new(ERROR_INVALID_ARGUMENT,
                          "%s: it is not in your environment, and there is no terminal to ask on",
                          what);
-    quiet = before;
-    quiet.c_lflag &= ~(tcflag_t)ECHO;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-    fprintf(stderr, "%s: ", what);
-    struct error *err = read_line(STDIN_FILENO, what, arena, ret_value);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    fputc('\n', stderr);
-    return err;
+    }
+    if (err)
+        return error_wrap(err, "%s", what);
+    *ret_value = arena_strdup(arena, value);
+    OPENSSL_cleanse(value, strlen(value));
+    free(value);
+    return NULL;
 }

@@ -2,12 +2,7 @@
 
 #include <string.h>
 
-/* Texts come from the other side: none may steer the terminal. */
-static void print_text(FILE *out, const char *text)
-{
-    for (; *text; text++)
-        fputc((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text, out);
-}
+#include "cli/terminal.h"
 
 static void clear_line(struct stages *stages)
 {
@@ -30,20 +25,20 @@ void stages_stage(struct stages *stages, const char *stage)
 }
 
 void stages_line(struct stages *stages, const char *kind, const char *stage, int64_t took_ms,
-                   const char *text)
+                 const char *text)
 {
     FILE *out = stages->out;
 
     clear_line(stages);
     fprintf(out, "  %6.1f s  ", (double)stages_elapsed_ms(stages) / 1000);
-    print_text(out, kind);
+    terminal_fprintf(out, "%s", kind);
     fprintf(out, "%*s", (int)(strlen(kind) < 13 ? 14 - strlen(kind) : 1), "");
-    print_text(out, stage);
+    terminal_fprintf(out, "%s", stage);
     if (took_ms > 0)
         fprintf(out, " (%.1f s)", (double)took_ms / 1000);
     if (*text)
         fputs("  ", out);
-    print_text(out, text);
+    terminal_fprintf(out, "%s", text);
     fputc('\n', out);
     stages_tick(stages);
     fflush(out);
@@ -55,7 +50,7 @@ void stages_tick(struct stages *stages)
         return;
     clear_line(stages);
     fprintf(stages->out, "  %6.1f s  ", (double)stages_elapsed_ms(stages) / 1000);
-    print_text(stages->out, stages->stage);
+    terminal_fprintf(stages->out, "%s", stages->stage);
     fprintf(stages->out, " ... %.0f s",
             (double)(clock_monotonic_ms(stages->clock) - stages->stage_started_ms) / 1000);
     fflush(stages->out);

@@ -26,7 +26,7 @@ void stages_stage(struct stages *stages, const char *stage);
 
 /* A line that stays. took_ms 0: it says no time. Control characters of text are not printed. */
 void stages_line(struct stages *stages, const char *kind, const char *stage, int64_t took_ms,
-                   const char *text);
+                 const char *text);
 
 /* Writes the present stage's line again; nothing unless on a terminal. */
 void stages_tick(struct stages *stages);

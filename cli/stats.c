@@ -7,6 +7,7 @@
 #include "cli/flags.h"
 #include "cli/output.h"
 #include "cli/resolve.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
 #include "shared/base/clock.h"
 
@@ -28,14 +29,14 @@ static void print_page(const json_t *stats)
     const json_t *item;
     size_t i;
 
-    printf("memory   %6" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " MiB\n",
-           mib_of(memory, "used"), mib_of(memory, "total"));
+    terminal_printf("memory   %6" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " MiB\n",
+                    mib_of(memory, "used"), mib_of(memory, "total"));
     json_array_foreach(json_object_get(stats, "cpus"), i, item)
-        printf("%-8s %5.1f %%\n", output_text(item, "name"),
-               json_number_value(json_object_get(item, "usage")));
-    json_array_foreach(json_object_get(stats, "disks"), i, item)
-        printf("%-8s %6" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " MiB\n",
-               output_text(item, "mountPoint"), mib_of(item, "used"), mib_of(item, "size"));
+        terminal_printf("%-8s %5.1f %%\n", output_text(item, "name"),
+                        json_number_value(json_object_get(item, "usage")));
+    json_array_foreach(json_object_get(stats, "disks"), i, item) terminal_printf(
+        "%-8s %6" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " MiB\n",
+        output_text(item, "mountPoint"), mib_of(item, "used"), mib_of(item, "size"));
 }
 
 /* One sample on one line, for files and pipes. */
@@ -50,12 +51,12 @@ static void print_line(const json_t *stats)
 
     json_array_foreach(cpus, i, item) usage += json_number_value(json_object_get(item, "usage"));
     clock_format(clock_wall_ms(clock_system()), now);
-    printf("%s  memory %" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT " MiB  cpu %.1f %%", now,
-           mib_of(memory, "used"), mib_of(memory, "total"),
-           json_array_size(cpus) ? usage / (double)json_array_size(cpus) : 0);
-    json_array_foreach(json_object_get(stats, "disks"), i, item)
-        printf("  %s %" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT " MiB",
-               output_text(item, "mountPoint"), mib_of(item, "used"), mib_of(item, "size"));
+    terminal_printf("%s  memory %" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT " MiB  cpu %.1f %%",
+                    now, mib_of(memory, "used"), mib_of(memory, "total"),
+                    json_array_size(cpus) ? usage / (double)json_array_size(cpus) : 0);
+    json_array_foreach(json_object_get(stats, "disks"), i, item) terminal_printf(
+        "  %s %" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT " MiB",
+        output_text(item, "mountPoint"), mib_of(item, "used"), mib_of(item, "size"));
     putchar('\n');
     fflush(stdout);
 }

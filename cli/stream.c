@@ -7,6 +7,7 @@
 #include "cli/query.h"
 #include "cli/resolve.h"
 #include "cli/stream_gap.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
 
 enum { QUIET_TICKS = 3 }; /* about seconds without a line: the history has been read */
@@ -58,14 +59,15 @@ static void print_event(const json_t *event)
     const char *failure = json_string_value(json_object_get(details, "error"));
     json_int_t took = json_integer_value(json_object_get(details, "durationMs"));
 
-    printf("%s  %.8s  %-12s %s", json_string_value(json_object_get(event, "timestamp")) ?: "-",
-           json_string_value(json_object_get(event, "workloadId")) ?: "", kind ?: "-", stage ?: "");
+    terminal_printf(
+        "%s  %.8s  %-12s %s", json_string_value(json_object_get(event, "timestamp")) ?: "-",
+        json_string_value(json_object_get(event, "workloadId")) ?: "", kind ?: "-", stage ?: "");
     if (took)
         printf(" (%.1f s)", (double)took / 1000);
     if (message && message[0])
-        printf("  %s", message);
+        terminal_printf("  %s", message);
     if (failure && failure[0])
-        printf("  %s", failure);
+        terminal_printf("  %s", failure);
     putchar('\n');
     fflush(stdout);
 }
@@ -150,6 +152,15 @@ int events_main(int argc, char **argv)
     return command_fail(err);
 }
 
+/* What a container says is kept as it is in files and pipes, and may not steer a terminal. */
+static void print_text(const char *text)
+{
+    if (isatty(STDOUT_FILENO))
+        terminal_printf("%s", text);
+    else
+        fputs(text, stdout);
+}
+
 static bool on_log(void *data, const char *name, const char *id, const char *text)
 {
     struct stream_options *options = data;
@@ -167,8 +178,9 @@ static bool on_log(void *data, const char *name, const char *id, const char *tex
     if (dropped)
         printf("[%" JSON_INTEGER_FORMAT " lines dropped by the rate limit]\n", dropped);
     if (!options->container)
-        printf("%-12s | ", source ?: "?");
-    printf("%s\n", json_string_value(json_object_get(line, "text")) ?: "");
+        terminal_printf("%-12s | ", source ?: "?");
+    print_text(json_string_value(json_object_get(line, "text")) ?: "");
+    putchar('\n');
     fflush(stdout);
     return true;
 }
@@ -204,7 +216,7 @@ static struct error *print_lines(struct client *client, const struct stream_opti
         if (options->json)
             json_dumpf(line, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
         else
-            fputs(json_string_value(line) ?: "", stdout);
+            print_text(json_string_value(line) ?: "");
         putchar('\n');
     }
     fflush(stdout);

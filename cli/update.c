@@ -8,7 +8,6 @@
 #include "cli/project_body.h"
 #include "cli/resolve.h"
 #include "shared/base/alloc.h"
-#include "shared/base/encode.h"
 
 void update_target_done(struct update_target *target)
 {
@@ -72,10 +71,7 @@ static struct error *confirm_loss(const struct update_target *target, const json
 static struct error *send(struct client *client, const struct update_target *target,
                           const json_t *body, json_t **ret_workload)
 {
-    char key[UUID_TEXT_SIZE];
-    struct client_headers headers = {.if_match = target->etag, .idempotency_key = key};
-
-    uuid_generate_text(key);
+    struct client_headers headers = {.if_match = target->etag};
     struct error *err =
         client_call_with(client, "POST", "/api/v1/workloads/update", body, &headers, ret_workload);
     if (err && headers.kind && strcmp(headers.kind, "PRECONDITION_FAILED") == 0)

@@ -77,8 +77,8 @@ static bool on_event(void *data, const char *name, _unused_ const char *id, cons
     if (strcmp(name, STREAM_GAP) == 0 || generation < waiting->options->generation)
         return true;
     const char *why = detail(event, strcmp(kind, "error") == 0 ? "error" : "message");
-    stages_line(&waiting->stages, kind, detail(event, "stage"),
-                  detail_number(event, "durationMs"), why);
+    stages_line(&waiting->stages, kind, detail(event, "stage"), detail_number(event, "durationMs"),
+                why);
     stages_stage(&waiting->stages, kind);
     waiting->running = strcmp(kind, "running") == 0;
     if (strcmp(kind, "error") == 0)

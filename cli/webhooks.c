@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/flags.h"
 #include "cli/output.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 
@@ -31,15 +32,6 @@ static json_t *events_json(const struct flag_list *list)
         }
     }
     return events;
-}
-
-static void print_events(const json_t *events)
-{
-    const json_t *event;
-    size_t i;
-
-    json_array_foreach(events, i, event) printf("%s%s", i ? "," : "", json_string_value(event));
-    putchar('\n');
 }
 
 static bool is_off(const json_t *webhook)
@@ -115,38 +107,66 @@ int webhooks_create_main(int argc, char **argv)
     return code == EXIT_OK ? print_secret(webhook, flags.json) : code;
 }
 
+static const char *state_of(const json_t *webhook, _unused_ char text[COLUMN_TEXT_MAX])
+{
+    return is_off(webhook) ? "disabled" : "active";
+}
+
+static const char *events_of(const json_t *webhook, char text[COLUMN_TEXT_MAX])
+{
+    const json_t *events = json_object_get(webhook, "events");
+    const json_t *event;
+    size_t used = 0;
+    size_t i;
+
+    text[0] = '\0';
+    json_array_foreach(events, i, event) if (used < COLUMN_TEXT_MAX) used += (size_t)snprintf(
+        text + used, COLUMN_TEXT_MAX - used, "%s%s", i ? "," : "", json_string_value(event) ?: "?");
+    return text;
+}
+
+static const struct column webhook_columns[] = {
+    {.title = "WEBHOOK", .member = "webhookId"},
+    {.title = "STATE", .kind = COLUMN_STATUS, .make = state_of},
+    {.title = "URL", .member = "url"},
+    {.title = "EVENTS", .make = events_of},
+    {.title = "CREATED", .member = "createdAt", .kind = COLUMN_TIME},
+    {.title = "DESCRIPTION", .member = "description", .wide = true},
+};
+
+static struct error *load(const char *path, json_t **ret_list)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    struct error *err = client_open(&client);
+
+    return err ?: client_list(client, path, ret_list);
+}
+
 int webhooks_list_main(int argc, char **argv)
 {
     struct flags flags = {.usage = "webhooks ls"};
     _cleanup_(json_decrefp) json_t *list = NULL;
-    const json_t *webhook;
-    size_t i;
     int code = flags_parse(argc, argv, &flags);
 
     if (code == EXIT_OK)
-        code = command_fail(call("GET", "/api/v1/webhooks/list", NULL, &list));
+        code = command_fail(load("/api/v1/webhooks/list", &list));
     if (code != EXIT_OK || flags.json)
         return code != EXIT_OK ? code : output_json(list);
-    printf("%-36s  %-8s  %-44s  %s\n", "WEBHOOK", "STATE", "URL", "EVENTS");
-    json_array_foreach(list, i, webhook)
-    {
-        printf("%-36s  %-8s  %-44s  ", output_text(webhook, "webhookId"),
-               is_off(webhook) ? "disabled" : "active", output_text(webhook, "url"));
-        print_events(json_object_get(webhook, "events"));
-    }
-    return EXIT_OK;
+    return output_list(list, webhook_columns, ELEMENTSOF(webhook_columns));
 }
 
 static int print_webhook(const json_t *webhook, bool json)
 {
+    char events[COLUMN_TEXT_MAX];
+
     if (json)
         return output_json(webhook);
-    printf("%-14s %s\n%-14s %s\n%-14s %s\n", "webhook", output_text(webhook, "webhookId"), "URL",
-           output_text(webhook, "url"), "state", is_off(webhook) ? "disabled" : "active");
-    printf("%-14s ", "events");
-    print_events(json_object_get(webhook, "events"));
-    printf("%-14s %s\n%-14s %s\n", "description", output_text(webhook, "description"), "created",
-           output_text(webhook, "createdAt"));
+    terminal_printf("%-14s %s\n%-14s %s\n%-14s %s\n", "webhook", output_text(webhook, "webhookId"),
+                    "URL", output_text(webhook, "url"), "state",
+                    is_off(webhook) ? "disabled" : "active");
+    terminal_printf("%-14s %s\n", "events", events_of(webhook, events));
+    terminal_printf("%-14s %s\n%-14s %s\n", "description", output_text(webhook, "description"),
+                    "created", output_text(webhook, "createdAt"));
     return EXIT_OK;
 }
 
@@ -202,7 +222,7 @@ int webhooks_update_main(int argc, char **argv)
     if (code != EXIT_OK)
         return code;
     if (!flags.json && !options.rotate)
-        printf("%s changed\n", flags.operands[0]);
+        terminal_printf("%s changed\n", flags.operands[0]);
     return flags.json || options.rotate ? print_secret(webhook, flags.json) : EXIT_OK;
 }
 
@@ -215,7 +235,7 @@ static int post(const char *id, const char *path, const char *done, bool json)
     if (code == EXIT_OK && json)
         return output_json(answer);
     if (code == EXIT_OK)
-        printf("%s %s\n", id, done);
+        terminal_printf("%s %s\n", id, done);
     return code;
 }
 
@@ -241,27 +261,33 @@ int webhooks_test_main(int argc, char **argv)
                            : code;
 }
 
-static void print_delivery(const json_t *d)
+static const char *answer_of(const json_t *delivery, char text[COLUMN_TEXT_MAX])
 {
-    json_int_t status = json_integer_value(json_object_get(d, "responseStatus"));
+    json_int_t status = json_integer_value(json_object_get(delivery, "responseStatus"));
+    const char *why = json_string_value(json_object_get(delivery, "error"));
 
-    printf("%-24s  %-12s  %-9s  %" JSON_INTEGER_FORMAT "  ", output_text(d, "at"),
-           output_text(d, "kind"), output_text(d, "status"),
-           json_integer_value(json_object_get(d, "attempts")));
     if (status)
-        printf("HTTP %" JSON_INTEGER_FORMAT "  ", status);
-    printf("%s", json_object_get(d, "error") ? output_text(d, "error") : "");
-    if (json_is_string(json_object_get(d, "nextAttemptAt")))
-        printf("  again at %s", output_text(d, "nextAttemptAt"));
-    putchar('\n');
+        snprintf(text, COLUMN_TEXT_MAX, "HTTP %" JSON_INTEGER_FORMAT "%s%s", status,
+                 why ? ": " : "", why ?: "");
+    else
+        snprintf(text, COLUMN_TEXT_MAX, "%s", why ?: "-");
+    return text;
 }
+
+static const struct column delivery_columns[] = {
+    {.title = "DELIVERY", .member = "deliveryId"},
+    {.title = "AT", .member = "at", .kind = COLUMN_TIME},
+    {.title = "KIND", .member = "kind"},
+    {.title = "STATUS", .member = "status", .kind = COLUMN_STATUS},
+    {.title = "TRIES", .member = "attempts", .kind = COLUMN_INT},
+    {.title = "ANSWER", .make = answer_of},
+    {.title = "AGAIN", .member = "nextAttemptAt", .kind = COLUMN_TIME},
+};
 
 int webhooks_deliveries_main(int argc, char **argv)
 {
     struct flags flags = {.usage = "webhooks deliveries WEBHOOK"};
     _cleanup_(json_decrefp) json_t *answer = NULL;
-    const json_t *delivery;
-    size_t i;
     int code = parse_one(argc, argv, &flags);
 
     if (code != EXIT_OK)
@@ -270,7 +296,6 @@ int webhooks_deliveries_main(int argc, char **argv)
     code = command_fail(call("GET", path, NULL, &answer));
     if (code != EXIT_OK || flags.json)
         return code != EXIT_OK ? code : output_json(answer);
-    printf("%-24s  %-12s  %-9s  %s\n", "AT", "KIND", "STATUS", "TRIES");
-    json_array_foreach(json_object_get(answer, "deliveries"), i, delivery) print_delivery(delivery);
-    return EXIT_OK;
+    return output_list(json_object_get(answer, "deliveries"), delivery_columns,
+                       ELEMENTSOF(delivery_columns));
 }

@@ -9,6 +9,7 @@
 #include "cli/project_input.h"
 #include "cli/query.h"
 #include "cli/resolve.h"
+#include "cli/terminal.h"
 #include "cli/verify_hint.h"
 #include "shared/base/alloc.h"
 
@@ -17,11 +18,16 @@ static json_int_t number_of(const json_t *object, const char *name)
     return json_integer_value(json_object_get(object, name));
 }
 
-static void print_row(const json_t *w)
-{
-    printf("%-36s  %-20.20s  %-12s  %s\n", output_text(w, "workloadId"), output_text(w, "name"),
-           output_text(w, "status"), output_text(w, "domain"));
-}
+static const struct column workload_columns[] = {
+    {.title = "WORKLOAD", .member = "workloadId"},
+    {.title = "NAME", .member = "name"},
+    {.title = "STATUS", .member = "status", .kind = COLUMN_STATUS},
+    {.title = "DOMAIN", .member = "domain"},
+    {.title = "CREATED", .member = "createdAt", .kind = COLUMN_TIME},
+    {.title = "HOST", .member = "hostId", .wide = true},
+    {.title = "IMAGE", .member = "artifactsVersion", .wide = true},
+    {.title = "MANIFEST", .member = "manifestHash", .wide = true},
+};
 
 struct list_options {
     const char *status;
@@ -37,8 +43,6 @@ static int list(const struct list_options *options, bool json)
     _cleanup_(client_freep) struct client *client = NULL;
     _cleanup_(json_decrefp) json_t *workloads = NULL;
     _cleanup_buffer_ struct buffer path = {0};
-    const json_t *w;
-    size_t i;
 
     buffer_add_text(&path, "/api/v1/workloads/list");
     query_add(&path, "status", options->status);
@@ -52,9 +56,7 @@ static int list(const struct list_options *options, bool json)
         return command_fail(err);
     if (json)
         return output_json(workloads);
-    printf("%-36s  %-20s  %-12s  %s\n", "WORKLOAD", "NAME", "STATUS", "DOMAIN");
-    json_array_foreach(workloads, i, w) print_row(w);
-    return EXIT_OK;
+    return output_list(workloads, workload_columns, ELEMENTSOF(workload_columns));
 }
 
 int list_main(int argc, char **argv)
@@ -98,17 +100,17 @@ static void print_workload(const json_t *w)
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         const char *text = output_text(w, rows[i][1]);
         bool url = strcmp(rows[i][0], "URL") == 0 && text[0] != '-';
-        printf("%-14s %s%s\n", rows[i][0], url ? "https://" : "", text);
+        terminal_printf("%-14s %s%s\n", rows[i][0], url ? "https://" : "", text);
     }
-    printf("%-14s %" JSON_INTEGER_FORMAT " vCPU, %" JSON_INTEGER_FORMAT
-           " MB memory, %" JSON_INTEGER_FORMAT " GB disk",
-           "size", number_of(w, "cpus"), number_of(w, "memory"), number_of(w, "disk"));
+    terminal_printf("%-14s %" JSON_INTEGER_FORMAT " vCPU, %" JSON_INTEGER_FORMAT
+                    " MB memory, %" JSON_INTEGER_FORMAT " GB disk",
+                    "size", number_of(w, "cpus"), number_of(w, "memory"), number_of(w, "disk"));
     if (number_of(w, "gpus") > 0)
-        printf(", %" JSON_INTEGER_FORMAT " GPU", number_of(w, "gpus"));
+        terminal_printf(", %" JSON_INTEGER_FORMAT " GPU", number_of(w, "gpus"));
     putchar('\n');
     double cost = json_number_value(json_object_get(w, "usdCostPerMin"));
     if (cost > 0)
-        printf("%-14s %.6f USD a minute\n", "cost", cost);
+        terminal_printf("%-14s %.6f USD a minute\n", "cost", cost);
 }
 
 /* What somebody who looks at it probably wants to do next. */
@@ -138,13 +140,13 @@ static void print_next_steps(struct client *client, const json_t *w)
         if (strcmp(rows[i].status, status) != 0)
             continue;
         const char *hole = strstr(rows[i].verb, "%s");
-        printf("%-14s coffer %.*s%s%s   (%s)\n", any ? "" : "next", (int)(hole - rows[i].verb),
-               rows[i].verb, id, hole + 2, rows[i].why);
+        terminal_printf("%-14s coffer %.*s%s%s   (%s)\n", any ? "" : "next",
+                        (int)(hole - rows[i].verb), rows[i].verb, id, hole + 2, rows[i].why);
         any = true;
     }
     _cleanup_free_ char *command = strcmp(status, "running") ? NULL : verify_hint(client, w);
     if (command)
-        printf("verify with    %s\n", command);
+        terminal_printf("verify with    %s\n", command);
 }
 
 struct target {
@@ -226,7 +228,7 @@ static int change(const struct flags *flags, const struct verb *verb)
             json_pack("{s:s, s:s}", "workloadId", target.workload, "state", verb->done);
         return output_json(json);
     }
-    printf("%s %s\n", target.workload, verb->done);
+    terminal_printf("%s %s\n", target.workload, verb->done);
     return EXIT_OK;
 }
 
