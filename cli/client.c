@@ -118,11 +118,14 @@ static struct error *exchange(struct client *client, const struct http_request *
 }
 
 static struct error *call(struct client *client, const char *method, const char *path,
-                          const char *body, struct http_reply *ret_reply)
+                          const char *body, const char *if_match, struct http_reply *ret_reply)
 {
     _cleanup_free_ char *key = NULL;
-    struct http_request request = {
-        .method = method, .path = path, .accept = "application/json", .body = body};
+    struct http_request request = {.method = method,
+                                   .path = path,
+                                   .accept = "application/json",
+                                   .body = body,
+                                   .if_match = if_match};
     bool changes = strcmp(method, "POST") == 0 && !retry_is_read(method, path);
     struct error *err = changes ? retry_idempotency_key(client->changes++, &key) : NULL;
 
@@ -147,17 +150,53 @@ static struct error *parse(const struct buffer *body, json_t **ret_json)
     return NULL;
 }
 
-struct error *client_call(struct client *client, const char *method, const char *path,
-                          const json_t *body, json_t **ret_json)
+const char *client_url(const struct client *client)
+{
+    return client->peer.url;
+}
+
+void client_headers_done(struct client_headers *headers)
+{
+    free(TAKE_PTR(headers->etag));
+    free(TAKE_PTR(headers->next_cursor));
+    free(TAKE_PTR(headers->kind));
+}
+
+static void take_headers(const struct http_reply *reply, struct client_headers *headers)
+{
+    client_headers_done(headers);
+    headers->etag = reply->etag[0] ? xstrdup(reply->etag) : NULL;
+    headers->next_cursor = reply->next_cursor[0] ? xstrdup(reply->next_cursor) : NULL;
+    if (reply->status < 300)
+        return;
+    _cleanup_(json_decrefp) json_t *json =
+        json_loadb(buffer_text(&reply->body), reply->body.size, 0, NULL);
+    headers->kind = xstrdup(json_string_value(json_object_get(json, "kind")));
+}
+
+struct error *client_call_with(struct client *client, const char *method, const char *path,
+                               const json_t *body, struct client_headers *headers,
+                               json_t **ret_json)
 {
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     _cleanup_(http_reply_done) struct http_reply reply = {0};
-    struct error *err = call(client, method, path, text, &reply);
+    struct error *err = call(client, method, path, text, headers->if_match, &reply);
 
     if (text)
         OPENSSL_cleanse(text, strlen(text));
     free(text);
+    take_headers(&reply, headers);
     return err ?: parse(&reply.body, ret_json);
+}
+
+struct error *client_call(struct client *client, const char *method, const char *path,
+                          const json_t *body, json_t **ret_json)
+{
+    struct client_headers headers = {0};
+    struct error *err = client_call_with(client, method, path, body, &headers, ret_json);
+
+    client_headers_done(&headers);
+    return err;
 }
 
 /* Adds a page; next_cursor is "" after the last one. */
@@ -168,7 +207,7 @@ static struct error *add_page(struct client *client, const char *path, json_t *l
     _cleanup_(json_decrefp) json_t *page = NULL;
     _cleanup_free_ char *with = xasprintf("%s%climit=%d%s%s", path, strchr(path, '?') ? '&' : '?',
                                           PAGE, next_cursor[0] ? "&cursor=" : "", next_cursor);
-    struct error *err = call(client, "GET", with, NULL, &reply);
+    struct error *err = call(client, "GET", with, NULL, NULL, &reply);
 
     err = err ?: parse(&reply.body, &page);
     if (err)
@@ -201,7 +240,7 @@ struct error *client_list(struct client *client, const char *path, json_t **ret_
 struct error *client_get_text(struct client *client, const char *path, size_t max, char **ret_text)
 {
     _cleanup_(http_reply_done) struct http_reply reply = {0};
-    struct error *err = call(client, "GET", path, NULL, &reply);
+    struct error *err = call(client, "GET", path, NULL, NULL, &reply);
 
     if (err)
         return err;
@@ -214,6 +253,7 @@ struct error *client_get_text(struct client *client, const char *path, size_t ma
 enum { FOLLOW_FAILURES_MAX = 30, PROBLEM_MAX = 1024 * 1024 };
 
 struct follow {
+    const struct client_stream *stream;
     struct sse_parser parser;
     struct http_reply reply;
 };
@@ -230,13 +270,25 @@ static size_t on_stream(char *data, size_t size, size_t n, void *user)
     return size * n;
 }
 
-static struct error *follow_once(struct client *client, const char *path, struct follow *follow)
+/* False: end the stream. */
+static bool on_tick(void *user)
+{
+    struct follow *follow = user;
+    const struct client_stream *stream = follow->stream;
+
+    if (stream->on_tick && !stream->on_tick(stream->data))
+        follow->parser.stopped = true;
+    return !follow->parser.stopped;
+}
+
+static struct error *follow_once(struct client *client, struct follow *follow)
 {
     const struct http_request request = {
         .method = "GET",
-        .path = path,
+        .path = follow->stream->path,
         .accept = "text/event-stream",
         .last_event_id = follow->parser.last_id[0] ? follow->parser.last_id : NULL,
+        .on_tick = on_tick,
     };
 
     sse_parser_restart(&follow->parser);
@@ -246,28 +298,56 @@ static struct error *follow_once(struct client *client, const char *path, struct
     return err;
 }
 
-struct error *client_follow(struct client *client, const char *path, client_event_fn on_event,
-                            void *data)
+/* What the server asked for, or a second; in parts, so that ticks go on. */
+static void pause_before_retry(struct follow *follow)
 {
-    struct follow follow = {0};
-    struct error *err = NULL;
-
-    sse_parser_init(&follow.parser, on_event, data);
-    for (int failures = 0; failures < FOLLOW_FAILURES_MAX;) {
-        bool before = follow.parser.seen;
-        err = follow_once(client, path, &follow);
-        if (follow.parser.stopped || (err && error_get_code(err) != ERROR_UNAVAILABLE))
-            break;
-        failures = follow.parser.seen && !before ? 0 : failures + 1;
-        follow.parser.seen = false;
-        error_free(TAKE_PTR(err));
-        sleep(1);
+    for (unsigned left = sse_parser_wait_ms(&follow->parser); left > 0 && on_tick(follow);) {
+        unsigned part = left < 1000 ? left : 1000;
+        usleep(part * 1000);
+        left -= part;
     }
+}
+
+/* Once a stream was there, a gateway that is full or starting is waited for as well. */
+static bool may_come_back(const struct follow *follow, const struct error *err, bool ever_seen)
+{
+    if (!err || error_get_code(err) == ERROR_UNAVAILABLE)
+        return true;
+    return ever_seen && problem_passes(follow->reply.status, &follow->reply.body);
+}
+
+static struct error *follow_on(struct client *client, struct follow *follow)
+{
+    struct error *err = NULL;
+    bool ever_seen = false;
+
+    for (int failures = 0; failures < FOLLOW_FAILURES_MAX;) {
+        error_free(err);
+        follow->parser.seen = false;
+        err = follow_once(client, follow);
+        ever_seen = ever_seen || follow->parser.seen;
+        if (follow->parser.stopped || !may_come_back(follow, err, ever_seen))
+            return err;
+        failures = follow->parser.seen ? 0 : failures + 1;
+        pause_before_retry(follow);
+        if (follow->parser.stopped)
+            return err;
+    }
+    return err ?: error_new(ERROR_UNAVAILABLE, "gateway: the stream keeps ending");
+}
+
+struct error *client_follow_stream(struct client *client, const struct client_stream *stream)
+{
+    struct follow follow = {.stream = stream};
+
+    sse_parser_init(&follow.parser, stream->on_event, stream->data);
+    snprintf(follow.parser.last_id, sizeof(follow.parser.last_id), "%s", stream->last_id ?: "");
+    struct error *err = follow_on(client, &follow);
     bool stopped = follow.parser.stopped;
     sse_parser_done(&follow.parser);
     http_reply_done(&follow.reply);
     if (!stopped)
-        return err ?: error_new(ERROR_UNAVAILABLE, "gateway: the stream keeps ending");
+        return err;
     error_free(err);
     return NULL;
 }

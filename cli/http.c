@@ -77,7 +77,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
                            sizeof(reply->next_cursor))) {
         if (!is_cursor(reply->next_cursor))
             reply->next_cursor[0] = '\0';
-    } else {
+    } else if (!take_header(line, size, "ETag", reply->etag, sizeof(reply->etag))) {
         take_header(line, size, "Date", reply->date, sizeof(reply->date));
     }
     return size;
@@ -102,6 +102,7 @@ static struct curl_slist *make_headers(const struct http_peer *peer,
     list = add_line(list, "Accept: ", request->accept);
     list = add_line(list, "Idempotency-Key: ", request->idempotency_key);
     list = add_line(list, "Last-Event-ID: ", request->last_event_id);
+    list = add_line(list, "If-Match: ", request->if_match);
     if (request->body)
         list = add_line(list, "Content-Type: ", "application/json");
     return curl_slist_append(list, "Expect:");
@@ -174,13 +175,37 @@ static struct error *error_of(const struct http_peer *peer, CURLcode result)
                      curl_easy_strerror(result), hint_of(result));
 }
 
+struct ticking {
+    bool (*on_tick)(void *user);
+    void *user;
+};
+
+static int on_progress(void *data, _unused_ curl_off_t total, _unused_ curl_off_t now,
+                       _unused_ curl_off_t upload_total, _unused_ curl_off_t upload_now)
+{
+    const struct ticking *ticking = data;
+
+    return ticking->on_tick(ticking->user) ? 0 : 1;
+}
+
+static void set_ticking(CURL *curl, struct ticking *ticking)
+{
+    if (!ticking->on_tick)
+        return;
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, ticking);
+}
+
 struct error *http_exchange(const struct http_peer *peer, const struct http_request *request,
                             http_write_fn write, void *user, struct http_reply *ret_reply)
 {
     _cleanup_(curl_easy_cleanupp) CURL *curl = make_request(peer, request);
     _cleanup_(wipe_headers) struct curl_slist *headers = make_headers(peer, request);
+    struct ticking ticking = {request->on_tick, user};
 
     http_reply_done(ret_reply);
+    set_ticking(curl, &ticking);
     set_limits(curl, write != NULL);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);

@@ -22,6 +22,8 @@ struct http_request {
     const char *body;            /* NULL: none */
     const char *idempotency_key; /* NULL: none */
     const char *last_event_id;   /* NULL: none */
+    const char *if_match;        /* NULL: none */
+    bool (*on_tick)(void *user); /* about once a second, with write's user; false ends it */
 };
 
 struct http_reply {
@@ -30,6 +32,7 @@ struct http_reply {
     bool broken;          /* the connection ended before an answer: it may be said again */
     unsigned retry_after; /* seconds; 0: unsaid */
     char next_cursor[256];
+    char etag[160]; /* "": none */
     char date[64];
 };
 

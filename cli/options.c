@@ -52,32 +52,213 @@ static const struct option_row doctor_rows[] = {
 };
 
 static const struct option_row deploy_rows[] = {
+    {"config", '\0', "FILE", "this coffer.yaml (default: the one beside the compose file)"},
+    {"compose", '\0', "FILE", "the compose file"},
     {"public", '\0', "SERVICE:PORT", "what the world reaches"},
     {"name", '\0', "NAME", "what to call it (default: the folder's name)"},
     {"env", '\0', "NAME", "an environment value, from your environment; may be repeated"},
     {"env-file", '\0', "FILE", "environment values, as NAME=value lines"},
     {"file", '\0', "PATH", "a plain file beside the compose file; may be repeated"},
+    {"secret-file", '\0', "PATH", "a file that only the attested VM sees; may be repeated"},
     {"registry", '\0', "SERVER[=USER]",
      "log in there, with COFFER_REGISTRY_PASSWORD or docker's own file"},
     {"domain", '\0', "NAME", "its name in DNS (default: one of the fleet's)"},
     {"image", '\0', "VERSION", "guest image (default: the newest)"},
+    {"pin", '\0', NULL, "refuse images that are not named by their digest"},
+    {"tier", '\0', "NAME", "a size of coffer tiers ls"},
     {"cpus", '\0', "N", "vCPUs (default: 2)"},
     {"memory", '\0', "MB", "memory (default: 2048)"},
     {"disk", '\0', "GB", "disk (default: 10)"},
+    {"gpus", '\0', "N", "GPUs (default: 0)"},
+    {"dry-run", '\0', NULL, "only say what would happen, as coffer plan does"},
+    {"again", '\0', NULL, "a second workload of the same name is meant"},
     {"wait", '\0', NULL, "show the stages until it runs"},
-    {"compose", '\0', "FILE", "the compose file"},
+    {"timeout", '\0', "SECONDS", "how long --wait waits at most (default: for ever)"},
     {"authority", '\0', "HEX", "the release authority's key, not to take it from the gateway"},
+    {0},
+};
+
+static const struct option_row manifest_rows[] = {
+    {"config", '\0', "FILE", "this coffer.yaml (default: the one beside the compose file)"},
+    {"compose", '\0', "FILE", "the compose file"},
+    {"public", '\0', "SERVICE:PORT", "what the world reaches"},
+    {"name", '\0', "NAME", "what to call it (default: the folder's name)"},
+    {"env", '\0', "NAME", "an environment value, from your environment; may be repeated"},
+    {"env-file", '\0', "FILE", "environment values, as NAME=value lines"},
+    {"file", '\0', "PATH", "a plain file beside the compose file; may be repeated"},
+    {"secret-file", '\0', "PATH", "a file that only the attested VM sees; may be repeated"},
+    {"registry", '\0', "SERVER[=USER]",
+     "log in there, with COFFER_REGISTRY_PASSWORD or docker's own file"},
+    {"domain", '\0', "NAME", "its name in DNS (default: one of the fleet's)"},
+    {"image", '\0', "VERSION", "guest image (default: the newest)"},
+    {"pin", '\0', NULL, "refuse images that are not named by their digest"},
+    {"authority", '\0', "HEX", "the release authority's key, not to take it from the gateway"},
+    {0},
+};
+
+static const struct option_row plan_rows[] = {
+    {"config", '\0', "FILE", "this coffer.yaml (default: the one beside the compose file)"},
+    {"compose", '\0', "FILE", "the compose file"},
+    {"public", '\0', "SERVICE:PORT", "what the world reaches"},
+    {"name", '\0', "NAME", "what to call it (default: the folder's name)"},
+    {"env", '\0', "NAME", "an environment value, from your environment; may be repeated"},
+    {"env-file", '\0', "FILE", "environment values, as NAME=value lines"},
+    {"file", '\0', "PATH", "a plain file beside the compose file; may be repeated"},
+    {"secret-file", '\0', "PATH", "a file that only the attested VM sees; may be repeated"},
+    {"registry", '\0', "SERVER[=USER]",
+     "log in there, with COFFER_REGISTRY_PASSWORD or docker's own file"},
+    {"domain", '\0', "NAME", "its name in DNS (default: one of the fleet's)"},
+    {"image", '\0', "VERSION", "guest image (default: the newest)"},
+    {"pin", '\0', NULL, "refuse images that are not named by their digest"},
+    {"tier", '\0', "NAME", "a size of coffer tiers ls"},
+    {"cpus", '\0', "N", "vCPUs (default: 2)"},
+    {"memory", '\0', "MB", "memory (default: 2048)"},
+    {"disk", '\0', "GB", "disk (default: 10)"},
+    {"gpus", '\0', "N", "GPUs (default: 0)"},
+    {"unset-env", '\0', "NAME", "take an environment value away; may be repeated"},
+    {"remove-file", '\0', "PATH", "take a file away; may be repeated"},
+    {"workload", '\0', "WORKLOAD", "of changing this one (default: the first operand)"},
+    {"authority", '\0', "HEX", "the release authority's key, not to take it from the gateway"},
+    {0},
+};
+
+static const struct option_row update_rows[] = {
+    {"config", '\0', "FILE", "this coffer.yaml (default: the one beside the compose file)"},
+    {"compose", '\0', "FILE", "the compose file"},
+    {"public", '\0', "SERVICE:PORT", "what the world reaches"},
+    {"name", '\0', "NAME", "what to call it (default: the folder's name)"},
+    {"env", '\0', "NAME", "an environment value, from your environment; may be repeated"},
+    {"env-file", '\0', "FILE", "environment values, as NAME=value lines"},
+    {"file", '\0', "PATH", "a plain file beside the compose file; may be repeated"},
+    {"secret-file", '\0', "PATH", "a file that only the attested VM sees; may be repeated"},
+    {"registry", '\0', "SERVER[=USER]",
+     "log in there, with COFFER_REGISTRY_PASSWORD or docker's own file"},
+    {"domain", '\0', "NAME", "its name in DNS (default: one of the fleet's)"},
+    {"image", '\0', "VERSION", "guest image (default: the newest)"},
+    {"pin", '\0', NULL, "refuse images that are not named by their digest"},
+    {"unset-env", '\0', "NAME", "take an environment value away; may be repeated"},
+    {"remove-file", '\0', "PATH", "take a file away; may be repeated"},
+    {"confirm-data-loss", '\0', NULL, "a new VM starts with empty storage: do not ask"},
+    {"dry-run", '\0', NULL, "only say what would happen, as coffer plan does"},
+    {"reason", '\0', "TEXT", "why, for the audit trail"},
+    {"if-match", '\0', "ETAG", "only when it is still what this ETag was of"},
+    {"wait", '\0', NULL, "show the stages until it runs"},
+    {"timeout", '\0', "SECONDS", "how long --wait waits at most (default: for ever)"},
+    {0},
+};
+
+static const struct option_row init_rows[] = {
+    {"file", '\0', "FILE|-", "where to write (default: coffer.yaml beside the compose file)"},
+    {"force", '\0', NULL, "write over it"},
+    {0},
+};
+
+static const struct option_row change_rows[] = {
+    {"confirm-data-loss", '\0', NULL, "a new VM starts with empty storage: do not ask"},
+    {"dry-run", '\0', NULL, "only say what would happen, as coffer plan does"},
+    {"reason", '\0', "TEXT", "why, for the audit trail"},
+    {"if-match", '\0', "ETAG", "only when it is still what this ETag was of"},
+    {"wait", '\0', NULL, "show the stages until it runs"},
+    {"timeout", '\0', "SECONDS", "how long --wait waits at most (default: for ever)"},
+    {0},
+};
+
+static const struct option_row env_set_rows[] = {
+    {"stdin", '\0', NULL, "the value is the first line of stdin"},
+    {"env-file", '\0', "FILE", "environment values, as NAME=value lines"},
+    {"confirm-data-loss", '\0', NULL, "a new VM starts with empty storage: do not ask"},
+    {"dry-run", '\0', NULL, "only say what would happen, as coffer plan does"},
+    {"reason", '\0', "TEXT", "why, for the audit trail"},
+    {"if-match", '\0', "ETAG", "only when it is still what this ETag was of"},
+    {"wait", '\0', NULL, "show the stages until it runs"},
+    {"timeout", '\0', "SECONDS", "how long --wait waits at most (default: for ever)"},
+    {0},
+};
+
+static const struct option_row list_rows[] = {
+    {"status", '\0', "STATUS,...", "only these, as running,error"},
+    {"name", '\0', "PART", "only whose name has this in it"},
+    {"image", '\0', "VERSION", "only of this guest image"},
+    {"domain", '\0', "NAME", "only of this name in DNS"},
+    {"sort", '\0', "createdAt|-createdAt|name", "in which order"},
+    {"limit", 'n', "N", "at most so many"},
     {0},
 };
 
 static const struct option_row logs_rows[] = {
     {"follow", 'f', NULL, "go on with what comes"},
     {"container", 'c', "NAME", "of this container (default: the guest's agent)"},
+    {"since", '\0', "10m|TIME", "from then on"},
+    {"tail", 'n', "N", "the last lines"},
+    {"since-id", '\0', "ID", "with -f: behind this streamId of -o json"},
     {0},
 };
 
 static const struct option_row events_rows[] = {
     {"follow", 'f', NULL, "go on with what comes"},
+    {"since-id", '\0', "ID", "with -f: behind this streamId of -o json"},
+    {"after", '\0', "N", "behind this sequence of the workload's events"},
+    {"limit", 'n', "N", "at most so many"},
+    {0},
+};
+
+static const struct option_row stats_rows[] = {
+    {"watch", 'w', NULL, "again and again"},
+    {"interval", '\0', "SECONDS", "how often (default: 2)"},
+    {"count", '\0', "N", "so many times (default: until it is ended)"},
+    {0},
+};
+
+static const struct option_row verb_rows[] = {
+    {"if-match", '\0', "ETAG", "only when it is still what this ETag was of"},
+    {0},
+};
+
+static const struct option_row restart_rows[] = {
+    {"env", 'e', "NAME", "with exactly these values, from your environment; may be repeated"},
+    {"env-file", '\0', "FILE", "the same, as NAME=value lines"},
+    {"if-match", '\0', "ETAG", "only when it is still what this ETag was of"},
+    {0},
+};
+
+static const struct option_row quota_rows[] = {
+    {"workloads", '\0', "N", "at most so many workloads; 0: no limit"},
+    {"cpus", '\0', "N", "vCPUs of all together; 0: no limit"},
+    {"memory", '\0', "MB", "memory; 0: no limit"},
+    {"disk", '\0', "GB", "disk; 0: no limit"},
+    {"gpus", '\0', "N", "GPUs; 0: no limit"},
+    {"none", '\0', NULL, "no limits, but for those that are given"},
+    {0},
+};
+
+static const struct option_row member_create_rows[] = {
+    {"role", '\0', "owner|deployer|viewer", "what their keys may do at most"},
+    {"account", '\0', "ID", "another account than that of the key"},
+    {0},
+};
+
+static const struct option_row member_update_rows[] = {
+    {"role", '\0', "owner|deployer|viewer", "what their keys may do at most"},
+    {"name", '\0', "NAME", "what to call them"},
+    {"enable", '\0', NULL, "their keys work again"},
+    {"disable", '\0', NULL, "their keys stop working"},
+    {0},
+};
+
+static const struct option_row webhook_create_rows[] = {
+    {"event", 'e', "KIND,...", "only these, as running,error (default: all); may be repeated"},
+    {"description", '\0', "TEXT", "what it is for"},
+    {"disable", '\0', NULL, "send nothing there yet"},
+    {0},
+};
+
+static const struct option_row webhook_update_rows[] = {
+    {"url", '\0', "URL", "where to send to"},
+    {"event", 'e', "KIND,...", "only these, as running,error (default: all); may be repeated"},
+    {"description", '\0', "TEXT", "what it is for"},
+    {"rotate-secret", '\0', NULL, "make a new secret, and print it once"},
+    {"enable", '\0', NULL, "send there again"},
+    {"disable", '\0', NULL, "send nothing there"},
     {0},
 };
 
@@ -200,23 +381,44 @@ static const struct options_set {
     {"context rm", NULL, YES},
     {"doctor", doctor_rows, SERVER | ALONE},
     {"completion", NULL, 0},
+    {"init", init_rows, 0},
     {"deploy", deploy_rows, SERVER | CHANGE | ALONE},
-    {"ls", NULL, SERVER | LIST},
+    {"plan", plan_rows, SERVER | ALONE},
+    {"update", update_rows, SERVER | CHANGE | ALONE},
+    {"ls", list_rows, SERVER | LIST},
     {"show", NULL, SERVER | JSON},
     {"logs", logs_rows, SERVER | JSON},
     {"events", events_rows, SERVER | JSON},
-    {"stats", NULL, SERVER | JSON},
-    {"start", NULL, SERVER | CHANGE | JSON | YES},
-    {"stop", NULL, SERVER | CHANGE | JSON | YES},
-    {"restart", NULL, SERVER | CHANGE | JSON | YES},
-    {"rm", NULL, SERVER | CHANGE | JSON | YES},
-    {"manifest", deploy_rows, SERVER | ALONE},
+    {"stats", stats_rows, SERVER | JSON},
+    {"start", verb_rows, SERVER | CHANGE | JSON | YES},
+    {"stop", verb_rows, SERVER | CHANGE | JSON | YES},
+    {"restart", restart_rows, SERVER | CHANGE | JSON | YES},
+    {"rm", verb_rows, SERVER | CHANGE | JSON | YES},
+    {"env ls", NULL, SERVER | ALONE},
+    {"env set", env_set_rows, SERVER | CHANGE | ALONE},
+    {"env unset", change_rows, SERVER | CHANGE | ALONE},
+    {"domains ls", NULL, SERVER | LIST},
+    {"domains set", change_rows, SERVER | CHANGE | ALONE},
+    {"domains unset", change_rows, SERVER | CHANGE | ALONE},
+    {"manifest", manifest_rows, SERVER | ALONE},
     {"verify", verify_rows, ALONE},
     {"accounts create", account_create_rows, SERVER | CHANGE | ALONE | ADMIN},
     {"accounts ls", NULL, SERVER | LIST | ADMIN},
     {"accounts show", NULL, SERVER | ALONE | ADMIN},
     {"accounts me", NULL, SERVER | ALONE | ADMIN},
     {"accounts add-balance", NULL, SERVER | CHANGE | ALONE | ADMIN},
+    {"accounts quota", quota_rows, SERVER | CHANGE | ALONE | ADMIN},
+    {"members create", member_create_rows, SERVER | CHANGE | ALONE | ADMIN},
+    {"members ls", account_rows, SERVER | LIST | ADMIN},
+    {"members update", member_update_rows, SERVER | CHANGE | ALONE | ADMIN},
+    {"members rm", NULL, SERVER | CHANGE | ALONE | ADMIN | YES},
+    {"webhooks create", webhook_create_rows, SERVER | CHANGE | ALONE},
+    {"webhooks ls", NULL, SERVER | LIST},
+    {"webhooks show", NULL, SERVER | ALONE},
+    {"webhooks update", webhook_update_rows, SERVER | CHANGE | ALONE},
+    {"webhooks rm", NULL, SERVER | CHANGE | ALONE | YES},
+    {"webhooks test", NULL, SERVER | CHANGE | ALONE},
+    {"webhooks deliveries", NULL, SERVER | LIST},
     {"keys create", key_create_rows, SERVER | CHANGE | ALONE | ADMIN},
     {"keys ls", account_rows, SERVER | LIST | ADMIN},
     {"keys disable", NULL, SERVER | CHANGE | ALONE | ADMIN},
