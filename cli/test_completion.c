@@ -74,6 +74,10 @@ static void test_bash_offers_what_fits(_unused_ void **state)
         {"images enable \"\"", "asked-for-images|"},
         {"hosts show \"\"", "asked-for-hosts|"},
         {"completion \"\"", "bash|zsh|fish|"},
+        {"report show --product G", "Genoa|"},
+        {"verify --nonce \"\"", "|"}, /* auto|HEX is no list of words */
+        {"members rm \"\"", "asked-for-members|"},
+        {"webhooks test \"\"", "asked-for-webhooks|"},
         {"measure fi", "file with space|"},
         {"fleet init fo", "folder|"},
         {"deploy --env-file fi", "file with space|"},
@@ -130,6 +134,34 @@ static void test_scripts_are_good_shell(_unused_ void **state)
     check_syntax("fish", "script.fish");
 }
 
+/* Completion in zsh needs a terminal; what it asks does not. */
+static void test_zsh_finds_words(_unused_ void **state)
+{
+    static const struct {
+        const char *call;
+        const char *words;
+    } rows[] = {
+        {"_coffer_find --context x keys create --name", "keys create\n"},
+        {"_coffer_find show web", "show\n"},
+        {"_coffer_words \"\" --scope \"keys create\"", "read\ndeploy\nadmin\n"},
+        {"_coffer_words \"\" show show", "asked-for-workloads\n"},
+        {"_coffer_words \"\" measure measure", "@files\n"},
+    };
+
+    if (!have("zsh")) {
+        print_message("zsh is not here: skipped\n");
+        skip();
+    }
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_free_ char *command = xasprintf("cd '%s' && PATH=\"%s/bin:$PATH\" zsh -f -c "
+                                                 "'compdef() { :; }; source ./script.zsh; %s' 2>&1",
+                                                 gateway.dir, gateway.dir, rows[i].call);
+        _cleanup_free_ char *words = output_of(command);
+        if (strcmp(words, rows[i].words) != 0)
+            fail_msg("%s: %s", rows[i].call, words);
+    }
+}
+
 static void test_fish_offers_what_fits(_unused_ void **state)
 {
     static const struct {
@@ -168,6 +200,8 @@ static void test_names_come_from_the_gateway(_unused_ void **state)
          "{\"workloadId\":\"w-3\",\"name\":\"$(reboot)\"},{\"workloadId\":\"w-4\",\"name\":\"-x\"},"
          "{\"workloadId\":\"w-5\",\"name\":\"a\\nb\"},{\"name\":7}]",
          NULL, NULL, 0},
+        {"GET", "/api/v1/members/account/acc-1", 200, "[{\"memberId\":\"m-1\"}]", NULL, NULL, 0},
+        {"GET", "/api/v1/webhooks/list", 200, "[{\"webhookId\":\"h-1\"}]", NULL, NULL, 0},
         {"GET", "/api/v1/artifacts/list", 200, "[{\"version\":\"1.2.0\"}]", NULL, NULL, 0},
         {"GET", "/api/v1/workload-tiers/list", 503, "{}", "Retry-After", "60", 0},
         {"GET", "/api/v1/accounts/me", 200, "{\"accountId\":\"acc-1\"}", NULL, NULL, 0},
@@ -181,6 +215,8 @@ static void test_names_come_from_the_gateway(_unused_ void **state)
         {{"__complete", "workloads"}, EXIT_OK, "web\nw-1\nw-2\nw-3\nw-4\nw-5\n"},
         {{"__complete", "images"}, EXIT_OK, "1.2.0\n"},
         {{"__complete", "keys"}, EXIT_OK, "k-1\n"},
+        {{"__complete", "members"}, EXIT_OK, "m-1\n"},
+        {{"__complete", "webhooks"}, EXIT_OK, "h-1\n"},
         {{"__complete", "contexts"}, EXIT_OK, ""},
         {{"__complete", "tiers"}, EXIT_FAILED, ""},
         {{"__complete", "hosts"}, EXIT_FAILED, ""}, /* there is no operator's key */
@@ -227,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_bash_offers_what_fits),
         cmocka_unit_test(test_names_are_not_evaluated),
         cmocka_unit_test(test_scripts_are_good_shell),
+        cmocka_unit_test(test_zsh_finds_words),
         cmocka_unit_test(test_fish_offers_what_fits),
         cmocka_unit_test(test_names_come_from_the_gateway),
     };

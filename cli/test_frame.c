@@ -5,6 +5,7 @@
 #include "cli/help.h"
 #include "cli/man.h"
 #include "cli/options.h"
+#include "cli/problem.h"
 #include "cli/test_gateway.h"
 #include "shared/base/file.h"
 
@@ -110,7 +111,7 @@ static void test_what_is_refused_and_how(_unused_ void **state)
         {{"ls", "-o", ""}, "-o is one of"},
         {{"show", "-o", "wide", "w"}, "-o is one of json|table"},
         {{"ls", "--idempotency-key", "k"}, "unknown option"},
-        {{"ls", "x"}, "no operands"},
+        {{"ls", "x"}, "coffer ls"},
         {{"verify", "--re", "x"}, "unknown option '--re'"}, /* report, report-data, release-key */
         {{"--context"}, "coffer login"},
         {{"--context", "x"}, "coffer login"},
@@ -325,6 +326,29 @@ static void test_commands_take_what_the_table_says(_unused_ void **state)
     assert_int_equal(gateway.asked.size, 0);
 }
 
+/* docs/cli.md, which people read first, says the same as the tables. */
+static void test_the_document_says_the_same(_unused_ void **state)
+{
+    _cleanup_buffer_ struct buffer text = {0};
+
+    assert_null(file_read("docs/cli.md", 1 << 20, &text));
+    for (size_t i = 0; i < n_exit_meanings; i++) {
+        _cleanup_free_ char *row =
+            xasprintf("\n| %d | %s |\n", exit_meanings[i].code, exit_meanings[i].meaning);
+        if (!strstr(buffer_text(&text), row))
+            fail_msg("%s", row);
+    }
+    for (size_t i = 0; i < n_problem_kinds; i++) {
+        const struct problem_kind *kind = &problem_kinds[i];
+        if (!kind->kind)
+            continue;
+        _cleanup_free_ char *row = xasprintf("\n| %s | %ld | %d |\n", kind->kind, kind->status,
+                                             command_exit_code(kind->code));
+        if (!strstr(buffer_text(&text), row))
+            fail_msg("%s", row);
+    }
+}
+
 /* mandoc and groff, where they are. */
 static void test_the_manual_is_good_roff(_unused_ void **state)
 {
@@ -369,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_each_command_and_exit_code_is_in_help_and_manual),
         cmocka_unit_test(test_the_table_is_sound),
         cmocka_unit_test(test_commands_take_what_the_table_says),
+        cmocka_unit_test(test_the_document_says_the_same),
         cmocka_unit_test(test_the_manual_is_good_roff),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
