@@ -13,6 +13,7 @@
 #include "services/api-gateway/limits.h"
 #include "services/api-gateway/metrics.h"
 #include "services/api-gateway/sse.h"
+#include "services/api-gateway/webhook_feed.h"
 #include "shared/base/clock.h"
 #include "shared/bus/bus.h"
 #include "shared/project/project.h"
@@ -38,6 +39,7 @@ struct gateway_config {
     char *tls_cert;
     char *tls_key;
     uint64_t max_connections;
+    bool webhook_insecure;
 };
 
 /* The public facts of fleet.json. */
@@ -58,6 +60,9 @@ struct gateway {
     struct limits limits;
     struct sse_hub streams;
     struct key_usage key_usage;
+    struct box_key webhook_key; /* seals webhooks' secrets */
+    struct webhook_sender webhooks;
+    struct webhook_feed webhook_feed;
     bool has_admin_key;
     uint8_t admin_key_sha256[SHA256_SIZE];
     pthread_mutex_t bootstrap_lock;

@@ -41,6 +41,15 @@ struct error *on_api_key_list(struct request *request, struct response *ret_resp
 struct error *on_api_key_update(struct request *request, struct response *ret_response);
 struct error *on_api_key_delete(struct request *request, struct response *ret_response);
 
+/* handlers_webhooks.c */
+struct error *on_webhook_create(struct request *request, struct response *ret_response);
+struct error *on_webhook_list(struct request *request, struct response *ret_response);
+struct error *on_webhook_get(struct request *request, struct response *ret_response);
+struct error *on_webhook_update(struct request *request, struct response *ret_response);
+struct error *on_webhook_delete(struct request *request, struct response *ret_response);
+struct error *on_webhook_test(struct request *request, struct response *ret_response);
+struct error *on_webhook_deliveries(struct request *request, struct response *ret_response);
+
 /* handlers_audit.c */
 struct error *on_audit(struct request *request, struct response *ret_response);
 
