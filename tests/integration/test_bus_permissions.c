@@ -675,6 +675,52 @@ static void test_the_monitor_pulls_from_the_consumer_made_for_it(void **state)
     natsConnection_Destroy(monitor);
 }
 
+struct counter {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    char subject[80];
+};
+
+static enum bus_ack on_event(void *state, const struct bus_message *message)
+{
+    struct counter *counter = state;
+
+    pthread_mutex_lock(&counter->lock);
+    snprintf(counter->subject, sizeof(counter->subject), "%s", message->subject);
+    pthread_cond_signal(&counter->changed);
+    pthread_mutex_unlock(&counter->lock);
+    return BUS_ACK;
+}
+
+static void test_the_gateway_consumes_what_was_made_for_it(void **state)
+{
+    const struct fixture *fixture = *state;
+    _cleanup_(bus_freep) struct bus *scheduler =
+        bus_as(fixture, fixture->hub.port, "nats/scheduler", "_INBOX.scheduler");
+    _cleanup_(bus_freep) struct bus *gateway =
+        bus_as(fixture, fixture->hub.port, "nats/api-gateway", "_INBOX.api-gateway");
+    const struct bus_message host = {.subject = "evt.host.h1.joined", .message_id = "h1.1"};
+    const struct bus_message event = {.subject = "evt.workload.w7.running", .message_id = "w7.1"};
+    struct counter counter = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, ""};
+    struct bus_subscription *subscription = NULL;
+    struct timespec deadline;
+    int rc = 0;
+
+    check(bus_ensure_streams(scheduler));
+    check(bus_consume(gateway, "EVENTS", BUS_WEBHOOKS_CONSUMER, BUS_WEBHOOKS_FILTER, on_event,
+                      &counter, &subscription));
+    check(bus_publish_durable(scheduler, &host, WAIT_MS));
+    check(bus_publish_durable(scheduler, &event, WAIT_MS));
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += WAIT_MS / 1000;
+    pthread_mutex_lock(&counter.lock);
+    while (!*counter.subject && rc == 0)
+        rc = pthread_cond_timedwait(&counter.changed, &counter.lock, &deadline);
+    pthread_mutex_unlock(&counter.lock);
+    bus_unsubscribe(subscription);
+    assert_string_equal(counter.subject, event.subject);
+}
+
 static void test_a_guests_largest_message_does_not_close_the_link(void **state)
 {
     const struct fixture *fixture = *state;
@@ -761,6 +807,7 @@ int main(void)
         cmocka_unit_test(test_a_host_reads_its_own_files_only),
         cmocka_unit_test(test_the_scheduler_consumes_and_the_gateway_reads_history),
         cmocka_unit_test(test_the_monitor_pulls_from_the_consumer_made_for_it),
+        cmocka_unit_test(test_the_gateway_consumes_what_was_made_for_it),
         cmocka_unit_test(test_a_guests_largest_message_does_not_close_the_link),
         cmocka_unit_test(test_every_nonce_can_be_signed),
         cmocka_unit_test(test_a_new_guest_is_admitted_without_reload_and_an_expired_one_is_not),
