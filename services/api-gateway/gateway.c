@@ -42,6 +42,8 @@ const struct config_row gateway_config_rows[] = {
         "most connections at a time; each has a thread"),
     ROW("GATEWAY_WEBHOOK_INSECURE", CONFIG_BOOL, webhook_insecure, "false",
         "webhooks may be http and lead to private addresses: for development only"),
+    ROW("GATEWAY_WEBHOOK_TIMEOUT_MS", CONFIG_UINT, webhook_timeout_ms, "10000",
+        "how long an attempt to deliver to a webhook may take; at most 20000"),
     {NULL, CONFIG_STRING, 0, NULL, NULL},
 };
 
@@ -106,7 +108,8 @@ static struct error *start_webhooks(struct gateway *gateway)
                                                 .clock = gateway->clock,
                                                 .metrics = &gateway->metrics,
                                                 .key = &gateway->webhook_key,
-                                                .insecure = gateway->config->webhook_insecure};
+                                                .insecure = gateway->config->webhook_insecure,
+                                                .timeout_ms = gateway->config->webhook_timeout_ms};
     gateway->webhook_feed = (struct webhook_feed){
         .store = gateway->store, .clock = gateway->clock, .sender = &gateway->webhooks};
     struct error *err = webhook_key_init(&gateway->signer.key, &gateway->webhook_key);

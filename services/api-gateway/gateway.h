@@ -40,6 +40,7 @@ struct gateway_config {
     char *tls_key;
     uint64_t max_connections;
     bool webhook_insecure;
+    uint64_t webhook_timeout_ms;
 };
 
 /* The public facts of fleet.json. */

@@ -61,6 +61,7 @@ static void configure(struct fixture *fixture)
     config->tls_cert = xstrdup("");
     config->tls_key = xstrdup("");
     config->max_connections = 64;
+    config->webhook_timeout_ms = 10000;
 }
 
 static void put(const struct fixture *fixture, const char *key, const void *data, size_t size)

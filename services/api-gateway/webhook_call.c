@@ -28,7 +28,7 @@ static size_t discard(char *text, size_t size, size_t n, void *data)
     return call->received > WEBHOOK_ANSWER_MAX ? 0 : size * n;
 }
 
-static void set_limits(struct webhook_call *call)
+static void set_limits(struct webhook_call *call, uint64_t timeout_ms)
 {
     CURL *curl = call->curl;
 
@@ -41,7 +41,7 @@ static void set_limits(struct webhook_call *call)
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)WEBHOOK_CALL_MS);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* a slow name server must not hold up an end */
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, discard);
@@ -76,7 +76,7 @@ static void set_request(struct webhook_call *call, const char *signature)
 }
 
 struct error *webhook_call_new(const struct webhook_claim *claim, struct arena *arena,
-                               const struct box_key *key, int64_t now_ms, bool insecure,
+                               const struct webhook_call_options *options,
                                struct webhook_call **ret_call)
 {
     _cleanup_(webhook_call_freep) struct webhook_call *call = xnew(struct webhook_call);
@@ -84,16 +84,16 @@ struct error *webhook_call_new(const struct webhook_claim *claim, struct arena *
     const char *sealed[2];
 
     call->claim = *claim;
-    call->insecure = insecure;
+    call->insecure = options->insecure;
     call->curl = curl_easy_init();
     if (!call->curl)
         return error_new(ERROR_INTERNAL, "libcurl");
-    webhook_secrets(&claim->webhook, now_ms, sealed);
-    struct error *err = webhook_sign(key, claim->webhook.id, sealed, now_ms / 1000,
-                                     claim->delivery.body, signature);
+    webhook_secrets(&claim->webhook, options->now_ms, sealed);
+    struct error *err = webhook_sign(options->key, claim->webhook.id, sealed,
+                                     options->now_ms / 1000, claim->delivery.body, signature);
     if (err)
         return err;
-    set_limits(call);
+    set_limits(call, options->timeout_ms);
     set_request(call, signature);
     call->arena = arena;
     *ret_call = TAKE_PTR(call);

@@ -8,10 +8,7 @@
 
 #include "services/api-gateway/webhook_queue.h"
 
-enum {
-    WEBHOOK_CALL_MS = 10000,       /* of a whole attempt */
-    WEBHOOK_ANSWER_MAX = 4 * 1024, /* bytes of the answer that are read */
-};
+enum { WEBHOOK_ANSWER_MAX = 4 * 1024 }; /* bytes of the answer that are read */
 
 struct webhook_call {
     CURL *curl;
@@ -23,9 +20,16 @@ struct webhook_call {
     bool closed_address; /* the name leads to an address that is not public */
 };
 
+struct webhook_call_options {
+    const struct box_key *key; /* of the secrets */
+    int64_t now_ms;            /* wall clock */
+    uint64_t timeout_ms;
+    bool insecure; /* GATEWAY_WEBHOOK_INSECURE */
+};
+
 /* Takes the arena when it succeeds. */
 struct error *webhook_call_new(const struct webhook_claim *claim, struct arena *arena,
-                               const struct box_key *key, int64_t now_ms, bool insecure,
+                               const struct webhook_call_options *options,
                                struct webhook_call **ret_call) _must_check_;
 void webhook_call_free(struct webhook_call *call);
 DEFINE_CLEANUP(struct webhook_call *, webhook_call_free)

@@ -71,8 +71,13 @@ static void begin_call(struct webhook_sender *sender, const struct webhook_claim
 {
     struct webhook_call *call = NULL;
     size_t slot = 0;
-    struct error *err = webhook_call_new(claim, arena, sender->key, clock_wall_ms(sender->clock),
-                                         sender->insecure, &call);
+    const struct webhook_call_options options = {
+        .key = sender->key,
+        .now_ms = clock_wall_ms(sender->clock),
+        .timeout_ms = sender->timeout_ms,
+        .insecure = sender->insecure,
+    };
+    struct error *err = webhook_call_new(claim, arena, &options, &call);
 
     if (err) {
         give_back(sender, claim, arena, err);
@@ -211,6 +216,9 @@ static void *run(void *state)
 
 struct error *webhook_sender_start(struct webhook_sender *sender)
 {
+    if (!sender->timeout_ms || sender->timeout_ms > WEBHOOK_TIMEOUT_MAX_MS)
+        return error_new(ERROR_INVALID_ARGUMENT, "GATEWAY_WEBHOOK_TIMEOUT_MS is not 1 to %d",
+                         WEBHOOK_TIMEOUT_MAX_MS);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     sender->multi = curl_multi_init();
     if (!sender->multi)

@@ -15,7 +15,10 @@
 #include "shared/seal/seal.h"
 #include "shared/store/store.h"
 
-enum { WEBHOOK_CALLS_MAX = 16 };
+enum {
+    WEBHOOK_CALLS_MAX = 16,
+    WEBHOOK_TIMEOUT_MAX_MS = 20000, /* less than a lease */
+};
 
 struct webhook_call;
 
@@ -24,7 +27,8 @@ struct webhook_sender {
     struct clock *clock;
     struct metrics *metrics;
     const struct box_key *key;
-    bool insecure; /* GATEWAY_WEBHOOK_INSECURE */
+    bool insecure;       /* GATEWAY_WEBHOOK_INSECURE */
+    uint64_t timeout_ms; /* of an attempt: 1 to WEBHOOK_TIMEOUT_MAX_MS */
     bool running;
     pthread_t thread;
     CURLM *multi;
@@ -34,7 +38,7 @@ struct webhook_sender {
     atomic_bool stopping;
 };
 
-/* The members above are set. */
+/* The members above running are set. INVALID_ARGUMENT: no possible timeout_ms. */
 struct error *webhook_sender_start(struct webhook_sender *sender) _must_check_;
 
 /* Something new may be due; from any thread. */
