@@ -84,9 +84,13 @@ static enum MHD_Result on_request(void *state, struct MHD_Connection *connection
 static void on_end(void *state, struct MHD_Connection *connection, void **context,
                    enum MHD_RequestTerminationCode code)
 {
-    (void)state;
+    struct receiver *receiver = state;
+
     (void)connection;
-    (void)code;
+    pthread_mutex_lock(&receiver->lock);
+    receiver->cut_off += code != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    pthread_cond_broadcast(&receiver->changed);
+    pthread_mutex_unlock(&receiver->lock);
     if (!*context)
         return;
     buffer_done(*context);
@@ -111,7 +115,7 @@ struct receiver *receiver_new(const char *cert, const char *key)
     receiver->daemon = MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | (cert ? MHD_USE_TLS : 0),
         0, NULL, NULL, on_request, receiver, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_ARRAY,
-        cert ? tls : none, MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_END);
+        cert ? tls : none, MHD_OPTION_NOTIFY_COMPLETED, on_end, receiver, MHD_OPTION_END);
     assert_non_null(receiver->daemon);
     receiver->port = MHD_get_daemon_info(receiver->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
     return receiver;
@@ -147,7 +151,7 @@ size_t receiver_count(struct receiver *receiver)
     return n;
 }
 
-void receiver_wait(struct receiver *receiver, size_t n)
+static void wait_for(struct receiver *receiver, const size_t *count, size_t n, const char *what)
 {
     struct timespec deadline;
     int rc = 0;
@@ -155,10 +159,20 @@ void receiver_wait(struct receiver *receiver, size_t n)
     clock_gettime(CLOCK_REALTIME, &deadline);
     deadline.tv_sec += WAIT_S;
     pthread_mutex_lock(&receiver->lock);
-    while (receiver->n < n && rc == 0)
+    while (*count < n && rc == 0)
         rc = pthread_cond_timedwait(&receiver->changed, &receiver->lock, &deadline);
-    size_t got = receiver->n;
+    size_t got = *count;
     pthread_mutex_unlock(&receiver->lock);
     if (got < n)
-        fail_msg("%zu of %zu deliveries came", got, n);
+        fail_msg("%zu of %zu %s", got, n, what);
+}
+
+void receiver_wait(struct receiver *receiver, size_t n)
+{
+    wait_for(receiver, &receiver->n, n, "deliveries came");
+}
+
+void receiver_wait_cut_off(struct receiver *receiver, size_t n)
+{
+    wait_for(receiver, &receiver->cut_off, n, "answers were cut off");
 }

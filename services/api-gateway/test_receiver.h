@@ -30,6 +30,7 @@ struct receiver {
     unsigned fail_first;  /* so many are answered with 500 beforehand */
     const char *location; /* header of the answers; NULL: none */
     size_t answer_size;   /* bytes of their bodies */
+    size_t cut_off;       /* answers that were not read to their end */
     bool ending;
 };
 
@@ -43,3 +44,4 @@ size_t receiver_count(struct receiver *receiver);
 
 /* Fails the test when they do not come. */
 void receiver_wait(struct receiver *receiver, size_t n);
+void receiver_wait_cut_off(struct receiver *receiver, size_t n);

@@ -192,6 +192,24 @@ static void test_only_what_is_wanted_is_delivered(_unused_ void **state)
     assert_int_equal(receiver_count(scene->receiver), 1);
 }
 
+static void test_nothing_is_collected_while_it_is_off(_unused_ void **state)
+{
+    _cleanup_(scene_freep) struct scene *scene = scene_with_webhook();
+    _cleanup_answer_ struct answer off = update(scene, ",\"active\":false");
+    _cleanup_free_ char *first_id = TAKE_PTR(scene->id);
+    _cleanup_free_ char *first_secret = TAKE_PTR(scene->secret);
+    _cleanup_free_ char *path = xasprintf("/api/v1/webhooks/%s/deliveries", first_id);
+
+    assert_int_equal(off.status, 200);
+    make_webhook(scene, "http", "");
+    put_event(scene->f, "w-1", "dev", 1, "running");
+    receiver_wait(scene->receiver, 1); /* for the other one */
+    _cleanup_(json_decrefp) json_t *delivered = wait_delivery(scene, "delivered", 1);
+    _cleanup_answer_ struct answer none = http_get(scene->f, path);
+    assert_int_equal(json_array_size(json_object_get(none.json, "deliveries")), 0);
+    assert_string_equal(scene->receiver->items[0].webhook_id, scene->id);
+}
+
 static void test_what_was_before_it_is_not_delivered(_unused_ void **state)
 {
     _cleanup_(scene_freep) struct scene *scene = scene_new();
@@ -350,9 +368,10 @@ static void test_a_large_answer_is_not_read(_unused_ void **state)
 {
     _cleanup_(scene_freep) struct scene *scene = scene_with_webhook();
 
-    scene->receiver->answer_size = 8 * 1024 * 1024;
+    scene->receiver->answer_size = 32 * 1024 * 1024;
     put_event(scene->f, "w-1", "dev", 1, "running");
     _cleanup_(json_decrefp) json_t *delivered = wait_delivery(scene, "delivered", 1);
+    receiver_wait_cut_off(scene->receiver, 1);
     receiver_set_status(scene->receiver, 500);
     put_event(scene->f, "w-1", "dev", 2, "running");
     _cleanup_(json_decrefp) json_t *pending = wait_delivery(scene, "pending", 1);
@@ -598,6 +617,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_event_is_delivered),
         cmocka_unit_test(test_only_what_is_wanted_is_delivered),
+        cmocka_unit_test(test_nothing_is_collected_while_it_is_off),
         cmocka_unit_test(test_what_was_before_it_is_not_delivered),
         cmocka_unit_test(test_a_test_is_delivered_signed),
         cmocka_unit_test(test_a_failure_is_repeated_with_the_same_bytes),
