@@ -1,4 +1,5 @@
-/* Queues of webhooks in the store: once per event, leases, bounds. No sender is at work here. */
+/* Queues of webhooks in the store: once per event, leases, bounds. No sender is at work here.
+ * WEBHOOK_TEST_REDIS: on a Redis server of each test's own; without redis-server skipped (77). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +7,11 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "services/api-gateway/json_record.h"
+#include "services/api-gateway/test_redis.h"
 #include "services/api-gateway/webhook_queue.h"
 #include "shared/base/alloc.h"
 #include "shared/store/keys.h"
@@ -14,7 +19,14 @@
 #define ID  "wh-1"
 #define NOW INT64_C(1700000000000)
 
+#ifdef WEBHOOK_TEST_REDIS
+#define ON_REDIS true
+#else
+#define ON_REDIS false
+#endif
+
 struct scene {
+    struct test_redis redis;
     struct store *store;
     struct arena *arena;
 };
@@ -43,8 +55,11 @@ static const struct webhook webhook = {
 
 static struct scene scene_new(void)
 {
-    struct scene scene = {store_memory_new(), arena_new()};
+    struct scene scene = {.arena = arena_new()};
 
+    if (ON_REDIS)
+        test_redis_start(&scene.redis);
+    scene.store = ON_REDIS ? test_redis_open(&scene.redis) : store_memory_new();
     commit_webhook(&scene, &webhook);
     return scene;
 }
@@ -52,6 +67,8 @@ static struct scene scene_new(void)
 static void scene_done(struct scene *scene)
 {
     store_free(scene->store);
+    if (ON_REDIS)
+        test_redis_stop(&scene->redis);
     arena_free(scene->arena);
 }
 #define _cleanup_scene_ _cleanup_(scene_done)
@@ -317,6 +334,77 @@ static void test_nothing_is_left_of_a_deleted_one(_unused_ void **state)
     assert_null(memmem(record.value.data, record.value.len, "{}", 2)); /* the body is gone */
 }
 
+enum { COPIES = 4, EVENTS = 60 };
+
+/* A copy of the gateway, with a connection of its own where there can be one. */
+struct copy {
+    struct scene scene;
+    pthread_t thread;
+    atomic_int *delivered; /* by event, and how many in all */
+    atomic_int *done;
+    atomic_int *flying;
+};
+
+static void deliver(struct copy *copy, const struct webhook_claim *claimed)
+{
+    unsigned event = (unsigned)strtoul(claimed->delivery.name + 1, NULL, 10);
+
+    assert_true(atomic_fetch_add(copy->flying, 1) < WEBHOOK_AT_ONCE_MAX);
+    atomic_fetch_add(&copy->delivered[event], 1);
+    sched_yield();
+    atomic_fetch_sub(copy->flying, 1);
+    assert_int_equal(settle(&copy->scene, claimed, 200, NOW), SETTLED_DELIVERED);
+    atomic_fetch_add(copy->done, 1);
+}
+
+static void *run_copy(void *data)
+{
+    struct copy *copy = data;
+    struct webhook_claim claims[WEBHOOK_AT_ONCE_MAX];
+
+    while (atomic_load(copy->done) < EVENTS) {
+        size_t n = 0;
+        size_t dropped = 0;
+        struct error *err = webhook_queue_claim(copy->scene.store, ID, NOW, WEBHOOK_AT_ONCE_MAX,
+                                                copy->scene.arena, claims, &n, &dropped);
+        assert_true(!err || error_get_code(err) == ERROR_ABORTED);
+        error_free(err);
+        for (size_t i = 0; i < n; i++)
+            deliver(copy, &claims[i]);
+    }
+    return NULL;
+}
+
+static void test_copies_share_a_queue(_unused_ void **state)
+{
+    _cleanup_scene_ struct scene scene = scene_new();
+    struct copy copies[COPIES];
+    atomic_int delivered[EVENTS + 1] = {0};
+    atomic_int done = 0;
+    atomic_int flying = 0;
+
+    for (uint64_t i = 1; i <= EVENTS; i++)
+        add(&scene, i, NULL);
+    for (size_t i = 0; i < COPIES; i++) {
+        copies[i] = (struct copy){.scene = {.arena = arena_new()},
+                                  .delivered = delivered,
+                                  .done = &done,
+                                  .flying = &flying};
+        copies[i].scene.store = ON_REDIS ? test_redis_open(&scene.redis) : scene.store;
+        assert_int_equal(pthread_create(&copies[i].thread, NULL, run_copy, &copies[i]), 0);
+    }
+    for (size_t i = 0; i < COPIES; i++) {
+        pthread_join(copies[i].thread, NULL);
+        arena_free(copies[i].scene.arena);
+        if (ON_REDIS)
+            store_free(copies[i].scene.store);
+    }
+    for (size_t i = 1; i <= EVENTS; i++)
+        assert_int_equal(delivered[i], 1);
+    assert_int_equal(state_of(&scene).pending, 0);
+    assert_int_equal(count_members(&scene, KEY_WEBHOOK_QUEUES), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_a_full_queue_drops_its_oldest),
         cmocka_unit_test(test_what_waits_ends_when_it_is_switched_off),
         cmocka_unit_test(test_nothing_is_left_of_a_deleted_one),
+        cmocka_unit_test(test_copies_share_a_queue),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
