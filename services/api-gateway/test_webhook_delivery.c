@@ -9,6 +9,7 @@
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 #include "shared/base/log.h"
+#include "shared/store/keys.h"
 
 #define START_MS INT64_C(1700000000000)
 #define TRIES    2000 /* of 10 ms: what is waited for comes, or the test has failed */
@@ -331,6 +332,30 @@ static void test_no_answer_in_time_is_a_failure(_unused_ void **state)
     assert_int_equal(json_integer_value(json_object_get(delivered, "responseStatus")), 204);
 }
 
+static void damage(const struct scene *scene, const char *key)
+{
+    const struct store_write write = {
+        .key = key, .expected_version = UINT64_MAX, .value = {.data = (uint8_t *)"{", .len = 1}};
+
+    assert_null(
+        store_commit(scene->f->store, &(struct store_change){.writes = &write, .n_writes = 1}));
+}
+
+static void test_a_damaged_record_holds_up_nobody_else(_unused_ void **state)
+{
+    _cleanup_(scene_freep) struct scene *scene = scene_with_webhook();
+    const struct store_index_edit edit = {.set = KEY_WEBHOOK_QUEUES, .member = "broken"};
+
+    damage(scene, KEY_WEBHOOKS_OF "broken"); /* found by the feed */
+    damage(scene, KEY_WEBHOOK "broken");     /* and by the sender */
+    assert_null(
+        store_commit(scene->f->store, &(struct store_change){.edits = &edit, .n_edits = 1}));
+    put_event(scene->f, "w-2", "broken", 1, "running");
+    for (uint64_t i = 1; i <= 5; i++)
+        put_event(scene->f, "w-1", "dev", i, "running");
+    receiver_wait(scene->receiver, 5);
+}
+
 static void test_a_slow_receiver_holds_up_nobody_else(_unused_ void **state)
 {
     _cleanup_(scene_freep) struct scene *scene = scene_with_webhook();
@@ -624,6 +649,7 @@ int main(void)
         cmocka_unit_test(test_a_restart_loses_nothing),
         cmocka_unit_test(test_two_gateways_deliver_each_event_once),
         cmocka_unit_test(test_no_answer_in_time_is_a_failure),
+        cmocka_unit_test(test_a_damaged_record_holds_up_nobody_else),
         cmocka_unit_test(test_a_slow_receiver_holds_up_nobody_else),
         cmocka_unit_test(test_redirects_are_not_followed),
         cmocka_unit_test(test_a_large_answer_is_not_read),

@@ -290,6 +290,33 @@ static void test_an_account_has_so_many(_unused_ void **state)
     _cleanup_free_ char *theirs = make(scene, FOREIGN, NULL); /* theirs are not ours */
 }
 
+static void *create_some(void *data)
+{
+    const struct scene *scene = data;
+
+    for (int i = 0; i < 5; i++) {
+        _cleanup_answer_ struct answer made =
+            scene_call(scene, DEPLOYER, "POST", CREATE, MAKE_BODY);
+        assert_true(made.status == 200 || made.status == 412);
+    }
+    return NULL;
+}
+
+static void test_nor_more_when_many_are_made_at_once(_unused_ void **state)
+{
+    enum { THREADS = 8 };
+    _cleanup_(scene_freep) struct scene *scene = scene_new();
+    pthread_t threads[THREADS];
+
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, create_some, scene), 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    _cleanup_answer_ struct answer list =
+        scene_call(scene, DEPLOYER, "GET", "/api/v1/webhooks/list", NULL);
+    assert_int_equal(json_array_size(list.json), WEBHOOKS_MAX);
+}
+
 static void test_one_that_is_off_is_not_tried(_unused_ void **state)
 {
     _cleanup_(scene_freep) struct scene *scene = scene_new();
@@ -315,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_a_deleted_one_is_gone),
         cmocka_unit_test(test_changes_are_in_the_audit_trail),
         cmocka_unit_test(test_an_account_has_so_many),
+        cmocka_unit_test(test_nor_more_when_many_are_made_at_once),
         cmocka_unit_test(test_one_that_is_off_is_not_tried),
     };
 

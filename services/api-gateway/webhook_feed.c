@@ -81,6 +81,14 @@ static struct error *take(struct webhook_feed *feed, const Coffer__V1__WorkloadE
     return n ? add(feed, event, stream_sequence, picked, n, arena) : NULL;
 }
 
+/* Better later. What else goes wrong (a damaged record) would again, and must not hold up all. */
+static bool is_passing(const struct error *err)
+{
+    enum error_code code = error_get_code(err);
+
+    return code == ERROR_UNAVAILABLE || code == ERROR_ABORTED || code == ERROR_DEADLINE_EXCEEDED;
+}
+
 /* On the bus's delivery thread. While the store is away the event stays with the stream. */
 static enum bus_ack on_event(void *state, const struct bus_message *message)
 {
@@ -95,9 +103,12 @@ static enum bus_ack on_event(void *state, const struct bus_message *message)
         return BUS_TERM;
     }
     err = take(feed, unpacked, message->stream_sequence, arena);
-    enum bus_ack ack = err ? BUS_NAK : BUS_ACK;
-    log_failure(LOG_LEVEL_WARNING, "event not yet in the webhooks' queues", err);
-    return ack;
+    if (!err)
+        return BUS_ACK;
+    bool again = is_passing(err);
+    log_failure(again ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "event not in the webhooks' queues",
+                err);
+    return again ? BUS_NAK : BUS_TERM;
 }
 
 struct error *webhook_feed_start(struct webhook_feed *feed, struct bus *bus)

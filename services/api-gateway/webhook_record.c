@@ -57,43 +57,63 @@ struct error *webhook_load(struct store *store, const char *id, struct arena *ar
     return NULL;
 }
 
-static int oldest_first(const void *a, const void *b)
+struct error *webhook_ids_load(struct store *store, const char *account, struct arena *arena,
+                               struct webhook_ids *ret_ids)
 {
-    const struct webhook *one = a;
-    const struct webhook *other = b;
+    _cleanup_(json_decrefp) json_t *json = NULL;
+    const json_t *id;
+    size_t i;
 
-    if (one->created_at_ms != other->created_at_ms)
-        return one->created_at_ms < other->created_at_ms ? -1 : 1;
-    return strcmp(one->id, other->id);
+    *ret_ids = (struct webhook_ids){0};
+    struct error *err = json_record_load(store, key_of(arena, KEY_WEBHOOKS_OF, account), arena,
+                                         &json, &ret_ids->version);
+    if (err)
+        return err;
+    json_array_foreach(json_object_get(json, "ids"), i, id)
+    {
+        if (ret_ids->n < WEBHOOKS_MAX)
+            ret_ids->ids[ret_ids->n++] = arena_strdup(arena, json_string_value(id));
+    }
+    return NULL;
+}
+
+struct store_write webhook_ids_write(struct arena *arena, const char *account,
+                                     const struct webhook_ids *ids)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < ids->n; i++)
+        json_array_append_new(list, json_string(ids->ids[i]));
+    _cleanup_(json_decrefp) json_t *json = json_pack("{s:o}", "ids", list);
+    return (struct store_write){.key = key_of(arena, KEY_WEBHOOKS_OF, account),
+                                .expected_version = ids->version,
+                                .value = json_record_value(arena, json)};
 }
 
 struct error *webhooks_of(struct store *store, const char *account, struct arena *arena,
                           struct webhook **ret_webhooks, size_t *ret_n)
 {
-    const char **ids = NULL;
-    size_t n = 0;
-    struct error *err = store_members(store, key_of(arena, KEY_WEBHOOKS_OF, account),
-                                      2 * WEBHOOKS_MAX, arena, &ids, &n);
+    struct store_record records[WEBHOOKS_MAX];
+    const char *keys[WEBHOOKS_MAX];
+    struct webhook_ids ids;
+    struct error *err = webhook_ids_load(store, account, arena, &ids);
 
     *ret_n = 0;
-    if (err || !n)
+    if (err || !ids.n)
         return err;
-    const char **keys = arena_alloc(arena, n * sizeof(*keys));
-    struct store_record *records = arena_alloc(arena, n * sizeof(*records));
-    *ret_webhooks = arena_alloc(arena, n * sizeof(**ret_webhooks));
-    for (size_t i = 0; i < n; i++)
-        keys[i] = key_of(arena, KEY_WEBHOOK, ids[i]);
-    err = store_get_many(store, keys, n, arena, records);
-    for (size_t i = 0; !err && i < n; i++) {
+    for (size_t i = 0; i < ids.n; i++)
+        keys[i] = key_of(arena, KEY_WEBHOOK, ids.ids[i]);
+    *ret_webhooks = arena_alloc(arena, ids.n * sizeof(**ret_webhooks));
+    err = store_get_many(store, keys, ids.n, arena, records);
+    for (size_t i = 0; !err && i < ids.n; i++) {
         _cleanup_(json_decrefp) json_t *json = json_record_parse(&records[i]);
         struct webhook *webhook = &(*ret_webhooks)[*ret_n];
         if (!json)
             continue; /* deleted between the two reads */
-        webhook_read(json, ids[i], arena, webhook);
+        webhook_read(json, ids.ids[i], arena, webhook);
         webhook->version = records[i].version;
         ++*ret_n;
     }
-    qsort(*ret_webhooks, *ret_n, sizeof(**ret_webhooks), oldest_first);
     return err;
 }
 

@@ -132,10 +132,14 @@ static struct error *look_into(struct webhook_sender *sender, const char *webhoo
     }
     if (dropped)
         sender->look_at_ms = 0; /* there may be more of them */
-    if (error_get_code(err) != ERROR_ABORTED)
+    if (error_get_code(err) == ERROR_UNAVAILABLE)
         return err;
-    error_free(err); /* another copy is at it */
-    sender->look_at_ms = real_ms() + SOON_MS;
+    if (error_get_code(err) == ERROR_ABORTED) { /* another copy is at it */
+        sender->look_at_ms = real_ms() + SOON_MS;
+        error_free(err);
+        return NULL;
+    }
+    log_failure(LOG_LEVEL_ERROR, "queue of a webhook", err); /* of this one; the others go on */
     return NULL;
 }
 

@@ -46,17 +46,38 @@ static struct error *commit(struct request *request, const struct webhook *webho
     return store_commit(request->gateway->store, &change);
 }
 
-static struct error *check_room(struct request *request)
+static struct error *add_id(struct request *request, const char *id, struct store_write *ret_write)
 {
-    struct webhook *webhooks = NULL;
-    size_t n = 0;
+    struct webhook_ids ids;
     struct error *err =
-        webhooks_of(request->gateway->store, request->account, request->arena, &webhooks, &n);
+        webhook_ids_load(request->gateway->store, request->account, request->arena, &ids);
 
-    if (!err && n >= WEBHOOKS_MAX)
-        err = error_new(ERROR_FAILED_PRECONDITION, "the account has %d webhooks: delete some first",
-                        WEBHOOKS_MAX);
-    return err;
+    if (err)
+        return err;
+    if (ids.n == WEBHOOKS_MAX)
+        return error_new(ERROR_FAILED_PRECONDITION,
+                         "the account has %d webhooks: delete some first", WEBHOOKS_MAX);
+    ids.ids[ids.n++] = id;
+    *ret_write = webhook_ids_write(request->arena, request->account, &ids);
+    return NULL;
+}
+
+static struct error *remove_id(struct request *request, const char *id,
+                               struct store_write *ret_write)
+{
+    struct webhook_ids ids;
+    size_t kept = 0;
+    struct error *err =
+        webhook_ids_load(request->gateway->store, request->account, request->arena, &ids);
+
+    if (err)
+        return err;
+    for (size_t i = 0; i < ids.n; i++)
+        if (strcmp(ids.ids[i], id) != 0)
+            ids.ids[kept++] = ids.ids[i];
+    ids.n = kept;
+    *ret_write = webhook_ids_write(request->arena, request->account, &ids);
+    return NULL;
 }
 
 /* A new secret; the one there was signs on for a while. */
@@ -87,33 +108,43 @@ static void apply(struct webhook *webhook, const struct webhook_edit *edit, int6
     webhook->updated_at_ms = now_ms;
 }
 
+static struct error *try_create(struct request *request, const struct webhook *webhook,
+                                const struct webhook_edit *edit)
+{
+    _cleanup_(json_decrefp) json_t *details = details_of(webhook, edit);
+    struct store_write writes[2] = {webhook_write(request->arena, webhook)};
+    struct error *err = add_id(request, webhook->id, &writes[1]);
+
+    return err
+               ?: commit(request, webhook, details,
+                         (struct store_change){.writes = writes, .n_writes = 2});
+}
+
 struct error *webhook_create(struct request *request, const struct webhook_edit *edit,
                              struct webhook *ret_webhook, char ret_secret[WEBHOOK_SECRET_SIZE])
 {
     char id[UUID_TEXT_SIZE];
     int64_t now_ms = clock_wall_ms(request->gateway->clock);
-    struct error *err = check_room(request);
 
     uuid_generate_text(id);
     *ret_webhook = (struct webhook){.id = arena_strdup(request->arena, id),
                                     .account = request->account,
                                     .description = "",
                                     .active = true,
+                                    .disabled_reason = "",
                                     .secret = "",
                                     .created_at_ms = now_ms};
     apply(ret_webhook, edit, now_ms);
-    ret_webhook->disabled_reason = "";
-    err = err ?: renew_secret(request, ret_webhook, ret_secret);
+    struct error *err = renew_secret(request, ret_webhook, ret_secret);
     if (err)
         return err;
-    _cleanup_(json_decrefp) json_t *details = details_of(ret_webhook, edit);
-    const struct store_write write = webhook_write(request->arena, ret_webhook);
-    const struct store_index_edit index = {
-        .set = arena_printf(request->arena, "%s%s", KEY_WEBHOOKS_OF, request->account),
-        .member = ret_webhook->id};
-    return commit(
-        request, ret_webhook, details,
-        (struct store_change){.writes = &write, .n_writes = 1, .edits = &index, .n_edits = 1});
+    for (int i = 0; i < TRIES; i++) {
+        error_free(err);
+        err = try_create(request, ret_webhook, edit);
+        if (error_get_code(err) != ERROR_ABORTED)
+            return err;
+    }
+    return err;
 }
 
 static struct error *try_change(struct request *request, const char *id,
@@ -161,15 +192,12 @@ static struct error *try_delete(struct request *request, const char *id)
 
     if (err)
         return err;
-    const struct store_write write = {.key = arena_printf(request->arena, "%s%s", KEY_WEBHOOK, id),
-                                      .expected_version = webhook.version};
-    const struct store_index_edit index = {
-        .set = arena_printf(request->arena, "%s%s", KEY_WEBHOOKS_OF, webhook.account),
-        .member = webhook.id,
-        .remove = true};
-    return commit(
-        request, &webhook, NULL,
-        (struct store_change){.writes = &write, .n_writes = 1, .edits = &index, .n_edits = 1});
+    struct store_write writes[2] = {{.key = arena_printf(request->arena, "%s%s", KEY_WEBHOOK, id),
+                                     .expected_version = webhook.version}};
+    err = remove_id(request, id, &writes[1]);
+    return err
+               ?: commit(request, &webhook, NULL,
+                         (struct store_change){.writes = writes, .n_writes = 2});
 }
 
 struct error *webhook_delete(struct request *request, const char *id)

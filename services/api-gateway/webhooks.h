@@ -5,6 +5,8 @@
  * coffer:webhook:<id> {"account", "url", "events", "description", "active", "disabled_reason",
  *                      "created_at_ms", "updated_at_ms", "secret", "previous_secret",
  *                      "previous_until_ms"}; secrets are sealed (webhook_sign.h)
+ * coffer:webhooks-of:<account> {"ids"}: a record and not a set, so that a create that read how many
+ *                      there are fails when another was quicker: each event costs one look at all
  */
 #pragma once
 
@@ -54,8 +56,21 @@ struct webhook_edit {
 /* Version 0 when there is none. */
 struct error *webhook_load(struct store *store, const char *id, struct arena *arena,
                            struct webhook *ret_webhook) _must_check_;
+/* Oldest first. */
 struct error *webhooks_of(struct store *store, const char *account, struct arena *arena,
                           struct webhook **ret_webhooks, size_t *ret_n) _must_check_;
+
+/* The account's list of ids, to be changed in a commit. Memory is the arena's. */
+struct webhook_ids {
+    const char *ids[WEBHOOKS_MAX];
+    size_t n;
+    uint64_t version;
+};
+struct error *webhook_ids_load(struct store *store, const char *account, struct arena *arena,
+                               struct webhook_ids *ret_ids) _must_check_;
+struct store_write webhook_ids_write(struct arena *arena, const char *account,
+                                     const struct webhook_ids *ids);
+
 bool webhook_wants(const struct webhook *webhook, const char *kind);
 
 /* The write of a change of this version, for a commit. */

@@ -37,7 +37,7 @@
 
 /* Webhooks; all the gateway's, the records are JSON. */
 #define KEY_WEBHOOK          "coffer:webhook:"          /* <id> record */
-#define KEY_WEBHOOKS_OF      "coffer:webhooks-of:"      /* <a> set of <id> */
+#define KEY_WEBHOOKS_OF      "coffer:webhooks-of:"      /* <a> record: its <id>s */
 #define KEY_WEBHOOK_STATE    "coffer:webhook-state:"    /* <id> record: its queue, in numbers */
 #define KEY_WEBHOOK_QUEUE    "coffer:webhook-queue:"    /* <id> set of pending deliveries */
 #define KEY_WEBHOOK_QUEUES   "coffer:webhook-queues"    /* set of <id> with pending deliveries */
