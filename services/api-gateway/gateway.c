@@ -7,6 +7,7 @@
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/fleet_facts.h"
 #include "services/api-gateway/routes.h"
+#include "services/api-gateway/webhook_sign.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 #include "shared/base/log.h"
@@ -58,6 +59,10 @@ const struct config_row gateway_config_rows[] = {
     ROW("GATEWAY_AUTH_FAILURES_PER_MINUTE", CONFIG_UINT, auth_failures_per_minute, "120",
         "requests a minute with a bad API key from one address, then 429; 0: any number, for a "
         "gateway behind a proxy"),
+    ROW("GATEWAY_WEBHOOK_INSECURE", CONFIG_BOOL, webhook_insecure, "false",
+        "webhooks may be http and lead to private addresses: for development only"),
+    ROW("GATEWAY_WEBHOOK_TIMEOUT_MS", CONFIG_UINT, webhook_timeout_ms, "10000",
+        "how long an attempt to deliver to a webhook may take; at most 20000"),
     {NULL, CONFIG_STRING, 0, NULL, NULL},
 };
 
@@ -123,6 +128,22 @@ static struct error *listen_metrics(struct gateway *gateway)
     return http_server_start(&options, &gateway->metrics_http);
 }
 
+static struct error *start_webhooks(struct gateway *gateway)
+{
+    gateway->webhooks = (struct webhook_sender){.store = gateway->store,
+                                                .clock = gateway->clock,
+                                                .metrics = &gateway->metrics,
+                                                .key = &gateway->webhook_key,
+                                                .insecure = gateway->config->webhook_insecure,
+                                                .timeout_ms = gateway->config->webhook_timeout_ms};
+    gateway->webhook_feed = (struct webhook_feed){
+        .store = gateway->store, .clock = gateway->clock, .sender = &gateway->webhooks};
+    struct error *err = webhook_key_init(&gateway->signer.key, &gateway->webhook_key);
+    err = err ?: webhook_sender_start(&gateway->webhooks);
+    err = err ?: webhook_feed_start(&gateway->webhook_feed, gateway->bus);
+    return error_wrap(err, "webhooks");
+}
+
 struct error *gateway_new(const struct gateway_config *config, struct bus *bus, struct store *store,
                           struct clock *clock, struct gateway **ret_gateway)
 {
@@ -146,6 +167,7 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     err = err ?: fleet_load(config->fleet_dir, &gateway->fleet);
     err = err ?: auth_load_admin_key(gateway);
     err = err ?: key_usage_start(&gateway->key_usage, store, clock);
+    err = err ?: start_webhooks(gateway);
     err = err ?: listen_metrics(gateway);
     err = err ?: listen_api(gateway);
     if (err)
@@ -174,6 +196,9 @@ void gateway_free(struct gateway *gateway)
     drain(gateway);
     http_server_stop(gateway->http);
     http_server_stop(gateway->metrics_http);
+    webhook_feed_stop(&gateway->webhook_feed);
+    webhook_sender_stop(&gateway->webhooks);
+    box_key_done(&gateway->webhook_key);
     sse_hub_done(&gateway->streams);
     key_usage_stop(&gateway->key_usage);
     limits_done(&gateway->limits);

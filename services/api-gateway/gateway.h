@@ -13,6 +13,7 @@
 #include "services/api-gateway/limits.h"
 #include "services/api-gateway/metrics.h"
 #include "services/api-gateway/sse.h"
+#include "services/api-gateway/webhook_feed.h"
 #include "shared/base/clock.h"
 #include "shared/bus/bus.h"
 #include "shared/project/project.h"
@@ -46,6 +47,8 @@ struct gateway_config {
     uint64_t connections_per_address;
     uint64_t streams_per_account;
     char *cors_origins;
+    bool webhook_insecure;
+    uint64_t webhook_timeout_ms;
 };
 
 /* The public facts of fleet.json. */
@@ -68,6 +71,9 @@ struct gateway {
     struct token_buckets failure_rates; /* failed authentication by address */
     struct sse_hub streams;
     struct key_usage key_usage;
+    struct box_key webhook_key; /* seals webhooks' secrets */
+    struct webhook_sender webhooks;
+    struct webhook_feed webhook_feed;
     bool has_admin_key;
     uint8_t admin_key_sha256[SHA256_SIZE];
     pthread_mutex_t bootstrap_lock;

@@ -46,6 +46,14 @@ struct error *on_member_create(struct request *request, struct response *ret_res
 struct error *on_member_list(struct request *request, struct response *ret_response);
 struct error *on_member_update(struct request *request, struct response *ret_response);
 struct error *on_member_delete(struct request *request, struct response *ret_response);
+/* handlers_webhooks.c */
+struct error *on_webhook_create(struct request *request, struct response *ret_response);
+struct error *on_webhook_list(struct request *request, struct response *ret_response);
+struct error *on_webhook_get(struct request *request, struct response *ret_response);
+struct error *on_webhook_update(struct request *request, struct response *ret_response);
+struct error *on_webhook_delete(struct request *request, struct response *ret_response);
+struct error *on_webhook_test(struct request *request, struct response *ret_response);
+struct error *on_webhook_deliveries(struct request *request, struct response *ret_response);
 
 /* handlers_audit.c */
 struct error *on_audit(struct request *request, struct response *ret_response);

@@ -49,6 +49,14 @@ const struct route gateway_routes[] = {
     {"POST", "/api/v1/members/delete", SCOPE_ACCOUNT_ADMIN, on_member_delete, SMALL},
     {"GET", "/api/v1/audit", SCOPE_ACCOUNT_READ, on_audit, SMALL},
 
+    {"POST", "/api/v1/webhooks/create", SCOPE_DEPLOY, on_webhook_create, SMALL},
+    {"GET", "/api/v1/webhooks/list", SCOPE_DEPLOY, on_webhook_list, SMALL},
+    {"PUT", "/api/v1/webhooks/update", SCOPE_DEPLOY, on_webhook_update, SMALL},
+    {"POST", "/api/v1/webhooks/delete", SCOPE_DEPLOY, on_webhook_delete, SMALL},
+    {"POST", "/api/v1/webhooks/test", SCOPE_DEPLOY, on_webhook_test, SMALL},
+    {"GET", "/api/v1/webhooks/:id", SCOPE_DEPLOY, on_webhook_get, SMALL},
+    {"GET", "/api/v1/webhooks/:id/deliveries", SCOPE_DEPLOY, on_webhook_deliveries, SMALL},
+
     {"POST", "/api/v1/artifacts/enable", SCOPE_ADMIN, on_artifact_enable, SMALL},
     {"GET", "/api/v1/artifacts/list", SCOPE_ADMIN_OR_ACCOUNT, on_artifacts, SMALL},
     {"POST", "/api/v1/artifacts/disable", SCOPE_ADMIN, on_artifact_disable, SMALL},

@@ -65,6 +65,7 @@ static void configure(struct fixture *fixture)
     config->workers = 16;
     config->streams_per_account = 32;
     config->cors_origins = xstrdup("https://console.coffer.test");
+    config->webhook_timeout_ms = 10000;
 }
 
 static void put(const struct fixture *fixture, const char *key, const void *data, size_t size)
