@@ -8,6 +8,9 @@
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/read_cache.h"
+#include "services/api-gateway/records.h"
+#include "services/api-gateway/workloads.h"
 #include "shared/store/keys.h"
 
 enum { BATCH = 256, TRIES = 200 };
@@ -26,31 +29,54 @@ static void account_read(const json_t *json, struct arena *arena, struct account
         .created_at = json_record_text(json, "created_at", arena),
         .active = json_is_true(json_object_get(json, "active")),
         .balance_micro = json_integer_value(json_object_get(json, "balance_micro_usd")),
+        .quota = quota_from_json(json_object_get(json, "quota")),
     };
 }
 
 static ProtobufCBinaryData account_value(struct arena *arena, const struct account *account)
 {
     _cleanup_(json_decrefp) json_t *json =
-        json_pack("{s:s, s:o, s:b, s:s, s:s, s:I}", "account", account->id, "name",
+        json_pack("{s:s, s:o, s:b, s:s, s:s, s:I, s:o}", "account", account->id, "name",
                   json_text(account->name, strlen(account->name)), "active", account->active,
                   "created_at", account->created_at, "wallet", account->wallet, "balance_micro_usd",
-                  (json_int_t)account->balance_micro);
+                  (json_int_t)account->balance_micro, "quota", quota_to_json(&account->quota));
 
     return json_record_value(arena, json);
 }
 
 json_t *account_to_json(const struct account *account)
 {
-    return json_pack("{s:s, s:o, s:s, s:s, s:o}", "accountId", account->id, "name",
+    return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "accountId", account->id, "name",
                      json_text(account->name, strlen(account->name)), "walletAddress",
                      account->wallet, "createdAt", account->created_at, "balance",
-                     balance_to_json(account->balance_micro));
+                     balance_to_json(account->balance_micro), "quota",
+                     quota_to_json(&account->quota));
 }
 
-int64_t account_burn_rate_micro(_unused_ const struct account *account)
+static bool costs(const Coffer__V1__Workload *workload)
 {
-    return 0;
+    return workload->status != COFFER__V1__WORKLOAD_STATUS__STOPPED &&
+           workload->status != COFFER__V1__WORKLOAD_STATUS__DELETED;
+}
+
+struct error *account_burn_rate_micro(struct request *request, const struct account *account,
+                                      uint64_t *ret_micro)
+{
+    void **workloads;
+    uint64_t micro = 0;
+    size_t n;
+    struct error *err = records_load_all(
+        request, arena_printf(request->arena, "%s%s", KEY_WORKLOADS_OF, account->id), KEY_WORKLOAD,
+        &coffer__v1__workload__descriptor, WORKLOADS_MAX, &workloads, &n);
+
+    for (size_t i = 0; !err && i < n; i++) {
+        const Coffer__V1__Workload *workload = workloads[i];
+        if (costs(workload))
+            micro += workload->usd_micros_per_minute;
+    }
+    if (!err)
+        *ret_micro = micro;
+    return err;
 }
 
 static bool may_know(const struct request *request, const char *id)
@@ -226,9 +252,9 @@ struct error *account_ensure(struct gateway *gateway, const char *id)
     const struct store_write write = {.key = record_key(arena, id),
                                       .value = account_value(arena, &account)};
     const struct store_change record = {.writes = &write, .n_writes = 1};
-    struct error *err = store_commit(gateway->store, &record);
+    struct error *err = read_cache_commit(gateway, &record);
     if (err && error_get_code(err) != ERROR_ABORTED)
         return err;
     error_free(err); /* it is there */
-    return store_commit(gateway->store, &index);
+    return read_cache_commit(gateway, &index);
 }

@@ -7,6 +7,7 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
+#include "services/api-gateway/read_cache.h"
 #include "shared/base/alloc.h"
 #include "shared/store/keys.h"
 
@@ -281,7 +282,7 @@ struct error *api_key_ensure(struct gateway *gateway, const char *account, const
     snprintf(key.sha256, sizeof(key.sha256), "%s", hash);
     fill_new(&key, gateway, arena);
     const struct store_change change = for_new(arena, &key, writes, &edit);
-    err = store_commit(gateway->store, &change);
+    err = read_cache_commit(gateway, &change);
     if (error_get_code(err) != ERROR_ABORTED)
         return err;
     error_free(err); /* another gateway was quicker */

@@ -6,6 +6,7 @@
 
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/fleet_facts.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/routes.h"
 #include "services/api-gateway/webhook_sign.h"
 #include "shared/base/alloc.h"
@@ -42,6 +43,8 @@ const struct config_row gateway_config_rows[] = {
     ROW("GATEWAY_TLS_CERT", CONFIG_PATH, tls_cert, "",
         "PEM chain; empty: plain HTTP. Read again when it changes"),
     ROW("GATEWAY_TLS_KEY", CONFIG_PATH, tls_key, "", "PEM key of GATEWAY_TLS_CERT"),
+    ROW("GATEWAY_SEMVER_ONLY", CONFIG_BOOL, semver_only, "false",
+        "whether only semantic versions of guest images may be enabled"),
     ROW("GATEWAY_MAX_CONNECTIONS", CONFIG_UINT, max_connections, "8192",
         "most connections at a time"),
     ROW("GATEWAY_CONNECTIONS_PER_ADDRESS", CONFIG_UINT, connections_per_address, "1000",
@@ -63,6 +66,7 @@ const struct config_row gateway_config_rows[] = {
         "webhooks may be http and lead to private addresses: for development only"),
     ROW("GATEWAY_WEBHOOK_TIMEOUT_MS", CONFIG_UINT, webhook_timeout_ms, "10000",
         "how long an attempt to deliver to a webhook may take; at most 20000"),
+    ROW("GATEWAY_CACHE_MIB", CONFIG_UINT, cache_mib, "8", "most memory for what was read, in MiB"),
     {NULL, CONFIG_STRING, 0, NULL, NULL},
 };
 
@@ -166,6 +170,7 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     err = err ?: guest_signer_init(&gateway->signer, key_path, clock);
     err = err ?: fleet_load(config->fleet_dir, &gateway->fleet);
     err = err ?: auth_load_admin_key(gateway);
+    err = err ?: read_cache_start(gateway);
     err = err ?: key_usage_start(&gateway->key_usage, store, clock);
     err = err ?: start_webhooks(gateway);
     err = err ?: listen_metrics(gateway);
@@ -193,6 +198,8 @@ void gateway_free(struct gateway *gateway)
 {
     if (!gateway)
         return;
+    if (gateway->cache)
+        store_cache_stop(gateway->cache); /* ends long polls */
     drain(gateway);
     http_server_stop(gateway->http);
     http_server_stop(gateway->metrics_http);
@@ -208,6 +215,7 @@ void gateway_free(struct gateway *gateway)
     guest_signer_done(&gateway->signer);
     fleet_done(&gateway->fleet);
     pthread_mutex_destroy(&gateway->bootstrap_lock);
+    store_cache_free(gateway->cache);
     store_free(gateway->store);
     free(gateway);
 }

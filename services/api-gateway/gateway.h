@@ -20,6 +20,7 @@
 #include "shared/seal/seal.h"
 #include "shared/service/service.h"
 #include "shared/store/store.h"
+#include "shared/store/store_cache.h"
 
 #define HTTP_DISCARD_MAX (64 * 1024 * 1024) /* read after a refusal, so that it is seen */
 
@@ -40,6 +41,7 @@ struct gateway_config {
     char *tls_cert;
     char *tls_key;
     uint64_t max_connections;
+    bool semver_only;
     uint64_t workers;
     uint64_t rate_per_minute;
     uint64_t rate_burst;
@@ -49,6 +51,7 @@ struct gateway_config {
     char *cors_origins;
     bool webhook_insecure;
     uint64_t webhook_timeout_ms;
+    uint64_t cache_mib;
 };
 
 /* The public facts of fleet.json. */
@@ -61,7 +64,8 @@ struct fleet {
 struct gateway {
     const struct gateway_config *config;
     struct bus *bus;
-    struct store *store; /* owned */
+    struct store *store;       /* owned */
+    struct store_cache *cache; /* of reads: read_cache.h */
     struct clock *clock;
     struct fleet fleet;
     struct guest_signer signer;

@@ -5,11 +5,18 @@
 
 /* handlers_create.c */
 struct error *on_create(struct request *request, struct response *ret_response);
+
+/* handlers_restart.c, handlers_update.c, handlers_plan.c, handlers_env.c */
 struct error *on_restart(struct request *request, struct response *ret_response);
+struct error *on_update(struct request *request, struct response *ret_response);
+struct error *on_plan(struct request *request, struct response *ret_response);
+struct error *on_env(struct request *request, struct response *ret_response);
 
 /* handlers_workloads.c */
 struct error *on_list(struct request *request, struct response *ret_response);
+bool on_list_now(struct request *request, struct response *ret_response);
 struct error *on_get(struct request *request, struct response *ret_response);
+bool on_get_now(struct request *request, struct response *ret_response);
 struct error *on_manifest(struct request *request, struct response *ret_response);
 struct error *on_events_list(struct request *request, struct response *ret_response);
 struct error *on_delete(struct request *request, struct response *ret_response);

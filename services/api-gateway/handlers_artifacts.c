@@ -4,6 +4,7 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/records.h"
 #include "services/api-gateway/scheduler_call.h"
 #include "services/api-gateway/semver.h"
@@ -59,20 +60,26 @@ struct error *on_artifacts(struct request *request, struct response *ret_respons
     return NULL;
 }
 
-static struct error *set(struct request *request, const char *subject,
-                         const struct refusal *refusals, void **ret_artifact)
+static struct error *check_semver(struct request *request, const char *version)
 {
-    Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
-    struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
-
-    return err ?: scheduler_ask(request, subject, &message.base, refusals, ret_artifact);
+    if (!request->gateway->config->semver_only || semver_is_valid(version))
+        return NULL;
+    return http_refuse(request, 400, "ARTIFACT_VERSION_NOT_SEMVER",
+                       error_new(ERROR_INVALID_ARGUMENT,
+                                 "only semantic versions may be enabled here, such as 1.2.3"));
 }
 
 struct error *on_artifact_enable(struct request *request, struct response *ret_response)
 {
+    Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
     void *artifact = NULL;
-    struct error *err = set(request, "svc.scheduler.artifact.enable", enable_refusals, &artifact);
+    struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
 
+    err = err ?: check_semver(request, message.version);
+    err = err
+              ?: scheduler_ask(request, "svc.scheduler.artifact.enable", &message.base,
+                               enable_refusals, &artifact);
+    read_cache_forget(request->gateway, KEY_ARTIFACTS, "");
     if (!err)
         ret_response->json = artifact_to_json(artifact);
     return err;
@@ -80,8 +87,12 @@ struct error *on_artifact_enable(struct request *request, struct response *ret_r
 
 struct error *on_artifact_disable(struct request *request, struct response *ret_response)
 {
-    struct error *err = set(request, "svc.scheduler.artifact.disable", NULL, NULL);
+    Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
+    struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
 
+    err =
+        err ?: scheduler_ask(request, "svc.scheduler.artifact.disable", &message.base, NULL, NULL);
+    read_cache_forget(request->gateway, KEY_ARTIFACTS, "");
     if (!err)
         ret_response->json = json_object();
     return err;

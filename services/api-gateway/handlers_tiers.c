@@ -7,6 +7,7 @@
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_text.h"
 #include "services/api-gateway/money.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/records.h"
 #include "services/api-gateway/scheduler_call.h"
 #include "shared/store/keys.h"
@@ -99,6 +100,7 @@ static struct error *write_tier(struct request *request, bool with_id, const cha
     if (!err && with_id)
         audit_about(request, tier.tier_id);
     err = err ?: scheduler_ask(request, subject, &tier.base, NULL, &written);
+    read_cache_forget(request->gateway, KEY_TIERS, "");
     if (err)
         return err;
     audit_about(request, ((const Coffer__V1__WorkloadTier *)written)->tier_id);
@@ -122,6 +124,7 @@ struct error *on_tier_delete(struct request *request, struct response *ret_respo
     struct error *err = form_read_object(request, "tierId", ID_MAX_BYTES, &message.tier_id);
 
     err = err ?: scheduler_ask(request, "svc.scheduler.tier.delete", &message.base, NULL, NULL);
+    read_cache_forget(request->gateway, KEY_TIERS, "");
     if (!err)
         ret_response->json = json_object();
     return err;

@@ -14,9 +14,11 @@ const struct route gateway_routes[] = {
     {"GET", "/health", SCOPE_NONE, on_health, SMALL, on_health_now},
 
     {"POST", "/api/v1/workloads/create", SCOPE_DEPLOY, on_create, CREATE},
-    {"GET", "/api/v1/workloads/list", SCOPE_READ, on_list, SMALL},
+    {"GET", "/api/v1/workloads/list", SCOPE_READ, on_list, SMALL, on_list_now},
     {"POST", "/api/v1/workloads/delete", SCOPE_DEPLOY, on_delete, SMALL},
     {"POST", "/api/v1/workloads/restart", SCOPE_DEPLOY, on_restart, SECRETS},
+    {"POST", "/api/v1/workloads/update", SCOPE_DEPLOY, on_update, CREATE},
+    {"POST", "/api/v1/workloads/plan", SCOPE_READ, on_plan, CREATE},
     {"POST", "/api/v1/workloads/start", SCOPE_DEPLOY, on_start, SMALL},
     {"POST", "/api/v1/workloads/stop", SCOPE_DEPLOY, on_stop, SMALL},
     {"POST", "/api/v1/workloads/logs", SCOPE_READ, on_logs, SMALL, .share = SHARE_GUESTS},
@@ -27,8 +29,9 @@ const struct route gateway_routes[] = {
      .share = SHARE_GUESTS},
     {"POST", "/api/v1/workload-events/list", SCOPE_READ, on_events_list, SMALL},
 
-    {"GET", "/api/v1/workloads/:id", SCOPE_READ, on_get, SMALL},
+    {"GET", "/api/v1/workloads/:id", SCOPE_READ, on_get, SMALL, on_get_now},
     {"GET", "/api/v1/workloads/:id/manifest", SCOPE_READ, on_manifest, SMALL},
+    {"GET", "/api/v1/workloads/:id/env", SCOPE_READ, on_env, SMALL},
     {"GET", "/api/v1/workloads/:id/events", SCOPE_READ, on_workload_events_stream, SMALL},
     {"GET", "/api/v1/workloads/:id/logs", SCOPE_READ, on_logs_stream, SMALL},
     {"GET", "/api/v1/events", SCOPE_READ, on_all_events_stream, SMALL},
