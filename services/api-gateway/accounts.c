@@ -4,10 +4,12 @@
 
 #include "services/api-gateway/audit.h"
 #include "services/api-gateway/balance.h"
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/list_page.h"
 #include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/records.h"
 #include "services/api-gateway/workloads.h"
@@ -102,15 +104,6 @@ struct error *account_load(struct request *request, const char *id, struct accou
     return NULL;
 }
 
-static int by_time(const void *a, const void *b)
-{
-    const struct account *one = a;
-    const struct account *other = b;
-    int order = strcmp(one->created_at, other->created_at);
-
-    return order ?: strcmp(one->id, other->id);
-}
-
 static struct error *load_batch(struct request *request, const char *const *keys, size_t n,
                                 struct account *accounts, size_t *n_accounts)
 {
@@ -125,27 +118,47 @@ static struct error *load_batch(struct request *request, const char *const *keys
     return err;
 }
 
-struct error *accounts_list(struct request *request, json_t **ret_list)
+static struct error *load_all(struct request *request, struct account **ret_accounts,
+                              size_t *ret_found)
 {
     const char **ids = NULL;
     size_t n = 0;
-    size_t found = 0;
     struct error *err = store_members(request->gateway->store, KEY_ACCOUNTS, ACCOUNTS_MAX,
                                       request->arena, &ids, &n);
 
     if (err)
         return err;
-    struct account *accounts = arena_alloc(request->arena, (n + 1) * sizeof(*accounts));
+    *ret_accounts = arena_alloc(request->arena, (n + 1) * sizeof(**ret_accounts));
     for (size_t i = 0; i < n; i++)
         ids[i] = record_key(request->arena, ids[i]);
     for (size_t i = 0; !err && i < n; i += BATCH)
-        err = load_batch(request, ids + i, n - i < BATCH ? n - i : BATCH, accounts, &found);
+        err = load_batch(request, ids + i, n - i < BATCH ? n - i : BATCH, *ret_accounts, ret_found);
+    return err;
+}
+
+struct error *accounts_list(struct request *request, struct response *response)
+{
+    static const char *const arguments[] = {"name", NULL};
+    struct account *accounts = NULL;
+    struct list_query query;
+    size_t found = 0;
+    size_t n = 0;
+
+    list_query_read(request, arguments, &query);
+    const char *name = list_query_text(&query, "name");
+    struct error *err = list_query_result(&query);
+    err = err ?: load_all(request, &accounts, &found);
     if (err)
         return err;
-    qsort(accounts, found, sizeof(*accounts), by_time);
-    *ret_list = json_array();
+    struct list_item *items = arena_alloc(request->arena, (found + 1) * sizeof(*items));
     for (size_t i = 0; i < found; i++)
-        json_array_append_new(*ret_list, account_to_json(&accounts[i]));
+        if (!name || strstr(accounts[i].name, name))
+            items[n++] = (struct list_item){
+                .key = accounts[i].created_at, .id = accounts[i].id, .what = &accounts[i]};
+    items = list_page(request, response, &query, list_by_key, items, &n);
+    response->json = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(response->json, account_to_json(items[i].what));
     return NULL;
 }
 
@@ -207,6 +220,7 @@ static struct error *try_change(struct request *request, const char *id, account
     _cleanup_(json_decrefp) json_t *answer = NULL;
     struct error *err = account_load(request, id, ret_account);
 
+    err = err ?: etag_check_version(request, ret_account->version);
     err = err ?: edit(ret_account, data, details);
     if (err)
         return err;

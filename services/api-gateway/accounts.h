@@ -27,7 +27,8 @@ struct account {
 /* NOT_FOUND for no such account, and for one that the caller may not know of. */
 struct error *account_load(struct request *request, const char *id,
                            struct account *ret_account) _must_check_;
-struct error *accounts_list(struct request *request, json_t **ret_list) _must_check_;
+/* The page that the query asks for. */
+struct error *accounts_list(struct request *request, struct response *response) _must_check_;
 
 /* Fills id and created_at of *account, and keeps it. ALREADY_EXISTS: the wallet has an account. */
 struct error *account_create(struct request *request, struct account *account) _must_check_;

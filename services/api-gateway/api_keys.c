@@ -4,6 +4,7 @@
 
 #include "services/api-gateway/api_key_record.h"
 #include "services/api-gateway/audit.h"
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
@@ -202,6 +203,7 @@ static struct error *try_change(struct request *request, const char *id_or_secre
 {
     struct error *err = api_key_find(request, id_or_secret, ret_key);
 
+    err = err ?: etag_check_version(request, ret_key->version);
     if (err)
         return err;
     apply(ret_key, edit);

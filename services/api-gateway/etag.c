@@ -58,6 +58,15 @@ bool etag_answer(struct request *request, struct response *response, const char 
     return true;
 }
 
+void etag_answer_body(struct request *request, struct response *response)
+{
+    char digest[9];
+
+    etag_digest(buffer_text(&response->body), response->body.size, digest);
+    if (etag_answer(request, response, arena_printf(request->arena, "\"%s\"", digest)))
+        buffer_done(&response->body);
+}
+
 struct error *etag_check_version(struct request *request, uint64_t version)
 {
     const char *wanted = http_header(request, MHD_HTTP_HEADER_IF_MATCH);

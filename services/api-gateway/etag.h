@@ -19,5 +19,8 @@ void etag_digest(const void *data, size_t size, char ret_hex[9]);
  * 304. */
 bool etag_answer(struct request *request, struct response *response, const char *tag);
 
+/* The same with a tag made of the body, which a 304 empties. */
+void etag_answer_body(struct request *request, struct response *response);
+
 /* If-Match of a change of the gateway's own records: 412 unless it names this version. */
 struct error *etag_check_version(struct request *request, uint64_t version) _must_check_;

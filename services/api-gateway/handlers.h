@@ -76,11 +76,13 @@ struct error *on_docs_file(struct request *request, struct response *ret_respons
 
 /* handlers_artifacts.c */
 struct error *on_artifacts(struct request *request, struct response *ret_response);
+bool on_artifacts_now(struct request *request, struct response *ret_response);
 struct error *on_artifact_enable(struct request *request, struct response *ret_response);
 struct error *on_artifact_disable(struct request *request, struct response *ret_response);
 
 /* handlers_tiers.c */
 struct error *on_tiers(struct request *request, struct response *ret_response);
+bool on_tiers_now(struct request *request, struct response *ret_response);
 struct error *on_tier_create(struct request *request, struct response *ret_response);
 struct error *on_tier_update(struct request *request, struct response *ret_response);
 struct error *on_tier_delete(struct request *request, struct response *ret_response);

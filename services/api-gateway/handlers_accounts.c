@@ -2,6 +2,7 @@
  */
 #include "services/api-gateway/accounts.h"
 #include "services/api-gateway/balance.h"
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
@@ -137,7 +138,7 @@ struct error *on_account_add_balance(struct request *request, struct response *r
     form_finish(&form);
     err = form_result(&form);
     err = err ?: account_change(request, id, add_money, &amount, &account);
-    if (error_get_code(err) == ERROR_FAILED_PRECONDITION)
+    if (error_get_code(err) == ERROR_FAILED_PRECONDITION && !request->refused_kind)
         return http_refuse(request, 412, "NOT_ENOUGH_BALANCE", err);
     if (!err)
         ret_response->json = account_to_json(&account);
@@ -146,19 +147,23 @@ struct error *on_account_add_balance(struct request *request, struct response *r
 
 struct error *on_account_list(struct request *request, struct response *ret_response)
 {
-    return accounts_list(request, &ret_response->json);
+    return accounts_list(request, ret_response);
 }
 
 static struct error *answer_with_burn_rate(struct request *request, const char *id,
                                            struct response *ret_response)
 {
     struct account account;
+    char tag[ETAG_SIZE];
     uint64_t burn_rate = 0;
     struct error *err = account_load(request, id, &account);
 
     err = err ?: account_burn_rate_micro(request, &account, &burn_rate);
     if (err)
         return err;
+    /* for If-Match; never a 304, since the rate changes without the record */
+    etag_of_version(account.version, tag);
+    response_header(request, ret_response, MHD_HTTP_HEADER_ETAG, tag);
     ret_response->json = account_to_json(&account);
     json_object_set_new(ret_response->json, "burnRatePerMin", usd_to_json(burn_rate));
     return NULL;

@@ -4,6 +4,8 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/kept_answer.h"
+#include "services/api-gateway/list_page.h"
 #include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/records.h"
 #include "services/api-gateway/scheduler_call.h"
@@ -26,21 +28,19 @@ static json_t *artifact_to_json(const Coffer__V1__Artifact *artifact)
                      json_text(artifact->version, strlen(artifact->version)), "builtAt", built);
 }
 
-/* Semantic versions first, the highest first; then the others, the latest first. */
-static int compare(const void *left, const void *right)
+/* Semantic versions first, the highest first; then the others, the latest first. The key is when
+ * it was built. */
+static int compare(const struct list_item *a, const struct list_item *b)
 {
-    const Coffer__V1__Artifact *a = *(Coffer__V1__Artifact *const *)left;
-    const Coffer__V1__Artifact *b = *(Coffer__V1__Artifact *const *)right;
-    bool a_semver = semver_is_valid(a->version);
-    bool b_semver = semver_is_valid(b->version);
-    int order = a_semver && b_semver ? semver_compare(b->version, a->version) : b_semver - a_semver;
+    bool a_semver = semver_is_valid(a->id);
+    bool b_semver = semver_is_valid(b->id);
+    int order = a_semver && b_semver ? semver_compare(b->id, a->id) : b_semver - a_semver;
 
-    if (!order)
-        order = (b->built_at_ms > a->built_at_ms) - (b->built_at_ms < a->built_at_ms);
-    return order ?: strcmp(a->version, b->version);
+    return order ?: list_by_key_down(a, b);
 }
 
-struct error *on_artifacts(struct request *request, struct response *ret_response)
+static struct error *load_items(struct request *request, bool enabled, struct list_item **ret_items,
+                                size_t *ret_n)
 {
     void **artifacts;
     size_t n;
@@ -50,13 +50,44 @@ struct error *on_artifacts(struct request *request, struct response *ret_respons
 
     if (err)
         return err;
-    qsort(artifacts, n, sizeof(*artifacts), compare);
-    ret_response->json = json_array();
+    *ret_items = arena_alloc(request->arena, (n + 1) * sizeof(**ret_items));
     for (size_t i = 0; i < n; i++) {
         const Coffer__V1__Artifact *artifact = artifacts[i];
-        if (artifact->enabled)
-            json_array_append_new(ret_response->json, artifact_to_json(artifact));
+        if (artifact->enabled == enabled)
+            (*ret_items)[(*ret_n)++] = (struct list_item){
+                .key = list_key_of_number(request->arena, (uint64_t)artifact->built_at_ms),
+                .id = artifact->version,
+                .what = artifact};
     }
+    return NULL;
+}
+
+bool on_artifacts_now(struct request *request, struct response *ret_response)
+{
+    return kept_answer_now(request, ret_response, KEY_ARTIFACTS);
+}
+
+/* Only what can be used, unless the others are asked for. */
+struct error *on_artifacts(struct request *request, struct response *ret_response)
+{
+    static const char *const arguments[] = {"enabled", NULL};
+    const struct store_ticket ticket = store_cache_ticket(request->gateway->cache, KEY_ARTIFACTS);
+    struct list_item *items = NULL;
+    struct list_query query;
+    bool enabled = true;
+    size_t n = 0;
+
+    list_query_read(request, arguments, &query);
+    (void)list_query_bool(&query, "enabled", &enabled);
+    struct error *err = list_query_result(&query);
+    err = err ?: load_items(request, enabled, &items, &n);
+    if (err)
+        return err;
+    items = list_page(request, ret_response, &query, compare, items, &n);
+    ret_response->json = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(ret_response->json, artifact_to_json(items[i].what));
+    kept_answer_put(request, ret_response, KEY_ARTIFACTS, &ticket, 0, NULL);
     return NULL;
 }
 

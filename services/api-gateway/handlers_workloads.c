@@ -19,6 +19,9 @@ static void unref_all(struct store_cached *const *values, size_t n)
         store_cached_unref(values[i]);
 }
 
+/* What the event loop puts together; larger ones would hold up everybody else. */
+enum { LIST_NOW_MAX = 256 };
+
 bool on_list_now(struct request *request, struct response *ret_response)
 {
     struct list_query query;
@@ -27,8 +30,12 @@ bool on_list_now(struct request *request, struct response *ret_response)
     size_t found = 0;
 
     workload_list_read(request, &query);
-    if (request->findings->n ||
-        !read_cache_members_now(request->gateway, index_of(request), request->arena, &ids, &n))
+    bool wrong = request->findings->n > 0;
+    if (wrong)
+        request->findings = NULL; /* on_list() finds them again */
+    if (wrong ||
+        !read_cache_members_now(request->gateway, index_of(request), request->arena, &ids, &n) ||
+        n > LIST_NOW_MAX)
         return false;
     struct store_cached **values =
         arena_alloc(request->arena, (n + 1) * sizeof(struct store_cached *));
@@ -109,6 +116,7 @@ struct error *on_manifest(struct request *request, struct response *ret_response
         return err;
     buffer_add(&ret_response->body, input->manifest.data, input->manifest.len);
     ret_response->content_type = "application/json";
+    etag_answer_body(request, ret_response);
     return NULL;
 }
 

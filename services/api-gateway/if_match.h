@@ -20,7 +20,7 @@ Coffer__V1__Expectation *expectation_of(const Coffer__V1__Workload *workload, st
 typedef struct error *(*change_attempt)(struct request *request, const json_t *body,
                                         struct response *ret_response);
 
-/* Attempts until nobody was quicker, a few times: then it is a 409 CONFLICT. A caller with an
+/* Attempts until nobody was quicker, at most 30 times: then it is a 409 CONFLICT. A caller with an
  * If-Match of his own gets the first answer. */
 struct error *if_match_repeat(struct request *request, const json_t *body, change_attempt attempt,
                               struct response *ret_response) _must_check_;

@@ -3,8 +3,6 @@
 #include "services/api-gateway/list_page.h"
 #include "services/api-gateway/time_text.h"
 
-static const char *const none[] = {NULL};
-
 static bool is_known(const char *const *arguments, const char *name)
 {
     for (size_t i = 0; arguments[i]; i++)
@@ -58,13 +56,19 @@ static void take_cursor(struct list_query *query)
                         "take it from Coffer-Next-Cursor, with the same sort");
 }
 
-void list_query_read(struct request *request, const char *const *arguments,
-                     struct list_query *ret_query)
+void list_query_find_unknown(struct request *request, const char *const *arguments,
+                             struct list_query *ret_query)
 {
-    *ret_query = (struct list_query){.arguments = arguments ?: none, .sort = ""};
+    *ret_query = (struct list_query){.arguments = arguments, .sort = ""};
     form_init(&ret_query->form, request, NULL);
     MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, check_argument,
                               ret_query);
+}
+
+void list_query_read(struct request *request, const char *const *arguments,
+                     struct list_query *ret_query)
+{
+    list_query_find_unknown(request, arguments, ret_query);
     if (is_known(ret_query->arguments, "sort"))
         ret_query->sort = http_query(request, "sort") ?: "";
     take_limit(ret_query);

@@ -25,6 +25,10 @@ struct list_query {
 void list_query_read(struct request *request, const char *const *arguments,
                      struct list_query *ret_query);
 
+/* Only the unknown ones, for a list with a limit and cursor of its own kind. */
+void list_query_find_unknown(struct request *request, const char *const *arguments,
+                             struct list_query *ret_query);
+
 /* A filter's value; NULL: not given. */
 const char *list_query_text(const struct list_query *query, const char *name);
 /* A finding when it is no time; false: not given, or wrong. */

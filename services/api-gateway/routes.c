@@ -61,10 +61,11 @@ const struct route gateway_routes[] = {
     {"GET", "/api/v1/webhooks/:id/deliveries", SCOPE_DEPLOY, on_webhook_deliveries, SMALL},
 
     {"POST", "/api/v1/artifacts/enable", SCOPE_ADMIN, on_artifact_enable, SMALL},
-    {"GET", "/api/v1/artifacts/list", SCOPE_ADMIN_OR_ACCOUNT, on_artifacts, SMALL},
+    {"GET", "/api/v1/artifacts/list", SCOPE_ADMIN_OR_ACCOUNT, on_artifacts, SMALL,
+     on_artifacts_now},
     {"POST", "/api/v1/artifacts/disable", SCOPE_ADMIN, on_artifact_disable, SMALL},
     {"POST", "/api/v1/workload-tiers/create", SCOPE_ADMIN, on_tier_create, SMALL},
-    {"GET", "/api/v1/workload-tiers/list", SCOPE_ADMIN_OR_ACCOUNT, on_tiers, SMALL},
+    {"GET", "/api/v1/workload-tiers/list", SCOPE_ADMIN_OR_ACCOUNT, on_tiers, SMALL, on_tiers_now},
     {"PUT", "/api/v1/workload-tiers/update", SCOPE_ADMIN, on_tier_update, SMALL},
     {"POST", "/api/v1/workload-tiers/delete", SCOPE_ADMIN, on_tier_delete, SMALL},
     {"GET", "/api/v1/metal-instances/list", SCOPE_ADMIN, on_hosts, SMALL},

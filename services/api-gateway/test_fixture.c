@@ -433,6 +433,11 @@ struct fixture *fixture_new(void)
 
 struct fixture *fixture_new_with_clock(struct clock *clock)
 {
+    return fixture_new_with(clock, store_memory_new_with_clock(clock));
+}
+
+struct fixture *fixture_new_with(struct clock *clock, struct store *store)
+{
     struct fixture *fixture = xnew(struct fixture);
 
     pthread_mutex_init(&fixture->lock, NULL);
@@ -444,7 +449,7 @@ struct fixture *fixture_new_with_clock(struct clock *clock)
     fixture->bus = bus_memory_new();
     fixture->peer = bus_memory_attach(fixture->bus);
     assert_null(bus_ensure_streams(fixture->peer));
-    fixture->store = store_memory_new_with_clock(clock);
+    fixture->store = store;
     put_host(fixture);
     for (size_t i = 0; i < ELEMENTSOF(scheduler_rows); i++)
         assert_null(bus_subscribe(fixture->peer, &scheduler_rows[i], scheduler_rows[i].subject,

@@ -45,6 +45,7 @@ struct fixture {
 
 struct fixture *fixture_new(void);
 struct fixture *fixture_new_with_clock(struct clock *clock); /* the gateway's; outlives it */
+struct fixture *fixture_new_with(struct clock *clock, struct store *store); /* takes store */
 void fixture_free(struct fixture *fixture);
 DEFINE_CLEANUP(struct fixture *, fixture_free)
 

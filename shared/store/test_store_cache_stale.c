@@ -7,17 +7,9 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <sys/wait.h>
-#include <time.h>
 
-#include <cmocka.h>
-
-#include "shared/base/alloc.h"
-#include "shared/base/clock.h"
 #include "shared/store/store_cache.h"
+#include "shared/store/test_redis_server.h"
 
 enum { KEYS = 3, WRITES = 1000, READERS = 2 };
 
@@ -32,9 +24,7 @@ struct copy {
 };
 
 struct race {
-    char dir[64];
-    char url[128];
-    pid_t server;
+    struct redis_server server;
     struct copy writer;
     struct copy reader;
     atomic_bool done;
@@ -195,54 +185,44 @@ static void run_race(struct race *race)
 
 #ifdef STORE_TEST_REDIS
 
-static void start_server(struct race *race)
-{
-    strcpy(race->dir, "/tmp/store-stale-XXXXXX");
-    assert_non_null(mkdtemp(race->dir));
-    _cleanup_free_ char *socket = xasprintf("%s/redis.sock", race->dir);
-    snprintf(race->url, sizeof(race->url), "redis+unix://%s", socket);
-    race->server = fork();
-    if (race->server == 0) {
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket, "--dir",
-               race->dir, "--save", "", "--logfile", "redis.log", NULL);
-        _exit(127);
-    }
-}
-
-static void wait_server(const struct race *race)
-{
-    int64_t give_up = clock_monotonic_ms(clock_system()) + 20000;
-    int status;
-
-    for (;;) {
-        struct error *err = store_ping(race->writer.store);
-        if (!err)
-            return;
-        error_free(err);
-        assert_true(clock_monotonic_ms(clock_system()) < give_up);
-        if (waitpid(race->server, &status, WNOHANG) == race->server)
-            exit(WIFEXITED(status) && WEXITSTATUS(status) == 127 ? 77 : 1);
-        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
-    }
-}
-
 static void open_race(struct race *race)
 {
-    start_server(race);
-    assert_null(store_open(race->url, NULL, &race->writer.store));
-    assert_null(store_open(race->url, NULL, &race->reader.store));
-    wait_server(race);
+    redis_server_start(&race->server);
+    race->writer.store = redis_server_open(&race->server);
+    race->reader.store = redis_server_open(&race->server);
 }
 
 static void close_race(struct race *race)
 {
-    _cleanup_free_ char *command = xasprintf("rm -rf '%s'", race->dir);
-
     store_free(race->reader.store);
     store_free(race->writer.store);
-    kill(race->server, SIGKILL);
-    waitpid(race->server, NULL, 0);
-    assert_int_equal(system(command), 0);
+    redis_server_end(&race->server);
+}
+
+static void test_nothing_is_kept_while_the_server_is_away(void **state)
+{
+    (void)state;
+    struct race race = {0};
+    int64_t give_up = clock_monotonic_ms(clock_system()) + 20000;
+    uint64_t number = 0;
+
+    open_race(&race);
+    open_cache(&race.writer);
+    assert_null(write_number(&race.writer, "t:n:0", 7));
+    comes_to(&race.writer, "t:n:0", 7);
+    kill(race.server.pid, SIGKILL);
+    while (store_cache_is_on(race.writer.cache))
+        assert_true(clock_monotonic_ms(clock_system()) < give_up);
+    assert_null(store_cache_get(race.writer.cache, "t:n:0"));
+    assert_int_equal(
+        error_get_code(race.writer.failure = read_number(&race.writer, "t:n:0", &number)),
+        ERROR_UNAVAILABLE);
+    error_free(race.writer.failure);
+    const struct store_ticket ticket = store_cache_ticket(race.writer.cache, "t:n:0");
+    _cleanup_(store_cached_unrefp) struct store_cached *value = store_cached_new(8, 1);
+    assert_false(store_cache_put(race.writer.cache, "t:n:0", &ticket, value));
+    store_cache_free(race.writer.cache);
+    close_race(&race);
 }
 
 #else
@@ -276,7 +256,12 @@ static void test_nothing_old_comes_out(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_old_comes_out)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_old_comes_out),
+#ifdef STORE_TEST_REDIS
+        cmocka_unit_test(test_nothing_is_kept_while_the_server_is_away),
+#endif
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
