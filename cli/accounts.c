@@ -5,6 +5,7 @@
 #include "cli/account_options.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
 #include "shared/base/cleanup.h"
 
@@ -17,13 +18,14 @@ static int print_account(const struct account_options *options, const json_t *ac
 {
     if (options->json)
         return output_json(account);
-    printf("%-14s %s\n", "account", output_text(account, "accountId"));
-    printf("%-14s %s\n", "name", output_text(account, "name"));
-    printf("%-14s %.6f USD\n", "balance", number_of(account, "balance"));
+    terminal_printf("%-14s %s\n", "account", output_text(account, "accountId"));
+    terminal_printf("%-14s %s\n", "name", output_text(account, "name"));
+    terminal_printf("%-14s %.6f USD\n", "balance", number_of(account, "balance"));
     if (json_object_get(account, "burnRatePerMin"))
-        printf("%-14s %.6f USD a minute\n", "burn rate", number_of(account, "burnRatePerMin"));
-    printf("%-14s %s\n", "wallet", output_text(account, "walletAddress"));
-    printf("%-14s %s\n", "created", output_text(account, "createdAt"));
+        terminal_printf("%-14s %.6f USD a minute\n", "burn rate",
+                        number_of(account, "burnRatePerMin"));
+    terminal_printf("%-14s %s\n", "wallet", output_text(account, "walletAddress"));
+    terminal_printf("%-14s %s\n", "created", output_text(account, "createdAt"));
     return EXIT_OK;
 }
 
@@ -76,12 +78,13 @@ int accounts_create_main(int argc, char **argv)
     return call(&options, "POST", "/api/v1/accounts/create", body);
 }
 
-static void print_row(const json_t *account)
-{
-    printf("%-36s  %-20.20s  %16.6f  %s\n", output_text(account, "accountId"),
-           output_text(account, "name"), number_of(account, "balance"),
-           output_text(account, "createdAt"));
-}
+static const struct column account_columns[] = {
+    {.title = "ACCOUNT", .member = "accountId"},
+    {.title = "NAME", .member = "name"},
+    {.title = "BALANCE USD", .member = "balance", .kind = COLUMN_USD},
+    {.title = "USD/MIN", .member = "burnRatePerMin", .kind = COLUMN_USD, .wide = true},
+    {.title = "CREATED", .member = "createdAt", .kind = COLUMN_TIME},
+};
 
 int accounts_list_main(int argc, char **argv)
 {
@@ -89,8 +92,6 @@ int accounts_list_main(int argc, char **argv)
     _cleanup_(client_freep) struct client *client = NULL;
     _cleanup_(json_decrefp) json_t *list = NULL;
     struct account_options options;
-    const json_t *account;
-    size_t i;
     int code =
         account_options_parse(argc, argv, allowed, 0, "accounts ls takes no operands", &options);
 
@@ -98,14 +99,12 @@ int accounts_list_main(int argc, char **argv)
         return code;
     struct error *err = client_open_admin(options.key_file, true, &client);
     if (!err)
-        err = client_call(client, "GET", "/api/v1/accounts/list", NULL, &list);
+        err = client_list(client, "/api/v1/accounts/list", &list);
     if (err)
         return command_fail(err);
     if (options.json)
         return output_json(list);
-    printf("%-36s  %-20s  %16s  %s\n", "ACCOUNT", "NAME", "BALANCE USD", "CREATED");
-    json_array_foreach(list, i, account) print_row(account);
-    return EXIT_OK;
+    return output_list(list, account_columns, ELEMENTSOF(account_columns));
 }
 
 int accounts_show_main(int argc, char **argv)

@@ -1,8 +1,16 @@
 #include "cli/ask.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
+
+#include "shared/base/alloc.h"
+#include "shared/base/cleanup.h"
+
+enum { SECRET_MAX = 4096 };
 
 bool ask_yes(const char *warning)
 {
@@ -18,4 +26,64 @@ bool ask_yes(const char *warning)
         return false;
     line[strcspn(line, "\n")] = '\0';
     return strcmp(line, "y") == 0 || strcmp(line, "yes") == 0;
+}
+
+/* Byte by byte, so that nothing of the line stays in a buffer of the C library. */
+static struct error *read_line(int fd, char **ret_line)
+{
+    char line[SECRET_MAX];
+    size_t n = 0;
+    ssize_t got = 0;
+
+    while (n < sizeof(line) && (got = read(fd, &line[n], 1)) == 1 && line[n] != '\n')
+        n++;
+    bool whole = n < sizeof(line);
+    while (n && (line[n - 1] == '\r' || line[n - 1] == ' '))
+        n--;
+    if (got >= 0 && whole)
+        *ret_line = xstrndup(line, n);
+    OPENSSL_cleanse(line, sizeof(line));
+    if (got < 0)
+        return error_errno(errno, "read the key");
+    return whole ? NULL : error_new(ERROR_INVALID_ARGUMENT, "that is too long for a key");
+}
+
+struct error *ask_secret_from_stdin(char **ret_secret)
+{
+    return read_line(STDIN_FILENO, ret_secret);
+}
+
+static void on_interrupt(_unused_ int number)
+{
+}
+
+/* An interrupt ends the reading, so that the terminal shows again what is typed. */
+static struct error *read_hidden(int tty, const char *question, char **ret_secret)
+{
+    const struct sigaction interrupt = {.sa_handler = on_interrupt};
+    struct sigaction old;
+    struct termios before;
+
+    if (tcgetattr(tty, &before) < 0)
+        return error_errno(errno, "terminal");
+    struct termios hidden = before;
+    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    sigaction(SIGINT, &interrupt, &old);
+    dprintf(tty, "%s", question);
+    tcsetattr(tty, TCSAFLUSH, &hidden);
+    struct error *err = read_line(tty, ret_secret);
+    tcsetattr(tty, TCSAFLUSH, &before);
+    dprintf(tty, "\n");
+    sigaction(SIGINT, &old, NULL);
+    return err;
+}
+
+struct error *ask_secret(const char *question, char **ret_secret)
+{
+    _cleanup_close_ int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+    if (tty < 0)
+        return error_new(ERROR_FAILED_PRECONDITION,
+                         "there is no terminal to ask on: give --key-file FILE or --key-stdin");
+    return read_hidden(tty, question, ret_secret);
 }

@@ -1,5 +1,4 @@
 /* `coffer audit`: who changed what, newest first. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/account_options.h"
@@ -65,15 +64,16 @@ static struct error *read_entries(const struct account_options *options, size_t 
     return err;
 }
 
-static void print_row(const json_t *entry)
-{
-    const json_t *actor = json_object_get(entry, "actor");
-
-    printf("%-24s  %-13s  %-36s  %-22s  %-36s  %-10s  %s\n", output_text(entry, "at"),
-           output_text(actor, "type"), output_text(actor, "keyId"), output_text(entry, "action"),
-           output_text(entry, "object"), output_text(entry, "result"),
-           output_text(entry, "address"));
-}
+static const struct column audit_columns[] = {
+    {.title = "ENTRY", .member = "id", .wide = true},
+    {.title = "WHEN", .member = "at", .kind = COLUMN_TIME},
+    {.title = "WHO", .member = "actor.type"},
+    {.title = "KEY", .member = "actor.keyId"},
+    {.title = "WHAT", .member = "action"},
+    {.title = "OBJECT", .member = "object"},
+    {.title = "RESULT", .member = "result", .kind = COLUMN_STATUS},
+    {.title = "FROM", .member = "address"},
+};
 
 int audit_main(int argc, char **argv)
 {
@@ -81,9 +81,7 @@ int audit_main(int argc, char **argv)
     static const char usage[] = "audit [--account ID] [--limit N] [--admin]";
     _cleanup_(json_decrefp) json_t *entries = json_array();
     struct account_options options;
-    const json_t *entry;
     size_t limit = 0;
-    size_t i;
     int code = account_options_parse(argc, argv, allowed, 0, usage, &options);
 
     if (code == EXIT_OK && !parse_limit(options.limit, &limit))
@@ -94,8 +92,5 @@ int audit_main(int argc, char **argv)
         return code;
     if (options.json)
         return output_json(entries);
-    printf("%-24s  %-13s  %-36s  %-22s  %-36s  %-10s  %s\n", "WHEN", "WHO", "KEY", "WHAT", "OBJECT",
-           "RESULT", "FROM");
-    json_array_foreach(entries, i, entry) print_row(entry);
-    return EXIT_OK;
+    return output_list(entries, audit_columns, ELEMENTSOF(audit_columns));
 }

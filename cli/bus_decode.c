@@ -60,5 +60,5 @@ int bus_decode_main(int argc, char **argv)
     }
     if (!subject || optind != argc)
         return command_usage("bus decode needs --subject and nothing else");
-    return command_fail(decode(subject));
+    return command_fail_here(decode(subject));
 }

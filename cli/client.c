@@ -1,65 +1,78 @@
 #include "cli/client.h"
 
-#include <curl/curl.h>
-
+#include "cli/context.h"
+#include "cli/http.h"
+#include "cli/problem.h"
+#include "cli/retry.h"
 #include "cli/sse.h"
 #include "shared/base/alloc.h"
 #include "shared/base/buffer.h"
 #include "shared/base/file.h"
 
-enum { ANSWER_MAX = 64 * 1024 * 1024, KEY_MAX = 4096 };
+enum { PAGE = 500, LIST_MAX = 1000000 };
 
 struct client {
-    char *url;
-    char *key;
-    bool admin; /* the key is an operator's */
+    struct http_peer peer;
+    unsigned changes; /* sent so far */
 };
 
-static struct error *setting(const char *variable, const char *file, char **ret_text)
+static struct error *missing(const char *what, const char *variable)
 {
-    const char *value = getenv(variable);
-    const char *home = getenv("HOME");
-
-    if (value && value[0]) {
-        *ret_text = xstrdup(value);
-        return NULL;
-    }
-    _cleanup_free_ char *path = xasprintf("%s/.config/coffer/%s", home ?: "", file);
-    struct error *err = file_read_text(path, KEY_MAX, ret_text);
-    if (error_get_code(err) != ERROR_NOT_FOUND)
-        return err;
-    error_free(err);
-    return error_new(ERROR_FAILED_PRECONDITION, "set %s, or write it to '%s'", variable, path);
+    return error_new(ERROR_UNAUTHENTICATED,
+                     "no %s is set\n  try: coffer login --url URL, or set %s", what, variable);
 }
 
-static struct error *read_admin_key(const char *path, struct client *client)
+/* Takes what the context holds. */
+static struct error *open_with(struct context *context, struct client **ret_client)
 {
-    client->admin = true;
-    return error_wrap(file_read_text(path, KEY_MAX, &client->key), "operator's key");
-}
-
-/* key_file NULL: the account's key. */
-static struct error *open_with(const char *key_file, struct client **ret_client)
-{
-    _cleanup_(client_freep) struct client *client = xnew(struct client);
-    struct error *err = setting("COFFER_API_URL", "url", &client->url);
-
-    if (!err)
-        err = key_file ? read_admin_key(key_file, client)
-                       : setting("COFFER_API_KEY", "api-key", &client->key);
+    if (!context->url)
+        return missing("gateway", "COFFER_API_URL");
+    if (!context->key)
+        return missing("API key", "COFFER_API_KEY");
+    struct error *err = context_check_url(context->url);
     if (err)
         return err;
-    for (size_t n = strlen(client->url); n && client->url[n - 1] == '/'; n--)
-        client->url[n - 1] = '\0';
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return error_new(ERROR_INTERNAL, "libcurl does not start");
-    *ret_client = TAKE_PTR(client);
+    struct client *client = xnew(struct client);
+    client->peer = (struct http_peer){
+        .url = TAKE_PTR(context->url), .key = TAKE_PTR(context->key), .ca = TAKE_PTR(context->ca)};
+    *ret_client = client;
     return NULL;
 }
 
 struct error *client_open(struct client **ret_client)
 {
-    return open_with(NULL, ret_client);
+    _cleanup_(context_done) struct context context = {0};
+    struct error *err = context_load(&context);
+
+    return err ?: open_with(&context, ret_client);
+}
+
+struct error *client_open_context(const struct context *context, struct client **ret_client)
+{
+    _cleanup_(context_done) struct context copy = {
+        .url = xstrdup(context->url), .key = xstrdup(context->key), .ca = xstrdup(context->ca)};
+
+    return open_with(&copy, ret_client);
+}
+
+static struct error *open_admin(const char *path, struct client **ret_client)
+{
+    _cleanup_(context_done) struct context context = {0};
+    struct error *err = context_load(&context);
+
+    if (err)
+        return err;
+    if (context.key)
+        OPENSSL_cleanse(context.key, strlen(context.key));
+    free(TAKE_PTR(context.key));
+    err = file_read_text(path, CONTEXT_KEY_MAX, &context.key);
+    err = error_wrap(error_recode(err, ERROR_UNAUTHENTICATED), "operator's key");
+    err = err ?: open_with(&context, ret_client);
+    if (!err)
+        (*ret_client)->peer.admin = true;
+    return err;
 }
 
 struct error *client_open_admin(const char *key_file, bool required, struct client **ret_client)
@@ -67,240 +80,274 @@ struct error *client_open_admin(const char *key_file, bool required, struct clie
     const char *path = key_file ?: getenv("COFFER_ADMIN_KEY_FILE");
 
     if (path && path[0])
-        return open_with(path, ret_client);
+        return open_admin(path, ret_client);
     if (required)
-        return error_new(ERROR_FAILED_PRECONDITION,
+        return error_new(ERROR_UNAUTHENTICATED,
                          "this is for operators: give --admin-key-file, or set "
                          "COFFER_ADMIN_KEY_FILE to the file with the operator's key");
-    return open_with(NULL, ret_client);
+    return client_open(ret_client);
 }
 
 void client_free(struct client *client)
 {
     if (!client)
         return;
-    if (client->key)
-        OPENSSL_cleanse(client->key, strlen(client->key));
-    free(client->key);
-    free(client->url);
+    OPENSSL_cleanse(client->peer.key, strlen(client->peer.key));
+    free(client->peer.key);
+    free(client->peer.url);
+    free(client->peer.ca);
     free(client);
 }
 
-DEFINE_CLEANUP(CURL *, curl_easy_cleanup)
-DEFINE_CLEANUP(struct curl_slist *, curl_slist_free_all)
-
-static size_t on_answer(char *data, size_t size, size_t n, void *user)
+/* A refusal becomes an error here. */
+static struct error *exchange(struct client *client, const struct http_request *request,
+                              struct http_reply *ret_reply)
 {
-    struct buffer *answer = user;
+    bool again = request->idempotency_key || retry_is_read(request->method, request->path);
 
-    if (answer->size + size * n > ANSWER_MAX)
-        return 0;
-    buffer_add(answer, data, size * n);
-    return size * n;
-}
-
-static struct curl_slist *make_headers(const struct client *client, const char *accept)
-{
-    _cleanup_buffer_ struct buffer line = {0};
-    struct curl_slist *headers = NULL;
-
-    buffer_printf(&line, "%s%s", client->admin ? "x-api-key: " : "Authorization: Bearer ",
-                  client->key);
-    headers = curl_slist_append(headers, buffer_text(&line));
-    headers = curl_slist_append(headers, accept);
-    headers = curl_slist_append(headers, "Content-Type: application/json");
-    return curl_slist_append(headers, "Expect:");
-}
-
-static CURL *make_request(const struct client *client, const char *method, const char *path)
-{
-    CURL *curl = curl_easy_init();
-    _cleanup_free_ char *url = xasprintf("%s%s", client->url, path);
-
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 10000L);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "coffer/" COFFER_VERSION);
-    return curl;
-}
-
-static void add_finding(struct buffer *text, const json_t *finding)
-{
-    static const char *const parts[] = {"where", "what", "why", "fix"};
-    static const char *const before[] = {"\n  ", ": ", "\n      why: ", "\n      fix: "};
-
-    for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
-        const char *part = json_string_value(json_object_get(finding, parts[i]));
-        if (part && part[0])
-            buffer_printf(text, "%s%s", before[i], part);
+    for (unsigned failures = 0;; failures++) {
+        struct error *err = http_exchange(&client->peer, request, NULL, NULL, ret_reply);
+        if (!err && ret_reply->status < 300)
+            return NULL;
+        if (!again || !retry_wait(failures, ret_reply))
+            return err
+                       ?: problem_error(ret_reply->status, &ret_reply->body,
+                                        ret_reply->retry_after);
+        error_free(err);
     }
 }
 
-static enum error_code code_of_status(long status)
+static struct error *call(struct client *client, const char *method, const char *path,
+                          const char *body, const char *if_match, struct http_reply *ret_reply)
 {
-    switch (status) {
-    case 400:
-        return ERROR_INVALID_ARGUMENT;
-    case 401:
-        return ERROR_UNAUTHENTICATED;
-    case 403:
-        return ERROR_PERMISSION_DENIED;
-    case 404:
-        return ERROR_NOT_FOUND;
-    case 409:
-        return ERROR_ALREADY_EXISTS;
-    case 412:
-        return ERROR_FAILED_PRECONDITION;
-    case 429:
-    case 503:
-        return ERROR_RESOURCE_EXHAUSTED;
-    case 502:
-    case 504:
-        return ERROR_UNAVAILABLE;
-    default:
-        return ERROR_INTERNAL;
-    }
+    _cleanup_free_ char *key = NULL;
+    struct http_request request = {.method = method,
+                                   .path = path,
+                                   .accept = "application/json",
+                                   .body = body,
+                                   .if_match = if_match};
+    bool changes = strcmp(method, "POST") == 0 && !retry_is_read(method, path);
+    struct error *err = changes ? retry_idempotency_key(client->changes++, &key) : NULL;
+
+    request.idempotency_key = key;
+    return err ?: exchange(client, &request, ret_reply);
 }
 
-static struct error *error_of_answer(long status, const struct buffer *answer)
+static struct error *parse(const struct buffer *body, json_t **ret_json)
 {
-    _cleanup_(json_decrefp) json_t *json = json_loadb(buffer_text(answer), answer->size, 0, NULL);
-    const char *text = json_string_value(json_object_get(json, "error"));
-    const char *kind = json_string_value(json_object_get(json, "kind"));
-    _cleanup_buffer_ struct buffer all = {0};
-    const json_t *finding;
-    size_t i;
-
-    buffer_printf(&all, "%s", text ?: "the gateway gave no reason");
-    buffer_printf(&all, " (%s, HTTP %ld)", kind ?: "no kind", status);
-    json_array_foreach(json_object_get(json, "findings"), i, finding) add_finding(&all, finding);
-    return error_new(code_of_status(status), "%s", buffer_text(&all));
-}
-
-static struct error *perform(CURL *curl, const struct buffer *answer)
-{
-    CURLcode result = curl_easy_perform(curl);
-    long status = 0;
-
-    if (result != CURLE_OK)
-        return error_new(ERROR_UNAVAILABLE, "gateway: %s", curl_easy_strerror(result));
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    return status < 300 ? NULL : error_of_answer(status, answer);
-}
-
-static struct error *call_raw(struct client *client, const char *method, const char *path,
-                              const char *body, struct buffer *ret_answer)
-{
-    _cleanup_(curl_easy_cleanupp) CURL *curl = make_request(client, method, path);
-    _cleanup_(curl_slist_free_allp) struct curl_slist *headers =
-        make_headers(client, "Accept: application/json");
-
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 60000L);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_answer);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret_answer);
-    if (body)
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-    return perform(curl, ret_answer);
-}
-
-struct error *client_call(struct client *client, const char *method, const char *path,
-                          const json_t *body, json_t **ret_json)
-{
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    _cleanup_buffer_ struct buffer answer = {0};
-    struct error *err = call_raw(client, method, path, text, &answer);
     json_error_t problem;
-
-    if (text)
-        OPENSSL_cleanse(text, strlen(text));
-    free(text);
-    if (err)
-        return err;
     json_t *json = NULL;
-    if (answer.size) {
-        json = json_loadb(buffer_text(&answer), answer.size, JSON_DECODE_ANY, &problem);
+
+    if (body->size) {
+        json = json_loadb(buffer_text(body), body->size, JSON_DECODE_ANY, &problem);
         if (!json)
-            return error_new(ERROR_INTERNAL, "gateway: answer is not JSON: %s", problem.text);
+            return error_new(ERROR_INTERNAL,
+                             "gateway: answer is not JSON: %s\n  try: is the URL "
+                             "that of a gateway? coffer doctor looks closer",
+                             problem.text);
     }
     *ret_json = json;
     return NULL;
 }
 
-struct error *client_get_text(struct client *client, const char *path, size_t max, char **ret_text)
+const char *client_url(const struct client *client)
 {
-    _cleanup_buffer_ struct buffer answer = {0};
-    struct error *err = call_raw(client, "GET", path, NULL, &answer);
+    return client->peer.url;
+}
 
+void client_headers_done(struct client_headers *headers)
+{
+    free(TAKE_PTR(headers->etag));
+    free(TAKE_PTR(headers->next_cursor));
+    free(TAKE_PTR(headers->kind));
+}
+
+static void take_headers(const struct http_reply *reply, struct client_headers *headers)
+{
+    client_headers_done(headers);
+    headers->etag = reply->etag[0] ? xstrdup(reply->etag) : NULL;
+    headers->next_cursor = reply->next_cursor[0] ? xstrdup(reply->next_cursor) : NULL;
+    if (reply->status < 300)
+        return;
+    _cleanup_(json_decrefp) json_t *json =
+        json_loadb(buffer_text(&reply->body), reply->body.size, 0, NULL);
+    headers->kind = xstrdup(json_string_value(json_object_get(json, "kind")));
+}
+
+struct error *client_call_with(struct client *client, const char *method, const char *path,
+                               const json_t *body, struct client_headers *headers,
+                               json_t **ret_json)
+{
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    _cleanup_(http_reply_done) struct http_reply reply = {0};
+    struct error *err = call(client, method, path, text, headers->if_match, &reply);
+
+    if (text)
+        OPENSSL_cleanse(text, strlen(text));
+    free(text);
+    take_headers(&reply, headers);
+    return err ?: parse(&reply.body, ret_json);
+}
+
+struct error *client_call(struct client *client, const char *method, const char *path,
+                          const json_t *body, json_t **ret_json)
+{
+    struct client_headers headers = {0};
+    struct error *err = client_call_with(client, method, path, body, &headers, ret_json);
+
+    client_headers_done(&headers);
+    return err;
+}
+
+/* Adds a page; next_cursor is "" after the last one. */
+static struct error *add_page(struct client *client, const char *path, json_t *list,
+                              char next_cursor[static 256])
+{
+    _cleanup_(http_reply_done) struct http_reply reply = {0};
+    _cleanup_(json_decrefp) json_t *page = NULL;
+    _cleanup_free_ char *with = xasprintf("%s%climit=%d%s%s", path, strchr(path, '?') ? '&' : '?',
+                                          PAGE, next_cursor[0] ? "&cursor=" : "", next_cursor);
+    struct error *err = call(client, "GET", with, NULL, NULL, &reply);
+
+    err = err ?: parse(&reply.body, &page);
     if (err)
         return err;
-    if (answer.size > max)
-        return error_new(ERROR_RESOURCE_EXHAUSTED, "answer is larger than %zu bytes", max);
-    *ret_text = buffer_take_text(&answer);
+    if (!json_is_array(page))
+        return error_new(ERROR_INTERNAL, "gateway: the answer is no list");
+    if (json_array_size(list) + json_array_size(page) > LIST_MAX)
+        return error_new(ERROR_INTERNAL, "gateway: the list has no end");
+    json_array_extend(list, page);
+    memcpy(next_cursor, reply.next_cursor, sizeof(reply.next_cursor));
+    if (json_array_size(page) == 0)
+        next_cursor[0] = '\0'; /* whoever says "go on" behind nothing says so for ever */
     return NULL;
 }
 
+struct error *client_list(struct client *client, const char *path, json_t **ret_list)
+{
+    _cleanup_(json_decrefp) json_t *list = json_array();
+    char cursor[256] = "";
+
+    do {
+        struct error *err = add_page(client, path, list, cursor);
+        if (err)
+            return err;
+    } while (cursor[0]);
+    *ret_list = TAKE_PTR(list);
+    return NULL;
+}
+
+struct error *client_get_text(struct client *client, const char *path, size_t max, char **ret_text)
+{
+    _cleanup_(http_reply_done) struct http_reply reply = {0};
+    struct error *err = call(client, "GET", path, NULL, NULL, &reply);
+
+    if (err)
+        return err;
+    if (reply.body.size > max)
+        return error_new(ERROR_RESOURCE_EXHAUSTED, "answer is larger than %zu bytes", max);
+    *ret_text = buffer_take_text(&reply.body);
+    return NULL;
+}
+
+enum { FOLLOW_FAILURES_MAX = 30, PROBLEM_MAX = 1024 * 1024 };
+
 struct follow {
-    CURL *curl;
+    const struct client_stream *stream;
     struct sse_parser parser;
-    struct buffer problem; /* the body, when the answer is not a stream */
+    struct http_reply reply;
 };
 
 static size_t on_stream(char *data, size_t size, size_t n, void *user)
 {
     struct follow *follow = user;
-    long status = 0;
 
-    curl_easy_getinfo(follow->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status >= 300)
-        return on_answer(data, size, n, &follow->problem);
-    return sse_parser_feed(&follow->parser, data, size * n) ? size * n : 0;
+    if (follow->reply.status < 300)
+        return sse_parser_feed(&follow->parser, data, size * n) ? size * n : 0;
+    if (follow->reply.body.size + size * n > PROBLEM_MAX)
+        return 0;
+    buffer_add(&follow->reply.body, data, size * n);
+    return size * n;
 }
 
-static struct error *follow_once(struct client *client, const char *path, struct follow *follow)
+/* False: end the stream. */
+static bool on_tick(void *user)
 {
-    _cleanup_(curl_easy_cleanupp) CURL *curl = make_request(client, "GET", path);
-    struct curl_slist *list = make_headers(client, "Accept: text/event-stream");
+    struct follow *follow = user;
+    const struct client_stream *stream = follow->stream;
 
-    if (follow->parser.last_id[0]) {
-        _cleanup_free_ char *line = xasprintf("Last-Event-ID: %s", follow->parser.last_id);
-        list = curl_slist_append(list, line);
-    }
-    _cleanup_(curl_slist_free_allp) struct curl_slist *headers = list;
-    follow->curl = curl;
+    if (stream->on_tick && !stream->on_tick(stream->data))
+        follow->parser.stopped = true;
+    return !follow->parser.stopped;
+}
+
+static struct error *follow_once(struct client *client, struct follow *follow)
+{
+    const struct http_request request = {
+        .method = "GET",
+        .path = follow->stream->path,
+        .accept = "text/event-stream",
+        .last_event_id = follow->parser.last_id[0] ? follow->parser.last_id : NULL,
+        .on_tick = on_tick,
+    };
+
     sse_parser_restart(&follow->parser);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_stream);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, follow);
-    /* The gateway sends a comment every few seconds: silence means that it is gone. */
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 60L);
-    return perform(curl, &follow->problem);
+    struct error *err = http_exchange(&client->peer, &request, on_stream, follow, &follow->reply);
+    if (!err && follow->reply.status >= 300)
+        err = problem_error(follow->reply.status, &follow->reply.body, follow->reply.retry_after);
+    return err;
 }
 
-struct error *client_follow(struct client *client, const char *path, client_event_fn on_event,
-                            void *data)
+/* What the server asked for, or a second; in parts, so that ticks go on. */
+static void pause_before_retry(struct follow *follow)
 {
-    struct follow follow = {0};
-    struct error *err;
-
-    sse_parser_init(&follow.parser, on_event, data);
-    for (int failures = 0; failures < 30;) {
-        bool before = follow.parser.seen;
-        err = follow_once(client, path, &follow);
-        if (follow.parser.stopped || (err && error_get_code(err) != ERROR_UNAVAILABLE))
-            break;
-        failures = follow.parser.seen && !before ? 0 : failures + 1;
-        follow.parser.seen = false;
-        error_free(TAKE_PTR(err));
-        sleep(1);
+    for (unsigned left = sse_parser_wait_ms(&follow->parser); left > 0 && on_tick(follow);) {
+        unsigned part = left < 1000 ? left : 1000;
+        usleep(part * 1000);
+        left -= part;
     }
+}
+
+/* Once a stream was there, a gateway that is full or starting is waited for as well. */
+static bool may_come_back(const struct follow *follow, const struct error *err, bool ever_seen)
+{
+    if (!err || error_get_code(err) == ERROR_UNAVAILABLE)
+        return true;
+    return ever_seen && problem_passes(follow->reply.status, &follow->reply.body);
+}
+
+static struct error *follow_on(struct client *client, struct follow *follow)
+{
+    struct error *err = NULL;
+    bool ever_seen = false;
+
+    for (int failures = 0; failures < FOLLOW_FAILURES_MAX;) {
+        error_free(err);
+        follow->parser.seen = false;
+        err = follow_once(client, follow);
+        ever_seen = ever_seen || follow->parser.seen;
+        if (follow->parser.stopped || !may_come_back(follow, err, ever_seen))
+            return err;
+        failures = follow->parser.seen ? 0 : failures + 1;
+        pause_before_retry(follow);
+        if (follow->parser.stopped)
+            return err;
+    }
+    return err ?: error_new(ERROR_UNAVAILABLE, "gateway: the stream keeps ending");
+}
+
+struct error *client_follow_stream(struct client *client, const struct client_stream *stream)
+{
+    struct follow follow = {.stream = stream};
+
+    sse_parser_init(&follow.parser, stream->on_event, stream->data);
+    snprintf(follow.parser.last_id, sizeof(follow.parser.last_id), "%s", stream->last_id ?: "");
+    struct error *err = follow_on(client, &follow);
     bool stopped = follow.parser.stopped;
     sse_parser_done(&follow.parser);
-    buffer_done(&follow.problem);
+    http_reply_done(&follow.reply);
     if (!stopped)
-        return err ?: error_new(ERROR_UNAVAILABLE, "gateway: the stream keeps ending");
+        return err;
     error_free(err);
     return NULL;
 }

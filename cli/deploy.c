@@ -1,125 +1,17 @@
 /* `coffer deploy`: compute the manifest here, create the workload, follow it until it runs. */
+#include "cli/deploy.h"
+
 #include <stdio.h>
 
-#include "cli/command.h"
-#include "cli/project_input.h"
+#include "cli/output.h"
+#include "cli/plan.h"
+#include "cli/project_body.h"
+#include "cli/terminal.h"
+#include "cli/verify_hint.h"
+#include "cli/wait.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 #include "shared/seal/seal.h"
-
-static json_t *env_json(const struct project_input *in)
-{
-    json_t *env = json_object();
-
-    for (size_t i = 0; i < in->n_env; i++)
-        json_object_set_new(env, in->env[i].name, json_string(in->env[i].value));
-    return env;
-}
-
-static json_t *files_json(const struct project_input *in)
-{
-    json_t *files = json_object();
-
-    for (size_t i = 0; i < in->n_files; i++) {
-        _cleanup_free_ char *text = base64_encode_new(in->files[i].content, in->files[i].size);
-        json_object_set_new(files, in->files[i].path, json_string(text));
-    }
-    return files;
-}
-
-static json_t *registries_json(const struct project_input *in)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < in->n_registries; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "server", in->registries[i].name,
-                                              "username", in->registries[i].value, "password",
-                                              in->passwords[i]));
-    return list;
-}
-
-static json_t *create_body(const struct project_input *in, const char *id)
-{
-    json_t *body = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o}", "workloadId", id,
-        "name", in->name, "artifactsVersion", in->project.image_version, "dockerCompose",
-        in->project.compose, "publicContainerName", in->project.public_service,
-        "publicContainerPort", (int)in->project.public_port, "memory", (int)in->memory_mb, "cpus",
-        (int)in->cpus, "disk", (int)in->disk_gb, "gpus", 0, "envVars", env_json(in), "files",
-        files_json(in), "dockerCredentials", registries_json(in));
-
-    if (in->domain)
-        json_object_set_new(body, "domain", json_string(in->domain));
-    return body;
-}
-
-struct watch {
-    FILE *out; /* stderr when stdout is for a program */
-    bool running;
-    char *failure;
-    int64_t total_ms;
-};
-
-static const char *detail(const json_t *event, const char *name)
-{
-    return json_string_value(json_object_get(json_object_get(event, "details"), name)) ?: "";
-}
-
-static void print_progress(FILE *out, const json_t *event, const char *kind)
-{
-    json_int_t took =
-        json_integer_value(json_object_get(json_object_get(event, "details"), "durationMs"));
-    const char *stage = detail(event, "stage");
-    const char *message = detail(event, "message");
-
-    fprintf(out, "  %-13s %-12s", kind, stage);
-    if (took)
-        fprintf(out, " %6.1f s", (double)took / 1000);
-    fprintf(out, "%s%s\n", message[0] ? "  " : "", message);
-    fflush(out);
-}
-
-/* Somebody else stopped or deleted it meanwhile: it will not run. */
-static bool ends_the_wait(const char *kind)
-{
-    static const char *const kinds[] = {"stopping", "stopped", "deleting", "deleted"};
-
-    for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
-        if (strcmp(kind, kinds[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool on_event(void *data, _unused_ const char *name, _unused_ const char *id,
-                     const char *text)
-{
-    struct watch *watch = data;
-    _cleanup_(json_decrefp) json_t *event = json_loads(text, 0, NULL);
-    const char *kind = detail(event, "kind");
-
-    print_progress(watch->out, event, kind);
-    watch->running = strcmp(kind, "running") == 0;
-    if (strcmp(kind, "error") == 0)
-        watch->failure = xstrdup(detail(event, "error"));
-    else if (ends_the_wait(kind))
-        watch->failure = xasprintf("it is %s", kind);
-    return !watch->running && !watch->failure;
-}
-
-static struct error *wait_until_running(struct client *client, const char *id, FILE *out)
-{
-    struct watch watch = {.out = out};
-    _cleanup_free_ char *path = xasprintf("/api/v1/workloads/%s/events", id);
-    struct error *err = client_follow(client, path, on_event, &watch);
-    _cleanup_free_ char *failure = watch.failure;
-
-    if (err)
-        return err;
-    if (failure)
-        return error_new(ERROR_FAILED_PRECONDITION, "the workload did not come up: %s", failure);
-    return NULL;
-}
 
 /* The gateway must hold the manifest that was computed here, or it deploys something else. */
 static struct error *check_manifest(const json_t *workload, const struct buffer *manifest)
@@ -136,14 +28,54 @@ static struct error *check_manifest(const json_t *workload, const struct buffer 
                      theirs ?: "missing", text);
 }
 
-static void print_result(const json_t *w)
+int deploy_print_result(struct client *client, const json_t *workload, bool json)
 {
-    const char *domain = json_string_value(json_object_get(w, "domain")) ?: "";
-    const char *hash = json_string_value(json_object_get(w, "manifestHash")) ?: "";
+    _cleanup_free_ char *command = verify_hint(client, workload);
+    json_int_t gpus = json_integer_value(json_object_get(workload, "gpus"));
 
-    printf("workload       %s\nURL            https://%s\nmanifest hash  %s\n",
-           json_string_value(json_object_get(w, "workloadId")) ?: "", domain, hash);
-    printf("verify with    coffer verify https://%s --manifest %s\n", domain, hash);
+    if (json)
+        return output_json(workload);
+    terminal_printf("workload       %s\nURL            https://%s\nmanifest hash  %s\n",
+                    output_text(workload, "workloadId"), output_text(workload, "domain"),
+                    output_text(workload, "manifestHash"));
+    if (command)
+        terminal_printf("anybody can verify it with\n    %s\n", command);
+    if (command && strstr(command, "--release-key"))
+        puts("The release key is as this gateway shows it: compare it with the operator's own.");
+    if (command && gpus > 0)
+        puts("For the GPUs, --rims DIR names a folder with NVIDIA's RIM files and OCSP answers.");
+    return EXIT_OK;
+}
+
+static bool is_going(const json_t *workload)
+{
+    const char *status = output_text(workload, "status");
+
+    return strcmp(status, "deleting") == 0 || strcmp(status, "deleted") == 0;
+}
+
+/* Twice by mistake is likelier than twice on purpose. */
+static struct error *check_name(const struct project_input *in, struct client *client)
+{
+    _cleanup_(json_decrefp) json_t *list = NULL;
+    struct error *err = in->again ? NULL : client_list(client, "/api/v1/workloads/list", &list);
+    const json_t *w;
+    size_t i;
+
+    if (err)
+        return err;
+    json_array_foreach(list, i, w)
+    {
+        if (strcmp(output_text(w, "name"), in->name) != 0 || is_going(w))
+            continue;
+        return error_new(ERROR_ALREADY_EXISTS,
+                         "a workload is called '%s' already: %s, %s\n"
+                         "  to change it: coffer update %s, with the same inputs\n"
+                         "  for another one: --name NAME, or --again for the same name",
+                         in->name, output_text(w, "workloadId"), output_text(w, "status"),
+                         output_text(w, "workloadId"));
+    }
+    return NULL;
 }
 
 static struct error *create(struct client *client, struct project_input *in, const char *id,
@@ -155,14 +87,47 @@ static struct error *create(struct client *client, struct project_input *in, con
 
     if (!err)
         err = project_input_manifest(in, &facts, &manifest);
+    if (!err)
+        err = project_body_sizes(in, client);
+    if (!err)
+        err = check_name(in, client);
     if (err)
         return err;
-    _cleanup_(json_decrefp) json_t *body = create_body(in, id);
+    _cleanup_(json_decrefp) json_t *body = project_body_create(in, id);
     err = client_call(client, "POST", "/api/v1/workloads/create", body, ret_workload);
     return err ?: check_manifest(*ret_workload, &manifest);
 }
 
-static struct error *deploy(struct project_input *in)
+struct error *deploy_wait(struct client *client, const struct project_input *in, json_t **workload)
+{
+    const char *id = output_text(*workload, "workloadId");
+    const struct wait_options options = {
+        .workload = id,
+        .generation = json_integer_value(json_object_get(*workload, "generation")),
+        .timeout_s = in->timeout_s,
+        .quiet_stdout = in->json,
+    };
+    _cleanup_free_ char *path = xasprintf("/api/v1/workloads/%s", id);
+    json_t *after = NULL;
+    struct error *err = wait_until_running(client, &options);
+
+    if (!err)
+        err = client_call(client, "GET", path, NULL, &after);
+    if (err)
+        return err;
+    json_decref(*workload);
+    *workload = after;
+    return NULL;
+}
+
+/* Without --wait there is one thing more to know. */
+static void print_next(const struct project_input *in, const char *id)
+{
+    if (!in->wait && !in->json)
+        terminal_printf("it starts now; coffer events %s -f shows how\n", id);
+}
+
+static int deploy(struct project_input *in)
 {
     _cleanup_(client_freep) struct client *client = NULL;
     _cleanup_(json_decrefp) json_t *workload = NULL;
@@ -170,23 +135,23 @@ static struct error *deploy(struct project_input *in)
     struct error *err = client_open(&client);
 
     uuid_generate_text(id);
+    if (!err && in->dry_run)
+        return plan_run(client, in);
     if (!err)
         err = create(client, in, id, &workload);
     if (!err && in->wait)
-        err = wait_until_running(client, id, in->json ? stderr : stdout);
+        err = deploy_wait(client, in, &workload);
     if (err)
-        return err;
-    if (in->json)
-        json_dumpf(workload, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    else
-        print_result(workload);
-    return NULL;
+        return command_fail(err);
+    int code = deploy_print_result(client, workload, in->json);
+    print_next(in, id);
+    return code;
 }
 
 int deploy_main(int argc, char **argv)
 {
     _cleanup_(project_input_done) struct project_input input = {0};
-    struct error *err = project_input_parse(argc, argv, true, &input);
+    struct error *err = project_input_parse(argc, argv, PROJECT_DEPLOY, &input);
 
-    return command_fail(err ?: deploy(&input));
+    return err ? command_fail(err) : deploy(&input);
 }

@@ -93,7 +93,7 @@ int fleet_init_main(int argc, char **argv)
     if (!err && command.dev_tee)
         err = make_chips(&command);
     if (err)
-        return command_fail(err);
+        return command_fail_here(err);
     printf("fleet in %s: %zu host%s%s\n", command.dir, command.n_hosts,
            command.n_hosts == 1 ? "" : "s",
            command.dev_tee ? ", development chips under tee-root" : "");

@@ -4,55 +4,66 @@
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/operator.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 
 /* "used/total", without what the host keeps for itself. */
-static const char *share(const json_t *host, const char *name, char ret_text[48])
+static const char *share(const json_t *host, const char *name, char ret_text[COLUMN_TEXT_MAX])
 {
     const json_t *sum = json_object_get(host, name);
     json_int_t total = json_integer_value(json_object_get(sum, "total")) -
                        json_integer_value(json_object_get(sum, "reserved"));
 
-    snprintf(ret_text, 48, "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT,
+    snprintf(ret_text, COLUMN_TEXT_MAX, "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT,
              json_integer_value(json_object_get(sum, "used")), total);
     return ret_text;
 }
 
-static const char *state_of(const json_t *host)
+static const char *state_of(const json_t *host, _unused_ char ret_text[COLUMN_TEXT_MAX])
 {
     return json_is_false(json_object_get(host, "eligible")) ? "cordoned"
                                                             : output_text(host, "state");
 }
 
-static void print_row(const json_t *host)
+static const char *cpus_of(const json_t *host, char ret_text[COLUMN_TEXT_MAX])
 {
-    char cpus[48];
-    char memory[48];
-    char disk[48];
-
-    printf("%-24s  %-8s  %-9s  %-15s  %-13s  %s\n", output_text(host, "metalInstanceId"),
-           state_of(host), share(host, "cpus", cpus), share(host, "memoryMb", memory),
-           share(host, "diskSpaceGb", disk), output_text(host, "lastSeenAt"));
+    return share(host, "cpus", ret_text);
 }
+
+static const char *memory_of(const json_t *host, char ret_text[COLUMN_TEXT_MAX])
+{
+    return share(host, "memoryMb", ret_text);
+}
+
+static const char *disk_of(const json_t *host, char ret_text[COLUMN_TEXT_MAX])
+{
+    return share(host, "diskSpaceGb", ret_text);
+}
+
+static const struct column host_columns[] = {
+    {.title = "HOST", .member = "metalInstanceId"},
+    {.title = "STATE", .make = state_of, .kind = COLUMN_STATUS},
+    {.title = "CPUS", .make = cpus_of},
+    {.title = "MEMORY", .make = memory_of},
+    {.title = "DISK", .make = disk_of},
+    {.title = "SEEN", .member = "lastSeenAt", .kind = COLUMN_TIME},
+    {.title = "TEE", .member = "tee", .wide = true},
+    {.title = "AGENT", .member = "agentVersion", .wide = true},
+    {.title = "ADDRESS", .member = "publicIp", .wide = true},
+};
 
 int hosts_list_main(int argc, char **argv)
 {
     struct operator_options options = {0};
     _cleanup_(json_decrefp) json_t *list = NULL;
-    const json_t *host;
-    size_t i;
     int code = operator_parse(argc, argv, NULL, &options);
 
     if (code == EXIT_OK)
-        code = command_fail(
-            operator_call(&options, "GET", "/api/v1/metal-instances/list", NULL, &list));
+        code = command_fail(operator_list(&options, "/api/v1/metal-instances/list", &list));
     if (code != EXIT_OK || options.json)
         return code != EXIT_OK ? code : output_json(list);
-    printf("%-24s  %-8s  %-9s  %-15s  %-13s  %s\n", "HOST", "STATE", "CPUS", "MEMORY", "DISK",
-           "SEEN");
-    json_array_foreach(list, i, host) print_row(host);
-    return EXIT_OK;
+    return output_list(list, host_columns, ELEMENTSOF(host_columns));
 }
 
 static void print_images(const json_t *host)
@@ -63,8 +74,8 @@ static void print_images(const json_t *host)
     json_array_foreach(json_object_get(host, "images"), i, image)
     {
         bool ready = json_is_true(json_object_get(image, "ready"));
-        printf("%-12s %s %s\n", i ? "" : "images", output_text(image, "version"),
-               ready ? "ready" : output_text(image, "reason"));
+        terminal_printf("%-12s %s %s\n", i ? "" : "images", output_text(image, "version"),
+                        ready ? "ready" : output_text(image, "reason"));
     }
 }
 
@@ -80,17 +91,17 @@ static void print_host(const json_t *host)
     static const char *const shares[][2] = {
         {"CPUs", "cpus"}, {"memory MB", "memoryMb"}, {"disk GB", "diskSpaceGb"}};
     const json_t *id;
-    char text[48];
+    char text[COLUMN_TEXT_MAX];
     size_t i;
 
-    printf("%-12s %s\n", "state", state_of(host));
+    terminal_printf("%-12s %s\n", "state", state_of(host, text));
     for (i = 0; i < ELEMENTSOF(rows); i++)
-        printf("%-12s %s\n", rows[i][0], output_text(host, rows[i][1]));
+        terminal_printf("%-12s %s\n", rows[i][0], output_text(host, rows[i][1]));
     for (i = 0; i < ELEMENTSOF(shares); i++)
-        printf("%-12s %s used\n", shares[i][0], share(host, shares[i][1], text));
+        terminal_printf("%-12s %s used\n", shares[i][0], share(host, shares[i][1], text));
     print_images(host);
     json_array_foreach(json_object_get(host, "workloads"), i, id)
-        printf("%-12s %s\n", i ? "" : "workloads", json_string_value(id));
+        terminal_printf("%-12s %s\n", i ? "" : "workloads", json_string_value(id));
 }
 
 int hosts_show_main(int argc, char **argv)

@@ -48,10 +48,10 @@ int image_seal_main(int argc, char **argv)
         return command_usage("image seal needs --key, the release key's file");
     struct error *err = sign_key_load(options.key, &key);
     if (err)
-        return command_fail(err);
+        return command_fail_here(err);
     err = image_seal(options.dir, &key, options.vcpus);
     sign_key_done(&key);
     if (!err)
         printf("sealed %s/image.json for 1 to %u vCPUs\n", options.dir, options.vcpus);
-    return command_fail(err);
+    return command_fail_here(err);
 }

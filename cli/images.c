@@ -1,25 +1,22 @@
 /* `coffer images`: which guest image versions new workloads may use. */
-#include <stdio.h>
-
 #include "cli/command.h"
 #include "cli/operator.h"
 
 int images_list_main(int argc, char **argv)
 {
+    static const struct column columns[] = {
+        {.title = "VERSION", .member = "version"},
+        {.title = "BUILT", .member = "builtAt", .kind = COLUMN_TIME},
+    };
     struct operator_options options = {0};
     _cleanup_(json_decrefp) json_t *list = NULL;
-    const json_t *item;
-    size_t i;
     int code = operator_parse(argc, argv, NULL, &options);
 
     if (code == EXIT_OK)
         code = command_fail(operator_read(&options, "/api/v1/artifacts/list", &list));
     if (code != EXIT_OK || options.json)
         return code != EXIT_OK ? code : output_json(list);
-    printf("%-24s  %s\n", "VERSION", "BUILT");
-    json_array_foreach(list, i, item)
-        printf("%-24s  %s\n", output_text(item, "version"), output_text(item, "builtAt"));
-    return EXIT_OK;
+    return output_list(list, columns, ELEMENTSOF(columns));
 }
 
 static int set(int argc, char **argv, const char *path, const char *done)

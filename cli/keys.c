@@ -9,6 +9,7 @@
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
 #include "shared/base/cleanup.h"
 
@@ -23,10 +24,11 @@ static json_t *scopes_of(const struct account_options *options)
 
 static void print_secret(const json_t *key)
 {
-    fprintf(stderr, "key %s of account %s, type %s. Its secret is shown only now:\n",
-            output_text(key, "keyId"), output_text(key, "accountId"), output_text(key, "type"));
+    terminal_fprintf(stderr, "key %s of account %s, type %s. Its secret is shown only now:\n",
+                     output_text(key, "keyId"), output_text(key, "accountId"),
+                     output_text(key, "type"));
     fflush(stderr);
-    puts(output_text(key, "id"));
+    terminal_printf("%s\n", output_text(key, "id"));
 }
 
 static struct error *create(const struct account_options *options, json_t **ret_key)
@@ -80,23 +82,30 @@ int keys_create_main(int argc, char **argv)
 }
 
 /* Its highest scope contains the others. */
-static const char *level_of(const json_t *key)
+static const char *level_of(const json_t *key, _unused_ char text[COLUMN_TEXT_MAX])
 {
     const json_t *scopes = json_object_get(key, "scopes");
     size_t n = json_array_size(scopes);
 
-    return n ? json_string_value(json_array_get(scopes, n - 1)) ?: "-" : "-";
+    return n ? json_string_value(json_array_get(scopes, n - 1)) : NULL;
 }
 
-static void print_row(const json_t *key)
+static const char *status_of(const json_t *key, _unused_ char text[COLUMN_TEXT_MAX])
 {
-    bool active = json_is_true(json_object_get(key, "active"));
-
-    printf("%-36s  %-16.16s  %-13s  %-6s  %-8s  %-24s  %s\n", output_text(key, "id"),
-           output_text(key, "name"), output_text(key, "type"), level_of(key),
-           active ? "active" : "disabled", output_text(key, "expiresAt"),
-           output_text(key, "lastUsedAt"));
+    return json_is_true(json_object_get(key, "active")) ? "active" : "disabled";
 }
+
+static const struct column key_columns[] = {
+    {.title = "KEY", .member = "id"},
+    {.title = "NAME", .member = "name"},
+    {.title = "TYPE", .member = "type"},
+    {.title = "SCOPE", .make = level_of},
+    {.title = "STATUS", .make = status_of, .kind = COLUMN_STATUS},
+    {.title = "EXPIRES", .member = "expiresAt", .kind = COLUMN_TIME},
+    {.title = "LAST USED", .member = "lastUsedAt", .kind = COLUMN_TIME},
+    {.title = "MEMBER", .member = "memberId", .wide = true},
+    {.title = "CREATED", .member = "createdAt", .kind = COLUMN_TIME, .wide = true},
+};
 
 static struct error *list(const struct account_options *options, json_t **ret_list)
 {
@@ -109,7 +118,7 @@ static struct error *list(const struct account_options *options, json_t **ret_li
     if (err)
         return err;
     _cleanup_free_ char *path = xasprintf("/api/v1/api-keys/account/%s", account);
-    return client_call(client, "GET", path, NULL, ret_list);
+    return client_list(client, path, ret_list);
 }
 
 int keys_list_main(int argc, char **argv)
@@ -117,8 +126,6 @@ int keys_list_main(int argc, char **argv)
     static const char *const allowed[] = {"account", NULL};
     _cleanup_(json_decrefp) json_t *keys = NULL;
     struct account_options options;
-    const json_t *key;
-    size_t i;
     int code =
         account_options_parse(argc, argv, allowed, 0, "keys ls [--account ID] [--admin]", &options);
 
@@ -128,10 +135,7 @@ int keys_list_main(int argc, char **argv)
         return code;
     if (options.json)
         return output_json(keys);
-    printf("%-36s  %-16s  %-13s  %-6s  %-8s  %-24s  %s\n", "KEY", "NAME", "TYPE", "SCOPE", "STATUS",
-           "EXPIRES", "LAST USED");
-    json_array_foreach(keys, i, key) print_row(key);
-    return EXIT_OK;
+    return output_list(keys, key_columns, ELEMENTSOF(key_columns));
 }
 
 static struct error *change(const struct account_options *options, const char *method,
@@ -161,7 +165,7 @@ static int set_active(int argc, char **argv, bool active, const char *usage)
         return code;
     if (options.json)
         return output_json(answer);
-    printf("%s %s\n", output_text(answer, "id"), active ? "enabled" : "disabled");
+    terminal_printf("%s %s\n", output_text(answer, "id"), active ? "enabled" : "disabled");
     return EXIT_OK;
 }
 
@@ -193,6 +197,6 @@ int keys_delete_main(int argc, char **argv)
         return EXIT_FAILED;
     code = command_fail(change(&options, "POST", "/api/v1/api-keys/delete", body, &answer));
     if (code == EXIT_OK)
-        printf("%s deleted\n", options.operands[0]);
+        terminal_printf("%s deleted\n", options.operands[0]);
     return code;
 }

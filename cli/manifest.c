@@ -47,7 +47,7 @@ int manifest_main(int argc, char **argv)
     _cleanup_buffer_ struct buffer json = {0};
     uint8_t digest[SHA256_SIZE];
     char hash[2 * SHA256_SIZE + 1];
-    struct error *err = project_input_parse(argc, argv, false, &input);
+    struct error *err = project_input_parse(argc, argv, PROJECT_MANIFEST, &input);
 
     if (!err)
         err = make(&input, &json);

@@ -253,5 +253,5 @@ int measure_main(int argc, char **argv)
 
     if (code != EXIT_OK)
         return code;
-    return command_fail(options.id_key ? print_id_key(options.id_key) : run(&options));
+    return command_fail_here(options.id_key ? print_id_key(options.id_key) : run(&options));
 }

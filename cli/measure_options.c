@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/command.h"
@@ -10,40 +9,20 @@
 #define VARS_SIZE_MAX (16 * 1024 * 1024)
 
 static const struct option long_options[] = {
-    {"ovmf", required_argument, NULL, 'o'},   {"kernel", required_argument, NULL, 'k'},
-    {"initrd", required_argument, NULL, 'i'}, {"cmdline", required_argument, NULL, 'a'},
-    {"cpu", required_argument, NULL, 'c'},    {"guest-features", required_argument, NULL, 'g'},
-    {"vcpus", required_argument, NULL, 'v'},  {"vmm", required_argument, NULL, 'm'},
-    {"svsm", required_argument, NULL, 's'},   {"vars-size", required_argument, NULL, 'z'},
-    {"id-key", required_argument, NULL, 'd'}, {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    {"ovmf", required_argument, NULL, 'o'},
+    {"kernel", required_argument, NULL, 'k'},
+    {"initrd", required_argument, NULL, 'i'},
+    {"cmdline", required_argument, NULL, 'a'},
+    {"cpu", required_argument, NULL, 'c'},
+    {"guest-features", required_argument, NULL, 'g'},
+    {"vcpus", required_argument, NULL, 'v'},
+    {"vmm", required_argument, NULL, 'm'},
+    {"svsm", required_argument, NULL, 's'},
+    {"vars-size", required_argument, NULL, 'z'},
+    {"id-key", required_argument, NULL, 'd'},
+    {"json", no_argument, NULL, 'j'},
+    {NULL, 0, NULL, 0},
 };
-
-static void print_usage(FILE *out)
-{
-    fputs(
-        "usage: coffer measure DIR|IMAGE.JSON [options]\n"
-        "       coffer measure --ovmf FILE [--kernel FILE] [options]\n"
-        "       coffer measure --id-key FILE\n"
-        "  --id-key FILE          public key (PEM, P-384) of an ID block: prints its digest, as\n"
-        "                         'id_keys' and 'author_keys' of a policy have it\n"
-        "  --ovmf FILE            firmware with SEV-SNP metadata\n"
-        "  --kernel FILE          measured direct boot of this kernel\n"
-        "  --initrd FILE          its initial RAM disk (none: an empty one)\n"
-        "  --cmdline TEXT         its command line\n"
-        "  --vcpus LIST           vCPU counts, as 1,2,4-8 (default: 2)\n"
-        "  --cpu MODEL            QEMU's name of the CPU model (default: EPYC-v4); ec2 and gce\n"
-        "                         measure none\n"
-        "  --guest-features N     SEV_FEATURES of the VMSA (default: 0x1)\n"
-        "  --vmm NAME             who launches: qemu (default), ec2, ec2-legacy (RDX is zero),\n"
-        "                         gce, svsm (COCONUT-SVSM under QEMU)\n"
-        "  --svsm FILE            its image, with --vmm svsm\n"
-        "  --vars-size N          bytes of the variable store below the firmware, with --vmm svsm\n"
-        "  --json                 print the inputs and the measurements as JSON\n"
-        "One vCPU count gives the bare measurement, several give a table.\n"
-        "exit: 0 done, 1 failed, 2 usage or unusable input\n",
-        out);
-}
 
 /* 1..512, and what stands behind it. */
 static bool parse_count(const char *text, const char **ret_end, unsigned long *ret_count)
@@ -183,12 +162,10 @@ int measure_options_parse(int argc, char **argv, struct measure_options *ret_opt
 
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
-        if (c == 'h')
-            print_usage(stdout);
-        else if (!set_option(&options, c) && c != '?')
-            return command_usage("--vcpus, --guest-features, --vmm or --vars-size is malformed");
-        if (c == 'h' || c == '?')
+        if (c == '?')
             return EXIT_USAGE;
+        if (!set_option(&options, c))
+            return command_usage("--vcpus, --guest-features, --vmm or --vars-size is malformed");
     }
     if (optind + 1 < argc)
         return command_usage("measure takes one image folder");

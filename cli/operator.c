@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "cli/terminal.h"
 
 bool operator_option(struct operator_options *options, int option)
 {
@@ -50,7 +51,16 @@ struct error *operator_read(const struct operator_options *options, const char *
     _cleanup_(client_freep) struct client *client = NULL;
     struct error *err = client_open_admin(options->key_file, false, &client);
 
-    return err ?: client_call(client, "GET", path, NULL, ret_json);
+    return err ?: client_list(client, path, ret_json);
+}
+
+struct error *operator_list(const struct operator_options *options, const char *path,
+                            json_t **ret_list)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    struct error *err = client_open_admin(options->key_file, true, &client);
+
+    return err ?: client_list(client, path, ret_list);
 }
 
 int operator_post_operand(const struct operator_options *options, const char *path,
@@ -62,7 +72,9 @@ int operator_post_operand(const struct operator_options *options, const char *pa
     if (!body)
         return command_usage("the operand is not UTF-8 text");
     int code = command_fail(operator_call(options, "POST", path, body, &answer));
+    if (code == EXIT_OK && options->json)
+        return output_json(answer);
     if (code == EXIT_OK)
-        printf("%s %s\n", options->operand, done);
+        terminal_printf("%s %s\n", options->operand, done);
     return code;
 }

@@ -35,10 +35,14 @@ int operator_parse(int argc, char **argv, const char *operand_name,
 struct error *operator_call(const struct operator_options *options, const char *method,
                             const char *path, const json_t *body, json_t **ret_json) _must_check_;
 
+/* A whole list, as an operator. */
+struct error *operator_list(const struct operator_options *options, const char *path,
+                            json_t **ret_list) _must_check_;
+
 /* The same for lists that accounts may read too: without an operator's key as the account. */
 struct error *operator_read(const struct operator_options *options, const char *path,
                             json_t **ret_json) _must_check_;
 
-/* POST of {name: the operand}; prints "OPERAND done". The exit code. */
+/* POST of {name: the operand}; prints "OPERAND done", or the answer as JSON. The exit code. */
 int operator_post_operand(const struct operator_options *options, const char *path,
                           const char *name, const char *done);

@@ -66,8 +66,8 @@ int policy_seal_main(int argc, char **argv)
         return command_usage("policy seal takes one file and --key, the release key's file");
     struct error *err = sign_key_load(key_path, &key);
     if (err)
-        return command_fail(err);
+        return command_fail_here(err);
     err = seal(argv[optind], &key);
     sign_key_done(&key);
-    return command_fail(err);
+    return command_fail_here(err);
 }

@@ -1,26 +1,24 @@
 #include "cli/project_input.h"
 
 #include <getopt.h>
-#include <sys/stat.h>
 
+#include "cli/project_files.h"
 #include "cli/registry_login.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 #include "shared/base/file.h"
 
-enum { FILES_TOTAL_MAX = 16 * 1024 * 1024, ENV_FILE_MAX = 256 * 1024 };
+enum { ENV_FILE_MAX = 256 * 1024 };
 
-const char project_input_help[] =
-    "  COMPOSE|FOLDER          the compose file, or the folder that holds compose.yaml\n"
-    "  --public SERVICE:PORT   the service that the world reaches\n"
-    "  --name NAME             default: the folder's name\n"
-    "  --env NAME              an environment value, taken from your environment\n"
-    "  --env-file FILE         NAME=value lines\n"
-    "  --file PATH             a plain file beside the compose file, mounted through ${FILES}\n"
-    "  --registry SERVER[=USER]  credentials: COFFER_REGISTRY_PASSWORD, or `docker login`'s file\n"
-    "  --domain NAME           a name of your own (default: one is made)\n"
-    "  --image VERSION         guest image (default: the fleet's newest)\n"
-    "  --cpus N --memory MB --disk GB   default 2, 2048, 10\n";
+static struct error *usage(enum project_use use, const char *what)
+{
+    static const char *const names[] = {[PROJECT_DEPLOY] = "deploy",
+                                        [PROJECT_MANIFEST] = "manifest",
+                                        [PROJECT_PLAN] = "plan",
+                                        [PROJECT_UPDATE] = "update"};
+
+    return error_new(ERROR_INVALID_ARGUMENT, "%s\n  try: coffer %s --help", what, names[use]);
+}
 
 static struct error *parse_uint(const char *option, const char *text, uint32_t max,
                                 uint32_t *ret_value)
@@ -35,12 +33,38 @@ static struct error *parse_uint(const char *option, const char *text, uint32_t m
     return NULL;
 }
 
-static struct error *add_env(struct project_input *in, const char *name, size_t length,
-                             const char *value)
+static struct error *gpus_option(struct project_input *in, const char *text)
 {
+    uint32_t gpus = 0;
+    struct error *err =
+        strcmp(text, "0") == 0 ? NULL : parse_uint("--gpus (or 0)", text, 16, &gpus);
+
+    if (!err)
+        in->gpus = (int)gpus;
+    return err;
+}
+
+static struct input_pair *find_env(struct project_input *in, const char *name, size_t length)
+{
+    for (size_t i = 0; i < in->n_env; i++)
+        if (strlen(in->env[i].name) == length && memcmp(in->env[i].name, name, length) == 0)
+            return &in->env[i];
+    return NULL;
+}
+
+struct error *project_input_add_env(struct project_input *in, const char *name, size_t length,
+                                    const char *value)
+{
+    struct input_pair *known = find_env(in, name, length);
     char *copy = arena_memdup(in->arena, name, length + 1);
 
     copy[length] = '\0';
+    if (!manifest_env_is_valid(copy))
+        return error_new(ERROR_INVALID_ARGUMENT, "'%.64s' is not a variable's name", copy);
+    if (known) {
+        known->value = arena_strdup(in->arena, value);
+        return NULL;
+    }
     if (in->n_env == ELEMENTSOF(in->env))
         return error_new(ERROR_INVALID_ARGUMENT, "more than %zu environment values",
                          ELEMENTSOF(in->env));
@@ -58,11 +82,12 @@ static struct error *env_option(struct project_input *in, const char *name)
     if (!value)
         return error_new(ERROR_INVALID_ARGUMENT, "--env %s: no such variable in your environment",
                          name);
-    return add_env(in, name, strlen(name), value);
+    return project_input_add_env(in, name, strlen(name), value);
 }
 
+/* The line itself is not shown: it may be a secret that somebody pasted. */
 static struct error *env_line(struct project_input *in, const char *path, unsigned number,
-                              const char *line)
+                              const char *line, bool keep)
 {
     const char *equals = strchr(line, '=');
 
@@ -70,10 +95,16 @@ static struct error *env_line(struct project_input *in, const char *path, unsign
         return NULL;
     if (!equals || equals == line)
         return error_new(ERROR_INVALID_ARGUMENT, "'%s' line %u is not NAME=value", path, number);
-    return add_env(in, line, (size_t)(equals - line), equals + 1);
+    size_t length = (size_t)(equals - line);
+    if (strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") < length)
+        return error_new(ERROR_INVALID_ARGUMENT, "'%s' line %u: the name is not a variable's name",
+                         path, number);
+    if (keep && find_env(in, line, length))
+        return NULL;
+    return project_input_add_env(in, line, length, equals + 1);
 }
 
-static struct error *env_file_option(struct project_input *in, const char *path)
+struct error *project_input_add_env_file(struct project_input *in, const char *path, bool keep)
 {
     _cleanup_buffer_ struct buffer content = {0};
     struct error *err = file_read(path, ENV_FILE_MAX, &content);
@@ -83,7 +114,7 @@ static struct error *env_file_option(struct project_input *in, const char *path)
         return err;
     char *rest = (char *)content.data;
     for (char *line; !err && (line = strsep(&rest, "\n"));)
-        err = env_line(in, path, ++number, line);
+        err = env_line(in, path, ++number, line, keep);
     return err;
 }
 
@@ -99,167 +130,160 @@ static struct error *public_option(struct project_input *in, const char *text)
     return parse_uint("--public's port", colon + 1, 65535, &in->project.public_port);
 }
 
-static struct error *registry_option(struct project_input *in, const char *text)
+struct error *project_input_add_registry(struct project_input *in, const char *server,
+                                         const char *username, const char *password)
 {
-    struct registry_login login = {0};
-
     if (in->n_registries == ELEMENTSOF(in->registries))
         return error_new(ERROR_INVALID_ARGUMENT, "more than %zu registries",
                          ELEMENTSOF(in->registries));
-    struct error *err = registry_login_find(text, in->arena, &login);
-    if (err)
-        return err;
-    in->registries[in->n_registries] = (struct input_pair){login.server, login.username};
-    in->passwords[in->n_registries++] = login.password;
+    in->registries[in->n_registries] = (struct input_pair){server, username};
+    in->passwords[in->n_registries++] = password;
     return NULL;
 }
 
+static struct error *registry_option(struct project_input *in, const char *text)
+{
+    struct registry_login login = {0};
+    struct error *err = registry_login_find(text, in->arena, &login);
+
+    return err ?: project_input_add_registry(in, login.server, login.username, login.password);
+}
+
+/* Long options only, so their letters are ours: a capital one is for updates alone. */
 static const struct option options[] = {
     {"public", required_argument, NULL, 'p'},
     {"name", required_argument, NULL, 'n'},
     {"env", required_argument, NULL, 'e'},
-    {"env-file", required_argument, NULL, 'E'},
+    {"env-file", required_argument, NULL, 'v'},
     {"file", required_argument, NULL, 'f'},
+    {"secret-file", required_argument, NULL, 's'},
     {"registry", required_argument, NULL, 'r'},
     {"domain", required_argument, NULL, 'd'},
     {"image", required_argument, NULL, 'i'},
+    {"tier", required_argument, NULL, 't'},
     {"cpus", required_argument, NULL, 'c'},
     {"memory", required_argument, NULL, 'm'},
-    {"disk", required_argument, NULL, 'D'},
+    {"disk", required_argument, NULL, 'k'},
+    {"gpus", required_argument, NULL, 'g'},
+    {"pin", no_argument, NULL, 'P'},
     {"wait", no_argument, NULL, 'w'},
+    {"timeout", required_argument, NULL, 'T'},
+    {"dry-run", no_argument, NULL, 'y'},
+    {"again", no_argument, NULL, 'A'},
     {"json", no_argument, NULL, 'j'},
+    {"output", required_argument, NULL, 'o'},
     {"compose", required_argument, NULL, 'C'},
+    {"config", required_argument, NULL, 'F'},
+    {"workload", required_argument, NULL, 'W'},
     {"authority", required_argument, NULL, 'a'},
+    {"unset-env", required_argument, NULL, 'u'},
+    {"remove-file", required_argument, NULL, 'x'},
+    {"reason", required_argument, NULL, 'R'},
+    {"if-match", required_argument, NULL, 'I'},
+    {"confirm-data-loss", no_argument, NULL, 'L'},
     {NULL, 0, NULL, 0},
 };
 
-struct raw_options {
-    const char *compose;
-    const char *files[MANIFEST_FILES_MAX];
-    size_t n_files;
-};
-
-static struct error *file_option(struct raw_options *raw, const char *path)
+static struct error *list_option(struct coffer_yaml_list *list, const char *text)
 {
-    if (raw->n_files == ELEMENTSOF(raw->files))
-        return error_new(ERROR_INVALID_ARGUMENT, "more than %zu files", ELEMENTSOF(raw->files));
-    raw->files[raw->n_files++] = path;
+    if (list->n == ELEMENTSOF(list->items))
+        return error_new(ERROR_INVALID_ARGUMENT, "more than %zu of one option",
+                         ELEMENTSOF(list->items));
+    list->items[list->n++] = text;
     return NULL;
 }
 
-static struct error *take_option(int c, struct raw_options *raw, struct project_input *in)
+/* What is only a text or a flag; false: it is neither. */
+static bool take_simple(int c, struct project_names *names, struct project_input *in)
 {
+    const char **texts[] = {['n'] = &in->name,
+                            ['d'] = &in->domain,
+                            ['t'] = &in->tier,
+                            ['C'] = &names->compose,
+                            ['F'] = &names->config,
+                            ['W'] = &in->workload,
+                            ['a'] = &in->authority,
+                            ['R'] = &in->reason,
+                            ['I'] = &in->if_match,
+                            ['i'] = &in->project.image_version,
+                            ['z'] = NULL};
+    bool *flags[] = {['P'] = &in->pin,     ['w'] = &in->wait,  ['j'] = &in->json,
+                     ['y'] = &in->dry_run, ['A'] = &in->again, ['L'] = &in->confirm_data_loss,
+                     ['z'] = NULL};
+
+    if (c < 'A' || c > 'z' || (!texts[c] && !flags[c]))
+        return false;
+    if (texts[c])
+        *texts[c] = optarg;
+    else
+        *flags[c] = true;
+    return true;
+}
+
+static struct error *output_option(struct project_input *in, const char *format)
+{
+    in->json = strcmp(format, "json") == 0;
+    if (!in->json && strcmp(format, "table") != 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "-o is json or table");
+    return NULL;
+}
+
+static struct error *take_option(int c, enum project_use use, struct project_names *names,
+                                 struct project_input *in)
+{
+    if (take_simple(c, names, in))
+        return NULL;
     switch (c) {
     case 'p':
         return public_option(in, optarg);
     case 'e':
         return env_option(in, optarg);
-    case 'E':
-        return env_file_option(in, optarg);
+    case 'v':
+        return project_input_add_env_file(in, optarg, false);
     case 'r':
         return registry_option(in, optarg);
     case 'f':
-        return file_option(raw, optarg);
+        return list_option(&names->files, optarg);
+    case 's':
+        return list_option(&names->secret_files, optarg);
+    case 'u':
+        return list_option(&in->unset_env, optarg);
+    case 'x':
+        return list_option(&in->remove_files, optarg);
     case 'c':
         return parse_uint("--cpus", optarg, 64, &in->cpus);
     case 'm':
         return parse_uint("--memory", optarg, 1 << 30, &in->memory_mb);
-    case 'D':
+    case 'k':
         return parse_uint("--disk", optarg, 1 << 20, &in->disk_gb);
-    case 'n':
-        in->name = optarg;
-        return NULL;
-    case 'd':
-        in->domain = optarg;
-        return NULL;
-    case 'i':
-        in->project.image_version = optarg;
-        return NULL;
-    case 'C':
-        raw->compose = optarg;
-        return NULL;
-    case 'a':
-        in->authority = optarg;
-        return NULL;
-    case 'w':
-        in->wait = true;
-        return NULL;
-    case 'j':
-        in->json = true;
-        return NULL;
+    case 'g':
+        return gpus_option(in, optarg);
+    case 'T':
+        return parse_uint("--timeout", optarg, 7 * 24 * 3600, &in->timeout_s);
+    case 'o':
+        return output_option(in, optarg);
     default:
-        return error_new(ERROR_INVALID_ARGUMENT, "options:\n%s", project_input_help);
+        return usage(use, "this command has no such option");
     }
 }
 
-static const char *compose_path(struct project_input *in, const char *given)
+/* Sizes and another workload of the same name are for new ones; taking away is for old ones. */
+static struct error *check_options(enum project_use use, const struct project_input *in)
 {
-    static const char *const names[] = {"compose.yaml", "compose.yml", "docker-compose.yaml",
-                                        "docker-compose.yml"};
-    struct stat info;
+    bool sizes = in->tier || in->cpus || in->memory_mb || in->disk_gb || in->gpus >= 0;
+    bool takes_away = in->unset_env.n || in->remove_files.n || in->confirm_data_loss;
 
-    if (stat(given, &info) < 0 || !S_ISDIR(info.st_mode))
-        return given;
-    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-        char *path = arena_printf(in->arena, "%s/%s", given, names[i]);
-        if (access(path, R_OK) == 0)
-            return path;
-    }
-    return arena_printf(in->arena, "%s/%s", given, names[0]);
-}
-
-static const char *folder_of(struct project_input *in, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (!slash)
-        return ".";
-    char *folder = arena_strdup(in->arena, path);
-    folder[slash == path ? 1 : slash - path] = '\0';
-    return folder;
-}
-
-static const char *default_name(struct project_input *in, const char *folder)
-{
-    _cleanup_free_ char *full = realpath(folder, NULL);
-    const char *slash = full ? strrchr(full, '/') : NULL;
-
-    return arena_strdup(in->arena, slash && slash[1] ? slash + 1 : "workload");
-}
-
-static struct error *load_file(struct project_input *in, const char *folder, const char *path,
-                               size_t *total)
-{
-    _cleanup_buffer_ struct buffer content = {0};
-    const char *full = arena_printf(in->arena, "%s/%s", folder, path);
-    struct error *err = file_read(full, FILES_TOTAL_MAX - *total, &content);
-
-    if (err)
-        return err;
-    *total += content.size;
-    in->files[in->n_files++] = (struct project_file){
-        .path = path,
-        .content = arena_memdup(in->arena, content.data, content.size),
-        .size = content.size,
-    };
-    return NULL;
-}
-
-static struct error *load(struct project_input *in, const struct raw_options *raw)
-{
-    const char *path = compose_path(in, raw->compose);
-    const char *folder = folder_of(in, path);
-    _cleanup_buffer_ struct buffer text = {0};
-    size_t total = 0;
-    struct error *err = file_read(path, MANIFEST_COMPOSE_MAX, &text);
-
-    for (size_t i = 0; !err && i < raw->n_files; i++)
-        err = load_file(in, folder, raw->files[i], &total);
-    if (err)
-        return err;
-    in->project.compose = arena_memdup(in->arena, buffer_text(&text), text.size + 1);
-    in->project.compose_size = text.size;
-    in->name = in->name ?: default_name(in, folder);
+    if (in->workload && (sizes || in->again) && use != PROJECT_MANIFEST)
+        return error_new(ERROR_INVALID_ARGUMENT,
+                         "the size of a workload stays what it is: deploy another one for --tier, "
+                         "--cpus, --memory, --disk, --gpus");
+    if (!in->workload && (takes_away || in->if_match))
+        return error_new(ERROR_INVALID_ARGUMENT,
+                         "--unset-env, --remove-file, --if-match and --confirm-data-loss are for "
+                         "workloads that there are");
+    if (in->tier && (in->cpus || in->memory_mb || in->disk_gb || in->gpus >= 0))
+        return error_new(ERROR_INVALID_ARGUMENT, "--tier is a size: leave --cpus, --memory, --disk "
+                                                 "and --gpus out");
     return NULL;
 }
 
@@ -278,40 +302,65 @@ static void fill_project(struct project_input *in)
     in->project.n_registries = in->n_registries;
     in->project.files = in->files;
     in->project.n_files = in->n_files;
-    if (in->domain) {
+    if (in->domain && in->domain[0]) {
         in->project.domains = arena_memdup(in->arena, &in->domain, sizeof(in->domain));
         in->project.n_domains = 1;
     }
 }
 
-struct error *project_input_parse(int argc, char **argv, bool compose_needed,
+/* Operands: which of them is a workload and which a path. */
+static struct error *take_operands(int argc, char **argv, enum project_use use,
+                                   struct project_names *names, struct project_input *in)
+{
+    int left = argc - optind;
+    bool alone = use == PROJECT_PLAN && left == 1 && access(argv[optind], F_OK) == 0;
+    bool workload_first = use == PROJECT_UPDATE || use == PROJECT_MANIFEST || use == PROJECT_PLAN;
+
+    if (left > 0 && workload_first && !in->workload && !alone) {
+        in->workload = argv[optind++];
+        left--;
+    }
+    if (left > 0 && use != PROJECT_MANIFEST && !names->compose) {
+        names->compose = argv[optind++];
+        left--;
+    }
+    if (left > 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "one operand too many: '%s'", argv[optind]);
+    if (use == PROJECT_UPDATE && !in->workload)
+        return usage(use, "a workload is needed, by id or name");
+    if (!names->compose && !names->config && !in->workload && use != PROJECT_MANIFEST &&
+        access("coffer.yaml", F_OK) == 0)
+        names->config = "coffer.yaml";
+    if (!names->compose && !names->config && !in->workload && use != PROJECT_MANIFEST)
+        return usage(use, "a compose file is needed");
+    return NULL;
+}
+
+static struct error *check_project(const struct project_input *in)
+{
+    if (in->project.compose && !in->workload && !in->project.public_service)
+        return error_new(ERROR_INVALID_ARGUMENT,
+                         "say what the world reaches: --public SERVICE:PORT, or 'public' in "
+                         "coffer.yaml");
+    return NULL;
+}
+
+struct error *project_input_parse(int argc, char **argv, enum project_use use,
                                   struct project_input *ret_input)
 {
-    struct raw_options raw = {0};
+    struct project_names names = {0};
     struct error *err = NULL;
 
-    *ret_input =
-        (struct project_input){.arena = arena_new(), .cpus = 2, .memory_mb = 2048, .disk_gb = 10};
+    *ret_input = (struct project_input){.arena = arena_new(), .gpus = -1};
     optind = 1;
-    for (int c; !err && (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
-        err = take_option(c, &raw, ret_input);
-    if (err)
-        return err;
-    if (optind < argc && !raw.compose && compose_needed)
-        raw.compose = argv[optind++];
-    else if (optind < argc)
-        ret_input->workload = argv[optind++];
-    if (optind < argc)
-        return error_new(ERROR_INVALID_ARGUMENT, "one operand too many: '%s'", argv[optind]);
-    if (raw.compose) {
-        if (!ret_input->project.public_service)
-            return error_new(ERROR_INVALID_ARGUMENT, "say what the world reaches: --public "
-                                                     "SERVICE:PORT");
-        err = load(ret_input, &raw);
+    for (int c; !err && (c = getopt_long(argc, argv, "jo:", options, NULL)) != -1;)
+        err = take_option(c, use, &names, ret_input);
+    err = err ?: take_operands(argc, argv, use, &names, ret_input);
+    err = err ?: check_options(use, ret_input);
+    err = err ?: project_files_load(ret_input, &names);
+    err = err ?: check_project(ret_input);
+    if (!err)
         fill_project(ret_input);
-    } else if (compose_needed) {
-        err = error_new(ERROR_INVALID_ARGUMENT, "a compose file is needed\n%s", project_input_help);
-    }
     return err;
 }
 
@@ -363,12 +412,36 @@ struct error *project_input_facts(struct project_input *input, struct client *cl
     return err ?: read_facts(input, fleet, ret_facts);
 }
 
+/* With --pin: every image by its digest, or the registry decides what runs. */
+static struct error *check_pins(struct project_input *in)
+{
+    struct compose_options lint = {.public_service = in->project.public_service,
+                                   .public_port = in->project.public_port};
+    struct compose_summary summary = {0};
+    struct findings *found = arena_alloc(in->arena, sizeof(*found));
+    _cleanup_buffer_ struct buffer loose = {0};
+
+    compose_lint(in->project.compose, in->project.compose_size, &lint, in->arena, found, &summary);
+    for (size_t i = 0; i < summary.n_services; i++)
+        if (strcmp(image_digest(summary.services[i].image), "unpinned") == 0)
+            buffer_printf(&loose, "\n  %s: %s", summary.services[i].name,
+                          summary.services[i].image);
+    if (!loose.size)
+        return NULL;
+    return error_new(ERROR_INVALID_ARGUMENT,
+                     "images that are not named by their digest (IMAGE@sha256:...), which --pin "
+                     "or 'pin: required' refuses:%s",
+                     buffer_text(&loose));
+}
+
 struct error *project_input_manifest(struct project_input *input, const struct fleet_facts *facts,
                                      struct buffer *ret_json)
 {
     struct findings *found = arena_alloc(input->arena, sizeof(*found));
     struct error *err = project_manifest(&input->project, facts, input->arena, found, ret_json);
 
+    if (!err && input->pin)
+        return check_pins(input);
     if (!err || !found->n)
         return err;
     _cleanup_free_ char *text = findings_to_text(found);

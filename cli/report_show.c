@@ -143,5 +143,5 @@ int report_show_main(int argc, char **argv)
     struct show_options options = {};
     int code = parse(argc, argv, &options);
 
-    return code == EXIT_OK ? command_fail(show(&options)) : code;
+    return code == EXIT_OK ? command_fail_here(show(&options)) : code;
 }

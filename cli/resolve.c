@@ -43,6 +43,6 @@ struct error *workload_resolve(struct client *client, const char *id_or_name, ch
         *ret_id = xstrdup(id_or_name);
         return NULL;
     }
-    struct error *err = client_call(client, "GET", "/api/v1/workloads/list", NULL, &list);
+    struct error *err = client_list(client, "/api/v1/workloads/list", &list);
     return err ?: pick(list, id_or_name, ret_id);
 }

@@ -14,11 +14,18 @@ struct sse_parser {
     char last_id[128]; /* of the last complete event */
     bool stopped;      /* the callback asked for the end */
     bool seen;         /* at least one event came */
+    bool reconnect;    /* the server is going away: it asked to come again at once */
+    unsigned retry_ms; /* how long it wants clients to wait; 0: it did not say */
 };
 
 void sse_parser_init(struct sse_parser *parser, client_event_fn on_event, void *data);
 void sse_parser_restart(struct sse_parser *parser); /* forgets a half event, keeps last_id */
 void sse_parser_done(struct sse_parser *parser);
 
-/* False: stop reading (the callback said so, or a line is longer than 4 MiB). */
+/* How long to wait before the next connection: at once (a few milliseconds, so that all clients do
+ * not come in the same one) after "reconnect". */
+unsigned sse_parser_wait_ms(const struct sse_parser *parser);
+
+/* False: stop reading (the callback said so, the server said "reconnect", or a line is longer than
+ * 4 MiB). "reconnect" is not passed to the callback. */
 bool sse_parser_feed(struct sse_parser *parser, const char *data, size_t size);

@@ -1,18 +1,29 @@
 /* logs and events: history first, then live. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "cli/flags.h"
+#include "cli/query.h"
 #include "cli/resolve.h"
+#include "cli/stream_gap.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
+
+enum { QUIET_TICKS = 3 }; /* about seconds without a line: the history has been read */
 
 struct stream_options {
     bool follow;
     bool json;
     const char *container;
+    const char *since;
+    const char *since_id;
+    uint32_t tail;  /* logs: lines; 0: all that the gateway gives */
+    uint32_t after; /* events: sequence; 0: from the first */
+    uint32_t limit;
     const char *given; /* id or name; NULL: all (events only) */
     char *workload;    /* id */
+    unsigned quiet;    /* ticks since the last line */
 };
 
 static void stream_done(struct stream_options *options)
@@ -29,29 +40,14 @@ static struct error *open_stream(struct stream_options *options, struct client *
     return err;
 }
 
-static int parse(int argc, char **argv, struct stream_options *ret_options)
+/* The JSON of an entry on one line, with the stream's id to go on from. */
+static void print_json(json_t *entry, const char *id)
 {
-    static const struct option options[] = {{"follow", no_argument, NULL, 'f'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"container", required_argument, NULL, 'c'},
-                                            {NULL, 0, NULL, 0}};
-
-    optind = 1;
-    for (int c; (c = getopt_long(argc, argv, "fjc:", options, NULL)) != -1;) {
-        if (c == 'f')
-            ret_options->follow = true;
-        else if (c == 'j')
-            ret_options->json = true;
-        else if (c == 'c')
-            ret_options->container = optarg;
-        else
-            return EXIT_USAGE;
-    }
-    if (optind + 1 < argc)
-        return command_usage("at most one workload");
-    if (optind < argc)
-        ret_options->given = argv[optind];
-    return EXIT_OK;
+    if (json_is_object(entry) && id[0])
+        json_object_set_new(entry, "streamId", json_string(id));
+    json_dumpf(entry, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+    putchar('\n');
+    fflush(stdout);
 }
 
 static void print_event(const json_t *event)
@@ -63,93 +59,138 @@ static void print_event(const json_t *event)
     const char *failure = json_string_value(json_object_get(details, "error"));
     json_int_t took = json_integer_value(json_object_get(details, "durationMs"));
 
-    printf("%s  %.8s  %-12s %s", json_string_value(json_object_get(event, "timestamp")) ?: "-",
-           json_string_value(json_object_get(event, "workloadId")) ?: "", kind ?: "-", stage ?: "");
+    terminal_printf(
+        "%s  %.8s  %-12s %s", json_string_value(json_object_get(event, "timestamp")) ?: "-",
+        json_string_value(json_object_get(event, "workloadId")) ?: "", kind ?: "-", stage ?: "");
     if (took)
         printf(" (%.1f s)", (double)took / 1000);
     if (message && message[0])
-        printf("  %s", message);
+        terminal_printf("  %s", message);
     if (failure && failure[0])
-        printf("  %s", failure);
+        terminal_printf("  %s", failure);
     putchar('\n');
     fflush(stdout);
 }
 
-static bool on_event(void *data, _unused_ const char *name, _unused_ const char *id,
-                     const char *text)
+static bool on_event(void *data, const char *name, const char *id, const char *text)
 {
     const struct stream_options *options = data;
     _cleanup_(json_decrefp) json_t *event = json_loads(text, 0, NULL);
 
+    if (stream_gap(name, text, stderr))
+        return true;
     if (options->json)
-        printf("%s\n", text);
-    else if (event)
+        print_json(event, id);
+    else
         print_event(event);
-    fflush(stdout);
     return true;
 }
 
-static int list_events(struct client *client, const struct stream_options *options)
+static struct error *list_events(struct client *client, const struct stream_options *options)
 {
     _cleanup_(json_decrefp) json_t *body = json_pack("{s:s}", "workloadId", options->workload);
     _cleanup_(json_decrefp) json_t *answer = NULL;
-    struct error *err = client_call(client, "POST", "/api/v1/workload-events/list", body, &answer);
-    const json_t *event;
+    json_t *event;
     size_t i;
 
+    if (options->after)
+        json_object_set_new(body, "afterSequence", json_integer(options->after));
+    if (options->limit)
+        json_object_set_new(body, "limit", json_integer(options->limit));
+    struct error *err = client_call(client, "POST", "/api/v1/workload-events/list", body, &answer);
     if (err)
-        return command_fail(err);
+        return err;
     json_array_foreach(json_object_get(answer, "events"), i, event)
     {
         if (options->json)
-            json_dumpf(event, stdout, JSON_COMPACT);
+            print_json(event, "");
         else
             print_event(event);
-        if (options->json)
-            putchar('\n');
     }
-    return EXIT_OK;
+    return NULL;
+}
+
+static struct error *follow_events(struct client *client, struct stream_options *options)
+{
+    _cleanup_free_ char *path = options->workload
+                                    ? xasprintf("/api/v1/workloads/%s/events", options->workload)
+                                    : xstrdup("/api/v1/events");
+    const struct client_stream stream = {
+        .path = path, .last_id = options->since_id, .on_event = on_event, .data = options};
+
+    return client_follow_stream(client, &stream);
 }
 
 int events_main(int argc, char **argv)
 {
     _cleanup_(client_freep) struct client *client = NULL;
     _cleanup_(stream_done) struct stream_options options = {0};
-    int code = parse(argc, argv, &options);
+    const struct flag table[] = {
+        {"follow", 'f', FLAG_BOOL, &options.follow, 0, 0},
+        {.name = "since-id", .kind = FLAG_TEXT, .into = &options.since_id},
+        {.name = "after", .kind = FLAG_NUMBER, .into = &options.after, .max = UINT32_MAX},
+        {"limit", 'n', FLAG_NUMBER, &options.limit, 1, 1000},
+    };
+    struct flags flags = {.usage = "events WORKLOAD [--after SEQUENCE] [--limit N] | events "
+                                   "[WORKLOAD] -f [--since-id STREAM-ID]",
+                          .table = table,
+                          .n = ELEMENTSOF(table),
+                          .max_operands = 1};
+    int code = flags_parse(argc, argv, &flags);
 
     if (code != EXIT_OK)
         return code;
+    options.json = flags.json;
+    options.given = flags.n_operands ? flags.operands[0] : NULL;
     if (!options.follow && !options.given)
         return command_usage("events needs a workload, or -f for all live events");
-    code = command_fail(open_stream(&options, &client));
-    if (code != EXIT_OK)
-        return code;
-    if (!options.follow)
-        return list_events(client, &options);
-    _cleanup_free_ char *path = options.workload
-                                    ? xasprintf("/api/v1/workloads/%s/events", options.workload)
-                                    : xstrdup("/api/v1/events");
-    return command_fail(client_follow(client, path, on_event, &options));
+    if (options.follow ? options.after || options.limit : options.since_id != NULL)
+        return command_usage("--since-id goes with -f, --after and --limit without");
+    struct error *err = open_stream(&options, &client);
+    if (!err)
+        err = options.follow ? follow_events(client, &options) : list_events(client, &options);
+    return command_fail(err);
 }
 
-static bool on_log(void *data, _unused_ const char *name, _unused_ const char *id, const char *text)
+/* What a container says is kept as it is in files and pipes, and may not steer a terminal. */
+static void print_text(const char *text)
 {
-    const struct stream_options *options = data;
+    if (isatty(STDOUT_FILENO))
+        terminal_printf("%s", text);
+    else
+        fputs(text, stdout);
+}
+
+static bool on_log(void *data, const char *name, const char *id, const char *text)
+{
+    struct stream_options *options = data;
     _cleanup_(json_decrefp) json_t *line = json_loads(text, 0, NULL);
     const char *source = json_string_value(json_object_get(line, "source"));
     json_int_t dropped = json_integer_value(json_object_get(line, "dropped"));
 
+    options->quiet = 0;
+    if (stream_gap(name, text, stderr))
+        return true;
     if (options->json) {
-        printf("%s\n", text);
-    } else {
-        if (dropped)
-            printf("[%" JSON_INTEGER_FORMAT " lines dropped by the rate limit]\n", dropped);
-        if (!options->container)
-            printf("%-12s | ", source ?: "?");
-        printf("%s\n", json_string_value(json_object_get(line, "text")) ?: "");
+        print_json(line, id);
+        return true;
     }
+    if (dropped)
+        printf("[%" JSON_INTEGER_FORMAT " lines dropped by the rate limit]\n", dropped);
+    if (!options->container)
+        terminal_printf("%-12s | ", source ?: "?");
+    print_text(json_string_value(json_object_get(line, "text")) ?: "");
+    putchar('\n');
     fflush(stdout);
     return true;
+}
+
+/* Without -f the stream ends once nothing has come for a while: that was the history. */
+static bool on_tick(void *data)
+{
+    struct stream_options *options = data;
+
+    return options->follow || ++options->quiet < QUIET_TICKS;
 }
 
 static struct error *print_lines(struct client *client, const struct stream_options *options)
@@ -162,6 +203,8 @@ static struct error *print_lines(struct client *client, const struct stream_opti
 
     json_object_set_new(body, options->container ? "container" : "source",
                         json_string(options->container ?: "guest-agent"));
+    if (options->tail)
+        json_object_set_new(body, "maxLines", json_integer(options->tail));
     struct error *err = client_call(client, "POST",
                                     options->container ? "/api/v1/workload-containers/logs"
                                                        : "/api/v1/workloads/logs",
@@ -169,27 +212,70 @@ static struct error *print_lines(struct client *client, const struct stream_opti
     if (err)
         return err;
     json_array_foreach(json_object_get(answer, "lines"), i, line)
-        printf("%s\n", json_string_value(line) ?: "");
+    {
+        if (options->json)
+            json_dumpf(line, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+        else
+            print_text(json_string_value(line) ?: "");
+        putchar('\n');
+    }
+    fflush(stdout);
     return NULL;
+}
+
+static struct error *stream_logs(struct client *client, struct stream_options *options)
+{
+    _cleanup_buffer_ struct buffer path = {0};
+    struct client_stream stream = {
+        .last_id = options->since_id, .on_event = on_log, .on_tick = on_tick, .data = options};
+
+    buffer_printf(&path, "/api/v1/workloads/%s/logs", options->workload);
+    query_add(&path, "container", options->container);
+    query_add(&path, "since", options->since);
+    stream.path = buffer_text(&path);
+    return client_follow_stream(client, &stream);
+}
+
+static struct error *print_logs(struct client *client, struct stream_options *options)
+{
+    struct error *err = NULL;
+
+    if (!options->follow && !options->since)
+        return print_lines(client, options);
+    if (options->tail) {
+        err = print_lines(client, options);
+        options->since = "1s"; /* what came before has just been shown */
+    }
+    return err ?: stream_logs(client, options);
 }
 
 int logs_main(int argc, char **argv)
 {
     _cleanup_(client_freep) struct client *client = NULL;
     _cleanup_(stream_done) struct stream_options options = {0};
-    int code = parse(argc, argv, &options);
+    const struct flag table[] = {
+        {"follow", 'f', FLAG_BOOL, &options.follow, 0, 0},
+        {"container", 'c', FLAG_TEXT, &options.container, 0, 0},
+        {.name = "since", .kind = FLAG_TEXT, .into = &options.since},
+        {.name = "since-id", .kind = FLAG_TEXT, .into = &options.since_id},
+        {"tail", 'n', FLAG_NUMBER, &options.tail, 1, 1000},
+    };
+    struct flags flags = {.usage = "logs WORKLOAD [-f] [--container NAME] [--since 10m|TIME] "
+                                   "[--tail N] [--since-id STREAM-ID]",
+                          .table = table,
+                          .n = ELEMENTSOF(table),
+                          .min_operands = 1,
+                          .max_operands = 1};
+    int code = flags_parse(argc, argv, &flags);
 
     if (code != EXIT_OK)
         return code;
-    if (!options.given)
-        return command_usage("logs needs a workload, by id or name");
-    code = command_fail(open_stream(&options, &client));
-    if (code != EXIT_OK)
-        return code;
-    if (!options.follow)
-        return command_fail(print_lines(client, &options));
-    _cleanup_free_ char *path =
-        xasprintf("/api/v1/workloads/%s/logs%s%s", options.workload,
-                  options.container ? "?container=" : "", options.container ?: "");
-    return command_fail(client_follow(client, path, on_log, &options));
+    options.json = flags.json;
+    options.given = flags.operands[0];
+    if (options.tail && options.since)
+        return command_usage("--tail and --since both say where to begin: give one");
+    if (options.since_id && !options.follow)
+        return command_usage("--since-id goes with -f");
+    struct error *err = open_stream(&options, &client);
+    return command_fail(err ?: print_logs(client, &options));
 }

@@ -8,6 +8,7 @@
 #include <microhttpd.h>
 
 #include "cli/command.h"
+#include "cli/invocation.h"
 #include "cli/test_command.h"
 
 #define ME     "{\"accountId\":\"acc-1\",\"name\":\"ours\",\"balance\":1.5,\"burnRatePerMin\":0}"
@@ -165,7 +166,7 @@ static void test_accounts(_unused_ void **state)
         "POST /api/v1/accounts/create x-api-key: admin-key {\"name\":\"ours\",\"balance\":0.1");
     assert_shown("acc-1");
     assert_int_equal(RUN(accounts_list_main, "--json"), EXIT_OK);
-    assert_asked("GET /api/v1/accounts/list x-api-key: admin-key");
+    assert_asked("GET /api/v1/accounts/list&limit=500 x-api-key: admin-key");
     assert_shown("\"balance\": 1.5");
     assert_int_equal(RUN(accounts_list_main, NULL), EXIT_OK);
     assert_shown("1.500000");
@@ -206,9 +207,13 @@ static void test_the_secret_is_all_of_stdout(_unused_ void **state)
 static void test_keys(_unused_ void **state)
 {
     assert_int_equal(RUN(keys_list_main, "--account", "acc-1", "--admin"), EXIT_OK);
-    assert_asked("GET /api/v1/api-keys/account/acc-1 x-api-key: admin-key");
+    assert_asked("GET /api/v1/api-keys/account/acc-1&limit=500 x-api-key: admin-key");
     assert_shown("deploy  disabled");
+    assert_null(strstr(server.output, "2030-01-01T00:00:00.000Z")); /* how long ago instead */
+    invocation_set(&(struct invocation){.format = OUTPUT_WIDE});
+    assert_int_equal(RUN(keys_list_main, "--account", "acc-1", "--admin"), EXIT_OK);
     assert_shown("2030-01-01T00:00:00.000Z");
+    invocation_set(&(struct invocation){.format = OUTPUT_TABLE});
     assert_int_equal(RUN(keys_disable_main, "k-1"), EXIT_OK);
     assert_asked("PUT /api/v1/api-keys/update Authorization: Bearer user-key "
                  "{\"id\":\"k-1\",\"active\":false}");
@@ -266,11 +271,11 @@ static void test_what_is_refused_before_anything_is_asked(_unused_ void **state)
 
 static void test_a_refusal_is_told(_unused_ void **state)
 {
-    assert_int_equal(RUN(accounts_show_main, "nobodys"), EXIT_FAILED);
+    assert_int_equal(RUN(accounts_show_main, "nobodys"), EXIT_NOT_FOUND);
     assert_string_equal(server.output, "");
     unsetenv("COFFER_ADMIN_KEY_FILE");
-    assert_int_equal(RUN(accounts_list_main, NULL), EXIT_FAILED);
-    assert_int_equal(RUN(accounts_show_main, "acc-1", "--admin"), EXIT_FAILED);
+    assert_int_equal(RUN(accounts_list_main, NULL), EXIT_DENIED);
+    assert_int_equal(RUN(accounts_show_main, "acc-1", "--admin"), EXIT_DENIED);
     assert_int_equal(server.asked.size, 0);
     assert_int_equal(RUN(accounts_show_main, "acc-1", "--admin-key-file", server.admin_key),
                      EXIT_OK);

@@ -125,7 +125,7 @@ static void test_images(_unused_ void **state)
     stand.answer = "[{\"version\":\"1.2.0\",\"builtAt\":\"2026-01-02T03:04:05.000Z\"}]";
     assert_int_equal(RUN(images_list_main, &list, NULL), EXIT_OK);
     check_request("GET", "/api/v1/artifacts/list", "");
-    assert_non_null(strstr(list, "1.2.0                     2026-01-02T03:04:05.000Z\n"));
+    assert_non_null(strstr(list, "VERSION  BUILT\n1.2.0    "));
     stand.calls = 0;
     assert_int_equal(RUN(images_enable_main, &enabled, "1.2.0"), EXIT_OK);
     check_request("POST", "/api/v1/artifacts/enable", "{\"version\":\"1.2.0\"}");
@@ -179,7 +179,7 @@ static void test_hosts(_unused_ void **state)
     stand.answer = ready;
     assert_int_equal(RUN(hosts_list_main, &list, NULL), EXIT_OK);
     check_request("GET", "/api/v1/metal-instances/list", "");
-    assert_non_null(strstr(list, "ready     4/62"));
+    assert_non_null(strstr(list, "ready  4/62"));
     stand.calls = 0;
     stand.answer = cordoned;
     assert_int_equal(RUN(hosts_show_main, &shown, "h1"), EXIT_OK);
@@ -204,7 +204,7 @@ static void test_without_an_operators_key(_unused_ void **state)
     assert_int_equal(RUN(tiers_list_main, &list, NULL), EXIT_OK);
     assert_string_equal(stand.account, "Bearer account-key-0123456789");
     assert_string_equal(stand.admin, "");
-    assert_int_equal(RUN(hosts_list_main, &hosts, NULL), EXIT_FAILED);
+    assert_int_equal(RUN(hosts_list_main, &hosts, NULL), EXIT_DENIED);
     assert_int_equal(stand.calls, 1);
     _cleanup_free_ char *key = xasprintf("%s/key", stand.dir);
     stand.calls = 0;
@@ -235,7 +235,7 @@ static void test_usage(_unused_ void **state)
         {tiers_remove_main, {"rm"}, EXIT_USAGE},
         {hosts_show_main, {"show"}, EXIT_USAGE},
         {hosts_show_main, {"show", "../x"}, EXIT_USAGE},
-        {hosts_list_main, {"ls", "--admin-key-file", "/nonexistent"}, EXIT_FAILED},
+        {hosts_list_main, {"ls", "--admin-key-file", "/nonexistent"}, EXIT_DENIED},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -254,7 +254,7 @@ static void test_refusals_become_exit_codes(_unused_ void **state)
     stand.status = 412;
     stand.answer = "{\"error\":\"host 'h1' has 1 workload\","
                    "\"kind\":\"METAL_INSTANCE_MANAGING_WORKLOADS\"}";
-    assert_int_equal(RUN(hosts_remove_main, &output, "h1", "--yes"), EXIT_FAILED);
+    assert_int_equal(RUN(hosts_remove_main, &output, "h1", "--yes"), EXIT_CONFLICT);
     assert_string_equal(output, "");
 }
 

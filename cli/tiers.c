@@ -1,42 +1,33 @@
 /* `coffer tiers`: the sizes that workloads can have, and what they cost. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/operator.h"
+#include "cli/terminal.h"
 
-static json_int_t number_of(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
-}
-
-static void print_tier(const json_t *tier)
-{
-    printf("%-36s  %-20.20s  %4" JSON_INTEGER_FORMAT "  %8" JSON_INTEGER_FORMAT
-           "  %6" JSON_INTEGER_FORMAT "  %4" JSON_INTEGER_FORMAT "  %.6f\n",
-           output_text(tier, "tierId"), output_text(tier, "name"), number_of(tier, "cpus"),
-           number_of(tier, "memoryMb"), number_of(tier, "diskGb"), number_of(tier, "gpus"),
-           json_number_value(json_object_get(tier, "cost")));
-}
+static const struct column tier_columns[] = {
+    {.title = "TIER", .member = "tierId"},
+    {.title = "NAME", .member = "name"},
+    {.title = "CPUS", .member = "cpus", .kind = COLUMN_INT},
+    {.title = "MEMORY", .member = "memoryMb", .kind = COLUMN_INT},
+    {.title = "DISK", .member = "diskGb", .kind = COLUMN_INT},
+    {.title = "GPUS", .member = "gpus", .kind = COLUMN_INT},
+    {.title = "USD/MIN", .member = "cost", .kind = COLUMN_USD},
+};
 
 int tiers_list_main(int argc, char **argv)
 {
     struct operator_options options = {0};
     _cleanup_(json_decrefp) json_t *list = NULL;
-    const json_t *tier;
-    size_t i;
     int code = operator_parse(argc, argv, NULL, &options);
 
     if (code == EXIT_OK)
         code = command_fail(operator_read(&options, "/api/v1/workload-tiers/list", &list));
     if (code != EXIT_OK || options.json)
         return code != EXIT_OK ? code : output_json(list);
-    printf("%-36s  %-20s  %4s  %8s  %6s  %4s  %s\n", "TIER", "NAME", "CPUS", "MEMORY", "DISK",
-           "GPUS", "USD/MIN");
-    json_array_foreach(list, i, tier) print_tier(tier);
-    return EXIT_OK;
+    return output_list(list, tier_columns, ELEMENTSOF(tier_columns));
 }
 
 /* A field of the request from its option's text; false: it is no number. */
@@ -109,7 +100,7 @@ static int write_tier(int argc, char **argv, bool update)
     if (code == EXIT_OK && options.json)
         return output_json(tier);
     if (code == EXIT_OK)
-        printf("%s %s\n", output_text(tier, "tierId"), update ? "changed" : "created");
+        terminal_printf("%s %s\n", output_text(tier, "tierId"), update ? "changed" : "created");
     return code;
 }
 

@@ -72,7 +72,7 @@ static bool is_complete(const struct at_hand *at_hand)
     return at_hand->key && at_hand->n_issuers >= 2 && at_hand->crl;
 }
 
-static char *cache_dir(void)
+char *verify_key_service_cache_dir(void)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
@@ -155,7 +155,7 @@ static struct error *open_client(const struct verify_reference *reference, struc
                                  const struct verify_key_service *service,
                                  struct collateral_client **ret_client)
 {
-    _cleanup_free_ char *dir = cache_dir();
+    _cleanup_free_ char *dir = verify_key_service_cache_dir();
     const struct collateral_options options = {
         .dir = dir,
         .base_url = service->url,

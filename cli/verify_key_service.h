@@ -19,3 +19,6 @@ struct verify_key_service {
  */
 void verify_key_service_ask(struct verify_reference *reference, const struct verify_answer *answer,
                             const struct verify_key_service *service);
+
+/* Where answers are kept; NULL: there is no home. Caller frees. */
+char *verify_key_service_cache_dir(void);

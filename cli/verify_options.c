@@ -11,51 +11,33 @@
 #include "shared/base/encode.h"
 #include "shared/nvidia/gpu_evidence.h"
 
-#define OPTION(name, member, value, help)                                                          \
-    {                                                                                              \
-        (name), (value), (help), offsetof(struct verify_options, member)                           \
-    }
-#define FLAG(name, member, help) OPTION(name, member, NULL, help)
-
+/* The words about them: options.c. */
 static const struct {
     const char *name;
-    const char *value; /* what it takes; NULL: a flag */
-    const char *help;
+    bool value; /* takes one */
     size_t offset;
 } rows[] = {
-    OPTION("report", report, "FILE", "evidence from a file: a report, or a saved answer"),
-    OPTION("nonce", nonce, "auto|HEX", "32 bytes that the evidence must answer"),
-    OPTION("peer", peer, "FILE|HASH", "whose TLS key a saved answer is for: PEM, or SPKI hash"),
-    OPTION("report-data", report_data, "HEX", "the 64 bytes that a bare report must carry"),
-    OPTION("manifest", manifest, "FILE|HASH", "the manifest that must run there"),
-    FLAG("any-manifest", any_manifest, "any manifest will do (its hash is shown)"),
-    OPTION("image", image, "FILE|VERSION", "signed image.json: the measurements that may run"),
-    OPTION("policy", policy, "FILE|NAME", "signed appraisal policy, or: strict, nilcc"),
-    OPTION("gpus", gpus, "N", "so many GPUs must be there"),
-    OPTION("release-key", release_key, "HEX|FILE", "who must have signed image and policy"),
-    OPTION("trust-root", trust_root, "DIR", "ark.pem, ask.pem in place of AMD's (development)"),
-    OPTION("certs", certs, "DIR", "certificates and revocation lists, DER or PEM"),
-    OPTION("rims", rims, "DIR", "GPUs: RIM files and OCSP responses"),
-    OPTION("ca", ca, "FILE", "certificate authorities in place of the system's"),
-    OPTION("connect", connect, "ADDR:PORT", "go there instead of asking DNS for NAME"),
-    OPTION("at", at, "TIME", "judge as of 2026-01-31T12:00:00Z, or of Unix seconds"),
-    FLAG("offline", offline, "ask nobody but NAME"),
-    FLAG("json", json, "print the result as JSON"),
+    {"report", true, offsetof(struct verify_options, report)},
+    {"nonce", true, offsetof(struct verify_options, nonce)},
+    {"peer", true, offsetof(struct verify_options, peer)},
+    {"report-data", true, offsetof(struct verify_options, report_data)},
+    {"manifest", true, offsetof(struct verify_options, manifest)},
+    {"any-manifest", false, offsetof(struct verify_options, any_manifest)},
+    {"image", true, offsetof(struct verify_options, image)},
+    {"policy", true, offsetof(struct verify_options, policy)},
+    {"gpus", true, offsetof(struct verify_options, gpus)},
+    {"release-key", true, offsetof(struct verify_options, release_key)},
+    {"trust-root", true, offsetof(struct verify_options, trust_root)},
+    {"certs", true, offsetof(struct verify_options, certs)},
+    {"rims", true, offsetof(struct verify_options, rims)},
+    {"ca", true, offsetof(struct verify_options, ca)},
+    {"connect", true, offsetof(struct verify_options, connect)},
+    {"at", true, offsetof(struct verify_options, at)},
+    {"offline", false, offsetof(struct verify_options, offline)},
+    {"json", false, offsetof(struct verify_options, json)},
 };
 
-enum { MEASUREMENT = ELEMENTSOF(rows), HELP, OPTIONS };
-
-static void print_usage(FILE *out)
-{
-    fputs("usage: coffer verify https://NAME [options]\n"
-          "       coffer verify --report FILE [--certs DIR] [options]\n",
-          out);
-    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
-        fprintf(out, "  --%-12s %-12s %s\n", rows[i].name, rows[i].value ?: "", rows[i].help);
-    fputs("  --measurement  HEX          a measurement that may run; may be repeated\n"
-          "exit: 0 verified, 1 evidence is bad, 2 usage, 3 cannot tell\n",
-          out);
-}
+enum { MEASUREMENT = ELEMENTSOF(rows), OPTIONS };
 
 static void make_long_options(struct option ret_options[OPTIONS + 1])
 {
@@ -63,7 +45,6 @@ static void make_long_options(struct option ret_options[OPTIONS + 1])
         ret_options[i] =
             (struct option){rows[i].name, rows[i].value ? required_argument : no_argument, NULL, i};
     ret_options[MEASUREMENT] = (struct option){"measurement", required_argument, NULL, MEASUREMENT};
-    ret_options[HELP] = (struct option){"help", no_argument, NULL, HELP};
     ret_options[OPTIONS] = (struct option){};
 }
 
@@ -193,9 +174,7 @@ static int parse(int argc, char **argv, struct verify_options *options)
     make_long_options(long_options);
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
-        if (c == HELP)
-            print_usage(stdout);
-        if (c == HELP || c == '?')
+        if (c == '?')
             return EXIT_USAGE;
         if (!set_option(options, c))
             return usage("--measurement is 96 hex digits, at most 64 times");

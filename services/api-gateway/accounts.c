@@ -6,6 +6,7 @@
 #include "services/api-gateway/balance.h"
 #include "services/api-gateway/etag.h"
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
 #include "services/api-gateway/json_text.h"
 #include "services/api-gateway/list_page.h"
@@ -192,7 +193,7 @@ static struct error *commit_new(struct request *request, const struct account *a
                                         .lists = lists,
                                         .n_lists = audit_edits(request, &entry, lists)};
 
-    return read_cache_commit(request->gateway, &change);
+    return idempotency_commit(request, &change, details);
 }
 
 struct error *account_create(struct request *request, struct account *account)
@@ -216,6 +217,7 @@ static struct error *try_change(struct request *request, const char *id, account
                                 const void *data, struct account *ret_account)
 {
     _cleanup_(json_decrefp) json_t *details = json_object();
+    _cleanup_(json_decrefp) json_t *answer = NULL;
     struct error *err = account_load(request, id, ret_account);
 
     err = err ?: etag_check_version(request, ret_account->version);
@@ -232,7 +234,8 @@ static struct error *try_change(struct request *request, const char *id, account
                                         .n_writes = 1,
                                         .lists = lists,
                                         .n_lists = audit_edits(request, &entry, lists)};
-    return read_cache_commit(request->gateway, &change);
+    answer = account_to_json(ret_account);
+    return idempotency_commit(request, &change, answer);
 }
 
 struct error *account_change(struct request *request, const char *id, account_edit edit,

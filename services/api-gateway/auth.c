@@ -4,6 +4,8 @@
 #include "services/api-gateway/api_keys.h"
 #include "services/api-gateway/auth_cache.h"
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/members.h"
+#include "services/api-gateway/rate_limit.h"
 #include "shared/base/file.h"
 
 #define WHO(kind) (1U << (kind))
@@ -92,6 +94,25 @@ static struct error *find_key(struct request *request, const char *hash, struct 
     return inquiry->unknown ? refused() : NULL;
 }
 
+static struct error *limit_by_member(struct request *request, struct inquiry *inquiry,
+                                     struct auth_key *key)
+{
+    struct auth_member member = {0};
+    struct error *err = NULL;
+
+    if (!*key->member)
+        return NULL;
+    if (!inquiry->now)
+        err = auth_member_find(request, key, &member);
+    else if (!auth_member_now(request->gateway, key->member, &member))
+        inquiry->unknown = true;
+    if (inquiry->unknown)
+        return refused();
+    key->active = key->active && member.active;
+    key->level = key->level < member.level ? key->level : member.level;
+    return err;
+}
+
 static struct error *check_key(struct request *request, const char *secret, struct inquiry *inquiry)
 {
     struct gateway *gateway = request->gateway;
@@ -104,6 +125,7 @@ static struct error *check_key(struct request *request, const char *secret, stru
         error_free(gateway_ensure_bootstrap(gateway));
     api_key_hash(secret, hash);
     struct error *err = find_key(request, hash, inquiry, &key);
+    err = err ?: limit_by_member(request, inquiry, &key);
     if (!err && !is_usable(gateway, &key))
         err = refused();
     err = err ?: check_account(request, &key, inquiry);
@@ -130,13 +152,29 @@ static struct error *authenticate(struct request *request, struct inquiry *inqui
     return NULL;
 }
 
-static struct error *check(struct request *request, struct inquiry *inquiry)
+const char *auth_secret(const struct request *request)
+{
+    const char *admin = http_header(request, "x-api-key");
+
+    return is_admin_key(request->gateway, admin) ? admin : bearer_of(request);
+}
+
+static struct error *authenticate_now(struct request *request, struct inquiry *inquiry)
+{
+    inquiry->now = true;
+    return authenticate(request, inquiry);
+}
+
+static struct error *authenticate_by_store(struct request *request)
+{
+    return authenticate(request, &(struct inquiry){0});
+}
+
+/* Whether the route is for a caller who is known. */
+static struct error *check_scope(const struct request *request)
 {
     enum scope scope = request->route->scope;
-    struct error *err = authenticate(request, inquiry);
 
-    if (err)
-        return err;
     if (!(scope_rows[scope].who & WHO(request->principal.kind)) ||
         request->principal.level < scope_rows[scope].least)
         return error_new(ERROR_PERMISSION_DENIED, "this API key may not do that");
@@ -145,14 +183,17 @@ static struct error *check(struct request *request, struct inquiry *inquiry)
 
 struct error *auth_check(struct request *request)
 {
-    return check(request, &(struct inquiry){0});
+    struct error *err = rate_limit_guess(request, authenticate_by_store);
+
+    return err ?: check_scope(request);
 }
 
 bool auth_check_now(struct request *request, struct error **ret_err)
 {
-    struct inquiry inquiry = {.now = true};
-    struct error *err = check(request, &inquiry);
+    struct inquiry inquiry = {0};
+    struct error *err = authenticate_now(request, &inquiry);
 
+    err = err ?: check_scope(request);
     if (inquiry.unknown)
         error_free(err);
     else

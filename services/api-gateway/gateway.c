@@ -8,6 +8,7 @@
 #include "services/api-gateway/fleet_facts.h"
 #include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/routes.h"
+#include "services/api-gateway/webhook_sign.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 #include "shared/base/log.h"
@@ -37,6 +38,8 @@ const struct config_row gateway_config_rows[] = {
         "file with the key of the global admin; empty: there is none"),
     ROW("GATEWAY_IMAGES_DIR", CONFIG_PATH, images_dir, "",
         "folder with <version>/image.json, beside those that the scheduler publishes"),
+    ROW("GATEWAY_DOCS_DIR", CONFIG_PATH, docs_dir, "",
+        "folder with the files of Swagger UI, for /docs; empty: no page"),
     ROW("GATEWAY_TLS_CERT", CONFIG_PATH, tls_cert, "",
         "PEM chain; empty: plain HTTP. Read again when it changes"),
     ROW("GATEWAY_TLS_KEY", CONFIG_PATH, tls_key, "", "PEM key of GATEWAY_TLS_CERT"),
@@ -52,6 +55,17 @@ const struct config_row gateway_config_rows[] = {
         "origins of web pages that may ask from browsers, separated by commas; * for all"),
     ROW("GATEWAY_WORKERS", CONFIG_UINT, workers, "96",
         "most requests at a time that wait for the store, the bus or a guest; each has a thread"),
+    ROW("GATEWAY_RATE_PER_MINUTE", CONFIG_UINT, rate_per_minute, "6000",
+        "requests a minute of one API key, per copy of the gateway; 0: any number"),
+    ROW("GATEWAY_RATE_BURST", CONFIG_UINT, rate_burst, "1000",
+        "requests that one API key may make at once"),
+    ROW("GATEWAY_AUTH_FAILURES_PER_MINUTE", CONFIG_UINT, auth_failures_per_minute, "120",
+        "requests a minute with a bad API key from one address, then 429; 0: any number, for a "
+        "gateway behind a proxy"),
+    ROW("GATEWAY_WEBHOOK_INSECURE", CONFIG_BOOL, webhook_insecure, "false",
+        "webhooks may be http and lead to private addresses: for development only"),
+    ROW("GATEWAY_WEBHOOK_TIMEOUT_MS", CONFIG_UINT, webhook_timeout_ms, "10000",
+        "how long an attempt to deliver to a webhook may take; at most 20000"),
     ROW("GATEWAY_CACHE_MIB", CONFIG_UINT, cache_mib, "8", "most memory for what was read, in MiB"),
     {NULL, CONFIG_STRING, 0, NULL, NULL},
 };
@@ -118,6 +132,22 @@ static struct error *listen_metrics(struct gateway *gateway)
     return http_server_start(&options, &gateway->metrics_http);
 }
 
+static struct error *start_webhooks(struct gateway *gateway)
+{
+    gateway->webhooks = (struct webhook_sender){.store = gateway->store,
+                                                .clock = gateway->clock,
+                                                .metrics = &gateway->metrics,
+                                                .key = &gateway->webhook_key,
+                                                .insecure = gateway->config->webhook_insecure,
+                                                .timeout_ms = gateway->config->webhook_timeout_ms};
+    gateway->webhook_feed = (struct webhook_feed){
+        .store = gateway->store, .clock = gateway->clock, .sender = &gateway->webhooks};
+    struct error *err = webhook_key_init(&gateway->signer.key, &gateway->webhook_key);
+    err = err ?: webhook_sender_start(&gateway->webhooks);
+    err = err ?: webhook_feed_start(&gateway->webhook_feed, gateway->bus);
+    return error_wrap(err, "webhooks");
+}
+
 struct error *gateway_new(const struct gateway_config *config, struct bus *bus, struct store *store,
                           struct clock *clock, struct gateway **ret_gateway)
 {
@@ -132,6 +162,9 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     pthread_mutex_init(&gateway->host_lock, NULL);
     metrics_init(&gateway->metrics);
     limits_init(&gateway->limits);
+    token_buckets_init(&gateway->key_rates, config->rate_per_minute, config->rate_burst);
+    token_buckets_init(&gateway->failure_rates, config->auth_failures_per_minute,
+                       config->auth_failures_per_minute);
     limits_set_max(&gateway->limits, LIMIT_STREAMS, (unsigned)config->streams_per_account);
     limits_set_total(&gateway->limits, LIMIT_WAITS, (unsigned)config->workers / 4 + 1);
     struct error *err = sse_hub_init(&gateway->streams, gateway);
@@ -140,6 +173,7 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     err = err ?: auth_load_admin_key(gateway);
     err = err ?: read_cache_start(gateway);
     err = err ?: key_usage_start(&gateway->key_usage, store, clock);
+    err = err ?: start_webhooks(gateway);
     err = err ?: listen_metrics(gateway);
     err = err ?: listen_api(gateway);
     if (err)
@@ -170,9 +204,14 @@ void gateway_free(struct gateway *gateway)
     drain(gateway);
     http_server_stop(gateway->http);
     http_server_stop(gateway->metrics_http);
+    webhook_feed_stop(&gateway->webhook_feed);
+    webhook_sender_stop(&gateway->webhooks);
+    box_key_done(&gateway->webhook_key);
     sse_hub_done(&gateway->streams);
     key_usage_stop(&gateway->key_usage);
     limits_done(&gateway->limits);
+    token_buckets_done(&gateway->key_rates);
+    token_buckets_done(&gateway->failure_rates);
     metrics_done(&gateway->metrics);
     guest_signer_done(&gateway->signer);
     fleet_done(&gateway->fleet);

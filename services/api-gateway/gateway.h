@@ -13,6 +13,7 @@
 #include "services/api-gateway/limits.h"
 #include "services/api-gateway/metrics.h"
 #include "services/api-gateway/sse.h"
+#include "services/api-gateway/webhook_feed.h"
 #include "shared/base/clock.h"
 #include "shared/bus/bus.h"
 #include "shared/project/project.h"
@@ -36,15 +37,21 @@ struct gateway_config {
     char *bootstrap_key_file;
     char *admin_key_file;
     char *images_dir;
+    char *docs_dir;
     char *tls_cert;
     char *tls_key;
     uint64_t max_connections;
     bool semver_only;
     uint64_t workers;
-    uint64_t cache_mib;
+    uint64_t rate_per_minute;
+    uint64_t rate_burst;
+    uint64_t auth_failures_per_minute;
     uint64_t connections_per_address;
     uint64_t streams_per_account;
     char *cors_origins;
+    bool webhook_insecure;
+    uint64_t webhook_timeout_ms;
+    uint64_t cache_mib;
 };
 
 /* The public facts of fleet.json. */
@@ -65,8 +72,13 @@ struct gateway {
     struct guest_signer signer;
     struct metrics metrics;
     struct limits limits;
+    struct token_buckets key_rates;     /* requests by API key */
+    struct token_buckets failure_rates; /* failed authentication by address */
     struct sse_hub streams;
     struct key_usage key_usage;
+    struct box_key webhook_key; /* seals webhooks' secrets */
+    struct webhook_sender webhooks;
+    struct webhook_feed webhook_feed;
     bool has_admin_key;
     uint8_t admin_key_sha256[SHA256_SIZE];
     pthread_mutex_t bootstrap_lock;

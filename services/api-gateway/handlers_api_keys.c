@@ -4,6 +4,7 @@
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/members.h"
 #include "services/api-gateway/time_text.h"
 
 /* A date that is over is refused: who asks for one means another. */
@@ -90,13 +91,27 @@ static struct api_key key_of(const struct api_key_edit *edit, const struct accou
     return key;
 }
 
+/* A member of another account is as unknown as one that there is not. */
+static struct error *check_member(struct request *request, const char *account, const char *id)
+{
+    struct member member;
+    struct error *err = id ? member_find(request, id, &member) : NULL;
+
+    if (!err && id && strcmp(member.account, account) != 0)
+        err = error_new(ERROR_NOT_FOUND, "no such member");
+    return err;
+}
+
 static struct error *create(struct request *request, const struct account *account,
-                            const struct api_key_edit *edit, struct response *ret_response)
+                            const char *member_id, const struct api_key_edit *edit,
+                            struct response *ret_response)
 {
     struct api_key key = key_of(edit, account);
     char secret[API_KEY_SECRET_SIZE];
-    struct error *err = api_key_create(request, &key, secret);
+    struct error *err = check_member(request, account->id, member_id);
 
+    key.member_id = member_id;
+    err = err ?: api_key_create(request, &key, secret);
     if (!err)
         ret_response->json = api_key_to_json(&key, secret);
     OPENSSL_cleanse(secret, sizeof(secret));
@@ -115,11 +130,12 @@ struct error *on_api_key_create(struct request *request, struct response *ret_re
         return err;
     form_init(&form, request, body);
     const char *id = form_text(&form, "accountId", true, ACCOUNT_ID_MAX);
+    const char *member_id = form_text(&form, "memberId", false, MEMBER_ID_MAX);
     take_edit(&form, true, &edit);
     form_finish(&form);
     err = form_result(&form);
     err = err ?: account_load(request, id, &account);
-    return err ?: create(request, &account, &edit, ret_response);
+    return err ?: create(request, &account, member_id, &edit, ret_response);
 }
 
 struct error *on_api_key_list(struct request *request, struct response *ret_response)

@@ -5,6 +5,7 @@
 #include "services/api-gateway/etag.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_text.h"
 #include "services/api-gateway/kept_answer.h"
 #include "services/api-gateway/list_page.h"
@@ -101,6 +102,14 @@ struct error *on_tiers(struct request *request, struct response *ret_response)
     return NULL;
 }
 
+static char *new_id(const struct request *request)
+{
+    char id[UUID_TEXT_SIZE];
+
+    idempotency_make_id(request, id);
+    return arena_strdup(request->arena, id);
+}
+
 /* The scheduler writes tiers, so this is before it decides: who asks with If-Match is told of what
  * they have not seen, though not of what happens in between. */
 static struct error *check_unchanged(struct request *request)
@@ -125,8 +134,8 @@ static struct error *read_tier(struct request *request, bool with_id,
     if (err)
         return err;
     form_init(&form, request, body);
-    if (with_id)
-        tier->tier_id = (char *)form_text(&form, "tierId", true, ID_MAX_BYTES);
+    tier->tier_id =
+        with_id ? (char *)form_text(&form, "tierId", true, ID_MAX_BYTES) : new_id(request);
     tier->name = (char *)form_text(&form, "name", true, NAME_MAX_BYTES);
     size->cpus = (uint32_t)form_uint(&form, "cpus", 1, CPUS_MAX, 0);
     size->gpus = (uint32_t)form_uint(&form, "gpus", 0, GPUS_MAX, 0);

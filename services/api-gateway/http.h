@@ -16,6 +16,7 @@
 #include "services/api-gateway/http_clients.h"
 #include "services/api-gateway/http_pool.h"
 #include "services/api-gateway/principal.h"
+#include "services/api-gateway/token_buckets.h"
 #include "shared/base/arena.h"
 #include "shared/base/buffer.h"
 #include "shared/base/error.h"
@@ -26,6 +27,7 @@
 
 struct gateway;
 struct http_server;
+struct idempotency;
 struct request;
 
 enum { RESPONSE_HEADERS_MAX = 16 };
@@ -79,7 +81,9 @@ struct request {
     struct error *refused;     /* found before the body: it is read no further than needed */
     unsigned refused_status;   /* when the code of refused does not say it all; 0 */
     const char *refused_kind;
-    bool uploading; /* holds one of the account's uploads */
+    bool uploading;                  /* holds one of the account's uploads */
+    struct token_state rate;         /* what is told of the caller's share */
+    struct idempotency *idempotency; /* in the arena; NULL: no key, or not claimed */
     size_t received;
     int64_t started_ms;
     struct response response; /* what the handler filled in, until it is sent */

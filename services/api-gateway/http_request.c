@@ -17,7 +17,9 @@
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/http_internal.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/problem.h"
+#include "services/api-gateway/rate_limit.h"
 #include "services/api-gateway/routes.h"
 
 enum { LARGE_BODY = 1024 * 1024 };
@@ -95,6 +97,8 @@ static void settle(struct request *request, struct error *err)
 
     if (err)
         problem_response(request, err, response);
+    idempotency_end(request, response);
+    rate_limit_headers(request, response);
     if (is_change(request->route))
         audit_answer(request, response->status, response->json);
     metrics_count(&request->gateway->metrics, request->route ? request->route->path : "none",
@@ -105,8 +109,12 @@ static void settle(struct request *request, struct error *err)
 static void handle(struct request *request)
 {
     struct error *err = TAKE_PTR(request->refused);
+    bool replayed = false;
 
-    settle(request, err ?: request->route->handle(request, &request->response));
+    err = err ?: idempotency_begin(request, &request->response, &replayed);
+    if (!err && !replayed)
+        err = request->route->handle(request, &request->response);
+    settle(request, err);
 }
 
 /* Not logged, as other failures of ours are: there will be many. */
@@ -131,7 +139,7 @@ static void run_admission(struct http_job *job)
 {
     struct request *request = request_of(job);
 
-    request->refused = auth_check(request);
+    request->refused = rate_limit_check(request, auth_check(request));
     if (!request->refused)
         request->refused = admit(request);
     if (!request->has_body) {
@@ -219,6 +227,8 @@ static bool admit_now(struct request *request, const char *method, const char *p
     }
     if (!err && request->route->scope != SCOPE_NONE && !auth_check_now(request, &err))
         return false;
+    if (request->route && request->route->scope != SCOPE_NONE)
+        err = rate_limit_check(request, err);
     request->known = !err;
     request->refused = err ?: admit(request);
     return true;

@@ -7,7 +7,7 @@
 
 static const char *const prefixes[] = {
     KEY_WORKLOAD, KEY_WORKLOAD_INPUT, KEY_WORKLOADS_OF, KEY_HOST,      KEY_HOSTS, KEY_ACCOUNT,
-    KEY_API_KEY,  KEY_TIERS,          KEY_ARTIFACT,     KEY_ARTIFACTS, KEY_IMAGE,
+    KEY_API_KEY,  KEY_TIERS,          KEY_ARTIFACT,     KEY_ARTIFACTS, KEY_IMAGE, KEY_MEMBER,
 };
 
 static void name_of(const char *key, char *ret_name, size_t size)

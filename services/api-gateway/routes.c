@@ -46,7 +46,19 @@ const struct route gateway_routes[] = {
     {"GET", "/api/v1/api-keys/account/:id", SCOPE_ACCOUNT_READ, on_api_key_list, SMALL},
     {"PUT", "/api/v1/api-keys/update", SCOPE_ACCOUNT_ADMIN, on_api_key_update, SMALL},
     {"POST", "/api/v1/api-keys/delete", SCOPE_ACCOUNT_ADMIN, on_api_key_delete, SMALL},
+    {"POST", "/api/v1/members/create", SCOPE_ACCOUNT_ADMIN, on_member_create, SMALL},
+    {"GET", "/api/v1/members/account/:id", SCOPE_ACCOUNT_READ, on_member_list, SMALL},
+    {"PUT", "/api/v1/members/update", SCOPE_ACCOUNT_ADMIN, on_member_update, SMALL},
+    {"POST", "/api/v1/members/delete", SCOPE_ACCOUNT_ADMIN, on_member_delete, SMALL},
     {"GET", "/api/v1/audit", SCOPE_ACCOUNT_READ, on_audit, SMALL},
+
+    {"POST", "/api/v1/webhooks/create", SCOPE_DEPLOY, on_webhook_create, SMALL},
+    {"GET", "/api/v1/webhooks/list", SCOPE_DEPLOY, on_webhook_list, SMALL},
+    {"PUT", "/api/v1/webhooks/update", SCOPE_DEPLOY, on_webhook_update, SMALL},
+    {"POST", "/api/v1/webhooks/delete", SCOPE_DEPLOY, on_webhook_delete, SMALL},
+    {"POST", "/api/v1/webhooks/test", SCOPE_DEPLOY, on_webhook_test, SMALL},
+    {"GET", "/api/v1/webhooks/:id", SCOPE_DEPLOY, on_webhook_get, SMALL},
+    {"GET", "/api/v1/webhooks/:id/deliveries", SCOPE_DEPLOY, on_webhook_deliveries, SMALL},
 
     {"POST", "/api/v1/artifacts/enable", SCOPE_ADMIN, on_artifact_enable, SMALL},
     {"GET", "/api/v1/artifacts/list", SCOPE_ADMIN_OR_ACCOUNT, on_artifacts, SMALL,
@@ -63,6 +75,9 @@ const struct route gateway_routes[] = {
     /* what anybody may know, and needs to verify */
     {"GET", "/api/v1/fleet", SCOPE_NONE, on_fleet, SMALL},
     {"GET", "/api/v1/images/:version", SCOPE_NONE, on_image, SMALL},
+    {"GET", "/openapi.json", SCOPE_NONE, on_openapi, SMALL},
+    {"GET", "/docs", SCOPE_NONE, on_docs, SMALL},
+    {"GET", "/docs/:file", SCOPE_NONE, on_docs_file, SMALL},
     {NULL, NULL, SCOPE_NONE, NULL, 0},
 };
 

@@ -9,7 +9,7 @@
     "+quota.maxCpus:n +quota.maxMemoryMb:n +quota.maxDiskGb:n +quota.maxGpus:n"
 #define API_KEY                                                                                    \
     "id:s accountId:s type:s active:b createdAt:t updatedAt:t +keyId:s +name:s +scopes:a "         \
-    "+expiresAt:s0 +lastUsedAt:s0 ?memberId:s0"
+    "+expiresAt:s0 +lastUsedAt:s0 ?memberId:s0 ?etag:s"
 #define TIER         "tierId:s name:s cpus:n gpus:n memoryMb:n diskGb:n cost:n"
 #define TIER_REQUEST "name:s=\"small\" cpus:n=2 gpus:n*=0 memoryMb:n=2048 diskGb:n=10 cost:n=0.25"
 #define HOST                                                                                       \

@@ -389,8 +389,8 @@ static void test_if_match_is_compared_and_passed_on(_unused_ void **state)
         put_at(f, 7, 41);
         const unsigned before = f->commands;
         _cleanup_answer_ struct answer answer =
-            http_call_with(f, "POST", UPDATE, rows[i].header,
-                           "{\"workloadId\":\"w-new\",\"name\":\"x\",\"confirmDataLoss\":true}");
+            http_call_header(f, "POST", UPDATE, rows[i].header,
+                             "{\"workloadId\":\"w-new\",\"name\":\"x\",\"confirmDataLoss\":true}");
         if (answer.status != rows[i].status)
             fail_msg("%s: %ld %s", rows[i].header, answer.status, buffer_text(&answer.body));
         assert_int_equal(f->commands - before, answer.status == 200);
@@ -503,8 +503,8 @@ static void test_changed_meanwhile(_unused_ void **state)
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         f->commands = 0;
         _cleanup_answer_ struct answer answer =
-            http_call_with(f, "POST", UPDATE, rows[i].header,
-                           "{\"workloadId\":\"w-new\",\"name\":\"x\",\"confirmDataLoss\":true}");
+            http_call_header(f, "POST", UPDATE, rows[i].header,
+                             "{\"workloadId\":\"w-new\",\"name\":\"x\",\"confirmDataLoss\":true}");
         assert_int_equal(answer.status, rows[i].status);
         assert_string_equal(answer_text(&answer, "kind"), rows[i].kind);
         assert_int_equal(f->commands, rows[i].tries);

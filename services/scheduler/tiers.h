@@ -10,8 +10,9 @@
 
 /*
  * INVALID_ARGUMENT says what is wrong; ALREADY_EXISTS: another tier has that size, and a create
- * could not tell which one it pays; FAILED_PRECONDITION: too many. The id and the times of *wanted
- * are not looked at. What is returned lives in the arena.
+ * could not tell which one it pays, or one that is otherwise has the id; FAILED_PRECONDITION: too
+ * many. With an id, a repeated create gives the tier that there is; without, one is made. The
+ * times of *wanted are not looked at. What is returned lives in the arena.
  */
 struct error *tier_create(struct scheduler *scheduler, const Coffer__V1__WorkloadTier *wanted,
                           struct arena *arena, Coffer__V1__WorkloadTier **ret_tier) _must_check_;
