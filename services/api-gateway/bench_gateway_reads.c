@@ -1,9 +1,12 @@
 /*
  * What reads out of memory cost: one workload, a list of 100, one rendering, and one look into the
- * cache. Figures, not a test. bench_gateway_reads [SECONDS]: wrk must be installed.
+ * cache. Figures, not a test. bench_gateway_reads [SECONDS [REDIS_URL]]: wrk must be installed;
+ * without a url the store is in memory, else it is that Redis. A heartbeat of the host of all is
+ * written every 50 ms meanwhile.
  */
 #include <stdio.h>
 
+#include "schemas/host.pb-c.h"
 #include "services/api-gateway/rendered.h"
 #include "services/api-gateway/test_fixture.h"
 #include "shared/base/alloc.h"
@@ -93,15 +96,70 @@ static void measure_rendering(const struct fixture *f)
     printf("read and render: %lld ns\n", (long long)(now_us() - start_us) * 1000 / RENDERINGS);
 }
 
+static void print_memory(void)
+{
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[256];
+
+    while (status && fgets(line, sizeof(line), status))
+        if (strncmp(line, "VmRSS", 5) == 0 || strncmp(line, "VmHWM", 5) == 0)
+            printf("%s", line);
+    if (status)
+        fclose(status);
+}
+
+static void put_heartbeat(const struct fixture *f)
+{
+    Coffer__V1__HostHeartbeat heartbeat = COFFER__V1__HOST_HEARTBEAT__INIT;
+    Coffer__V1__Host host = COFFER__V1__HOST__INIT;
+
+    heartbeat.public_address = "192.0.2.7";
+    host.host_id = TEST_HOST;
+    host.heartbeat = &heartbeat;
+    host.last_seen_at_ms = now_us();
+    put_message(f, KEY_HOST TEST_HOST, &host.base);
+}
+
+struct beating {
+    const struct fixture *f;
+    atomic_bool done;
+};
+
+static void *beat(void *state)
+{
+    struct beating *beating = state;
+
+    while (!atomic_load(&beating->done)) {
+        put_heartbeat(beating->f);
+        nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
+    }
+    return NULL;
+}
+
+static struct store *open_store(const char *url)
+{
+    struct store *store = NULL;
+
+    assert_null(store_open(url, NULL, &store));
+    return store;
+}
+
 int main(int argc, char **argv)
 {
-    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_(fixture_freep) struct fixture *f =
+        fixture_new_with(clock_system(), open_store(argc > 2 ? argv[2] : "memory:"));
+    struct beating beating = {.f = f};
     int seconds = argc > 1 ? atoi(argv[1]) : 3;
+    pthread_t heart;
 
+    pthread_create(&heart, NULL, beat, &beating);
     for (int i = 0; i < WORKLOADS; i++)
         put_one(f, i);
     measure(f, "GET workload", "/api/v1/workloads/w-7", seconds);
     measure(f, "GET list of 100", "/api/v1/workloads/list", seconds);
+    atomic_store(&beating.done, true);
+    pthread_join(heart, NULL);
+    print_memory();
     measure_rendering(f);
     measure_looks(f);
     return 0;

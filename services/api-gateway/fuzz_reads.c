@@ -20,6 +20,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(*item.id);
     (void)etag_is_in(text, "\"3-7-0123abcd\"", false);
     (void)etag_is_in(text, "\"3-7-0123abcd\"", true);
-    (void)time_parse(text, &at_ms);
+    (void)time_text_parse(text, &at_ms);
     return 0;
 }

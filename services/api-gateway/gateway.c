@@ -159,6 +159,7 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     gateway->store = store;
     gateway->clock = clock;
     pthread_mutex_init(&gateway->bootstrap_lock, NULL);
+    pthread_mutex_init(&gateway->host_lock, NULL);
     metrics_init(&gateway->metrics);
     limits_init(&gateway->limits);
     token_buckets_init(&gateway->key_rates, config->rate_per_minute, config->rate_burst);
@@ -215,6 +216,7 @@ void gateway_free(struct gateway *gateway)
     guest_signer_done(&gateway->signer);
     fleet_done(&gateway->fleet);
     pthread_mutex_destroy(&gateway->bootstrap_lock);
+    pthread_mutex_destroy(&gateway->host_lock);
     store_cache_free(gateway->cache);
     store_free(gateway->store);
     free(gateway);

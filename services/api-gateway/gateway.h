@@ -65,6 +65,7 @@ struct gateway {
     const struct gateway_config *config;
     struct bus *bus;
     struct store *store;       /* owned */
+    pthread_mutex_t host_lock; /* of reading a host for its address: rendered.c */
     struct store_cache *cache; /* of reads: read_cache.h */
     struct clock *clock;
     struct fleet fleet;

@@ -1,6 +1,7 @@
 #include "services/api-gateway/rendered.h"
 
 #include <inttypes.h>
+#include <time.h>
 
 #include "schemas/host.pb-c.h"
 #include "services/api-gateway/audit.h"
@@ -50,15 +51,13 @@ static struct error *read_address(const struct store_record *record, struct aren
     return NULL;
 }
 
-struct error *host_address(struct gateway *gateway, const char *host,
-                           char ret_address[ADDRESS_SIZE])
+static struct error *load_address(struct gateway *gateway, const char *host,
+                                  char ret_address[ADDRESS_SIZE])
 {
     _cleanup_(arena_freep) struct arena *arena = arena_new();
     char name[STORE_CACHE_NAME_MAX];
     struct store_record record;
 
-    if (host_address_now(gateway, host, ret_address))
-        return NULL;
     read_cache_name(KEY_HOST, host, name);
     const struct store_ticket ticket = store_cache_ticket(gateway->cache, name);
     struct error *err = store_get(gateway->store, name, arena, &record);
@@ -71,6 +70,26 @@ struct error *host_address(struct gateway *gateway, const char *host,
     memcpy(value->data, ret_address, size);
     store_cache_put(gateway->cache, name, &ticket, value);
     return NULL;
+}
+
+/* After a heartbeat everybody wants the same address: one asks, the others find it then. None waits
+ * long: who asks may be held up by a store that is away. */
+struct error *host_address(struct gateway *gateway, const char *host,
+                           char ret_address[ADDRESS_SIZE])
+{
+    struct timespec end;
+
+    if (host_address_now(gateway, host, ret_address))
+        return NULL;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec++;
+    bool locked = pthread_mutex_timedlock(&gateway->host_lock, &end) == 0;
+    struct error *err = NULL;
+    if (!host_address_now(gateway, host, ret_address))
+        err = load_address(gateway, host, ret_address);
+    if (locked)
+        pthread_mutex_unlock(&gateway->host_lock);
+    return err;
 }
 
 struct store_cached *rendered_now(struct gateway *gateway, const char *id, bool complete)

@@ -52,8 +52,9 @@ const struct parity_row parity_rows[] = {
      "accountId:s=\"$OURS\" type:s=\"user\" active:b?=true", API_KEY, NULL},
     {"POST", A "api-keys/create", GLOBAL_ADMIN, AUDITOR,
      "accountId:s=\"$OURS\" type:s=\"account-admin\" active:b?=false", API_KEY, NULL},
-    {"GET", A "api-keys/account/$OURS", ACCOUNT_ADMIN, DEPLOYER, NULL, "[" API_KEY "]", NULL},
-    {"GET", A "api-keys/account/$OURS", GLOBAL_ADMIN, READER, NULL, "[" API_KEY "]", NULL},
+    {"GET", A "api-keys/account/$OURS", ACCOUNT_ADMIN, DEPLOYER, NULL, "[" API_KEY " +etag:s]",
+     NULL},
+    {"GET", A "api-keys/account/$OURS", GLOBAL_ADMIN, READER, NULL, "[" API_KEY " +etag:s]", NULL},
     {"PUT", A "api-keys/update", ACCOUNT_ADMIN, AUDITOR,
      "id:s=\"$SECRET\" active:b=false type:s?=\"user\"", API_KEY, NULL},
     {"PUT", A "api-keys/update", GLOBAL_ADMIN, READER,
@@ -93,7 +94,7 @@ const struct parity_row parity_rows[] = {
     {"POST", A "workload-events/list", READER, GLOBAL_ADMIN, "workloadId:s=\"" TEST_WORKLOAD "\"",
      "events:a events[].eventId:s events[].timestamp:t events[].details:o "
      "events[].details.kind:s events[].details.error:s +events[].sequence:n "
-     "+events[].workloadId:s",
+     "+events[].workloadId:s ?nextAfterSequence:n",
      NULL},
 
     {"POST", A "workload-tiers/create", GLOBAL_ADMIN, ACCOUNT_ADMIN, TIER_REQUEST, TIER, NULL},

@@ -396,7 +396,7 @@ static void wait_held(struct fixture *f)
         assert_true(clock_monotonic_ms(clock_system()) < give_up);
         nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
         pthread_mutex_lock(&limits->lock);
-        held = limits->held[LIMIT_WAITS];
+        held = limits->total[LIMIT_WAITS];
         pthread_mutex_unlock(&limits->lock);
     }
 }
@@ -418,7 +418,7 @@ static void test_a_long_poll_ends_by_the_change(void **state)
     assert_int_equal(call.answer.status, 200);
     assert_string_equal(answer_text(&call.answer, "status"), "running");
     answer_done(&call.answer);
-    assert_int_equal(f->gateway->limits.held[LIMIT_WAITS], 0);
+    assert_int_equal(f->gateway->limits.total[LIMIT_WAITS], 0);
 }
 
 static void test_a_long_poll_ends_by_time(void **state)
@@ -450,30 +450,37 @@ static void test_wrong_waits(void **state)
     }
 }
 
-static void test_an_account_has_few_long_polls(void **state)
+/* How many an account can hold until it is refused; all are given back. */
+static unsigned hold_all(struct limits *limits, const char *account)
+{
+    struct error *err = NULL;
+    unsigned held = 0;
+
+    while (!(err = limits_enter(limits, account, LIMIT_WAITS)))
+        assert_true(++held < 1000);
+    assert_int_equal(error_get_code(err), ERROR_RESOURCE_EXHAUSTED);
+    error_free(err);
+    for (unsigned i = 0; i < held; i++)
+        limits_leave(limits, account, LIMIT_WAITS);
+    return held;
+}
+
+static void test_long_polls_hold_a_part_of_the_workers(void **state)
 {
     (void)state;
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    struct limits *limits = &f->gateway->limits;
 
     put_state(f, COFFER__V1__WORKLOAD_STATUS__STARTING, 1);
     _cleanup_free_ char *tag = read_tag(f, PATH);
-    for (int i = 0; i < 8; i++)
-        assert_null(limits_enter(&f->gateway->limits, "dev", LIMIT_WAITS));
-    _cleanup_answer_ struct answer answer = get_if(f, PATH "?wait=60", "If-None-Match", tag);
-    assert_int_equal(answer.status, 429);
-    for (int i = 0; i < 8; i++)
-        limits_leave(&f->gateway->limits, "dev", LIMIT_WAITS);
-    unsigned held = 0;
-    for (; held < 100; held++) {
-        _cleanup_free_ char *account = xasprintf("account-%u", held);
-        struct error *err = limits_enter(&f->gateway->limits, account, LIMIT_WAITS);
-        if (err) {
-            assert_int_equal(error_get_code(err), ERROR_RESOURCE_EXHAUSTED);
-            error_free(err);
-            break;
-        }
-    }
-    assert_int_equal(held, 24); /* of all together */
+    assert_true(hold_all(limits, "other") < f->config.workers);
+    limits_set_total(limits, LIMIT_WAITS, 1);
+    assert_null(limits_enter(limits, "other", LIMIT_WAITS));
+    _cleanup_answer_ struct answer busy = get_if(f, PATH "?wait=60", "If-None-Match", tag);
+    assert_int_equal(busy.status, 429);
+    limits_leave(limits, "other", LIMIT_WAITS);
+    limits_set_total(limits, LIMIT_WAITS, 0);
+    assert_int_equal(hold_all(limits, "dev"), 8);
 }
 
 /* Wakes the poll by ending the gateway: that must not take its minute. */
@@ -591,7 +598,7 @@ int main(void)
         cmocka_unit_test(test_a_long_poll_ends_by_the_change),
         cmocka_unit_test(test_a_long_poll_ends_by_time),
         cmocka_unit_test(test_wrong_waits),
-        cmocka_unit_test(test_an_account_has_few_long_polls),
+        cmocka_unit_test(test_long_polls_hold_a_part_of_the_workers),
         cmocka_unit_test(test_the_end_does_not_wait_for_long_polls),
         cmocka_unit_test(test_events_after_a_sequence),
         cmocka_unit_test(test_reads_follow_ones_own_change),

@@ -829,6 +829,8 @@ static void test_a_stream_is_read_from_any_place(void **state)
     assert_string_equal(message.type, "coffer.v1.WorkloadEvent");
     assert_memory_equal(message.data, subjects[0], message.size);
     uint64_t first = message.stream_sequence;
+    check(bus_stream_next(fixture->client, "EVENTS", ">", 1, WAIT_MS, arena, &message));
+    assert_true(message.stream_sequence > 0 && message.stream_sequence <= first);
     check(bus_stream_next(fixture->client, "EVENTS", "evt.workload.w1.>", first + 1, WAIT_MS, arena,
                           &message));
     assert_string_equal(message.subject, subjects[2]);
