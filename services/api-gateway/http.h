@@ -28,7 +28,7 @@ struct gateway;
 struct http_server;
 struct request;
 
-enum { RESPONSE_HEADERS_MAX = 16 };
+enum { RESPONSE_HEADERS_MAX = 24 };
 
 struct response_header {
     const char *name; /* static */
