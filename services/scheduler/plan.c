@@ -66,11 +66,10 @@ static struct error *check_image(struct plan *plan)
 {
     struct scheduler *scheduler = plan->scheduler;
     const char *version = plan->request->image_version;
-    struct image *image;
 
     if (!manifest_version_is_valid(version))
         return error_new(ERROR_INVALID_ARGUMENT, "'%.64s' is no image version", version);
-    struct error *err = images_find(scheduler->images, version, plan->arena, &image);
+    struct error *err = images_check(scheduler->images, version);
     if (error_get_code(err) == ERROR_NOT_FOUND)
         err = error_set_reason(err, "no_image");
     return note_refusal(plan, err ?: artifact_check(scheduler, version, plan->arena));
