@@ -127,7 +127,7 @@ static struct error *find_account(struct round *round, const char *account_id,
     if (account)
         return NULL;
     account = arena_alloc(round->arena, sizeof(*account));
-    struct error *err = usage_load(round->scheduler, account_id, "", round->arena, &account->usage);
+    struct error *err = usage_load(round->scheduler, account_id, round->arena, &account->usage);
     if (err)
         return err;
     for (size_t i = 0; i < round->n; i++) {
@@ -210,6 +210,7 @@ static struct error *admit(struct round *round, struct item *item, const struct 
     change_index(change, KEY_WORKLOADS, "", id, false);
     change_index(change, KEY_WORKLOADS_OF, request->account_id, id, false);
     change_put(change, KEY_WORKLOAD, id, 0, &update.workload->base, 0);
+    change_count(change, update.workload, false);
     change_add(&round->change, change);
     item->accepted = true;
     count_accepted(round, item);

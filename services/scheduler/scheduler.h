@@ -16,6 +16,7 @@
 #include "services/scheduler/dns.h"
 #include "services/scheduler/images.h"
 #include "services/scheduler/intake.h"
+#include "services/scheduler/ledger.h"
 #include "services/scheduler/platform.h"
 #include "shared/attestation/verifier.h"
 #include "shared/base/clock.h"
@@ -100,6 +101,7 @@ struct scheduler {
     int64_t started_at_ms; /* silence of a host before that is not its fault */
     atomic_uint_fast64_t counters[COUNTER_MAX_];
     struct intake intake; /* of the delivery thread */
+    struct ledger ledger;
 
     pthread_t job_thread;
     bool job_running;

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "services/scheduler/allowance.h"
 #include "services/scheduler/images.h"
 #include "services/scheduler/reconcile.h"
 #include "services/scheduler/test_store.h"
@@ -226,6 +227,89 @@ static void test_the_allowance_counts_what_came_before(void **state)
     expect(&batch, 3, ERROR_OK);
 }
 
+static uint64_t counted(struct kit *kit)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct usage usage;
+
+    kit_ok(usage_load(kit->scheduler, "acme", arena, &usage));
+    assert_int_equal(usage.cpus, usage.workloads * 2);
+    assert_int_equal(usage.disk_gib, usage.workloads * 10);
+    return usage.workloads;
+}
+
+/* What an account uses is read once, and then follows every change. */
+static void test_what_an_account_uses_is_remembered(void **state)
+{
+    struct kit *kit = *state;
+    Coffer__V1__Allowance allowance = COFFER__V1__ALLOWANCE__INIT;
+    struct test_store store;
+    struct batch batch;
+    kit_tick(kit);
+    assert_int_equal(counted(kit), 0);
+    batch_init(&batch, kit, 3);
+    for (size_t i = 0; i < 3; i++)
+        batch.requests[i]->allowance = &allowance;
+    run(&batch);
+    expect_all(&batch, ERROR_OK);
+    assert_int_equal(batch.store.reads, 4); /* records, tiers, hosts and which */
+    test_store_init(&store, kit->store);
+    kit->scheduler->store = &store.base;
+    assert_int_equal(counted(kit), 3);
+    assert_int_equal(store.reads, 0);
+    kit->scheduler->store = kit->store;
+    kit_ok(kit_wish(kit, "stop", "w1"));
+    kit_ok(kit_wish(kit, "delete", "w2"));
+    assert_int_equal(counted(kit), 3);
+    clock_fake_advance(&kit->clock, 5000);
+    kit_tick(kit);
+    assert_int_equal(counted(kit), 1);
+    kit_ok(kit_wish(kit, "start", "w1"));
+    assert_int_equal(counted(kit), 2);
+    kit_ok(kit_wish(kit, "restart", "w1"));
+    assert_int_equal(counted(kit), 2);
+}
+
+static void test_what_is_in_doubt_is_read_again(void **state)
+{
+    struct kit *kit = *state;
+    struct batch batch;
+    kit_tick(kit);
+    assert_int_equal(counted(kit), 0);
+    batch_init(&batch, kit, 2);
+    batch.store.lose_answer = true; /* it happened */
+    run(&batch);
+    expect_all(&batch, ERROR_UNAVAILABLE);
+    assert_int_equal(counted(kit), 2);
+    batch_init(&batch, kit, 3);
+    batch.store.aborts = 1000; /* it did not */
+    run(&batch);
+    expect(&batch, 0, ERROR_OK); /* is there */
+    expect(&batch, 1, ERROR_OK);
+    expect(&batch, 2, ERROR_UNAVAILABLE);
+    assert_int_equal(counted(kit), 2);
+    /* Read while a change is on its way: good for once. */
+    const struct usage wrong = {.workloads = 9};
+    struct usage usage;
+    struct ledger *ledger = &kit->scheduler->ledger;
+    const struct ledger_reading early = ledger_begin_reading(ledger);
+    ledger_begin(ledger);
+    const struct ledger_reading during = ledger_begin_reading(ledger);
+    ledger_end(ledger, NULL, 0, LEDGER_DONE);
+    ledger_remember(ledger, early, "other", &wrong, 0);
+    ledger_remember(ledger, during, "other", &wrong, 0);
+    assert_false(ledger_find(ledger, "other", 0, &usage));
+    ledger_remember(ledger, ledger_begin_reading(ledger), "other", &wrong, 0);
+    assert_true(ledger_find(ledger, "other", 59999, &usage));
+    assert_int_equal(usage.workloads, 9);
+    assert_false(ledger_find(ledger, "other", 60000, &usage));
+    /* A full ledger forgets somebody, not everything. */
+    for (int i = 0; i < 5000; i++)
+        ledger_remember(ledger, ledger_begin_reading(ledger), arena_printf(kit->arena, "a%d", i),
+                        &wrong, 0);
+    assert_true(ledger_find(ledger, "a4999", 0, &usage));
+}
+
 /* A host's record changes between the read and the commit. */
 static void beat(void *data)
 {
@@ -377,6 +461,8 @@ int main(void)
         KIT_TEST(test_conflicts_without_end),
         KIT_TEST(test_a_lost_answer_is_repaired_by_repeating),
         KIT_TEST(test_the_allowance_counts_what_came_before),
+        KIT_TEST(test_what_an_account_uses_is_remembered),
+        KIT_TEST(test_what_is_in_doubt_is_read_again),
         KIT_TEST(test_a_heartbeat_in_between),
         KIT_TEST(test_callers_at_the_same_time),
         KIT_TEST(test_what_has_changed_is_looked_at),
