@@ -215,6 +215,7 @@ void scheduler_free(struct scheduler *scheduler)
     reconcile_stop(scheduler);
     intake_done(&scheduler->intake);
     ledger_done(&scheduler->ledger);
+    arena_free(scheduler->host_ids.arena);
     free(scheduler->changed.ids);
     dns_free(scheduler->dns);
     store_free(scheduler->store);

@@ -83,6 +83,15 @@ struct changed {
     bool all; /* anything may have, or there were too many */
 };
 
+/* Which hosts there are, so that a batch of creates reads all it needs at once. Only this scheduler
+ * adds and removes hosts; a removed one is simply not found. */
+struct host_ids {
+    struct arena *arena;
+    const char **ids;
+    size_t n;
+    bool known;
+};
+
 struct scheduler {
     const struct scheduler_config *config;
     struct bus *bus;
@@ -102,6 +111,7 @@ struct scheduler {
     atomic_uint_fast64_t counters[COUNTER_MAX_];
     struct intake intake; /* of the delivery thread */
     struct ledger ledger;
+    struct host_ids host_ids; /* of the delivery thread */
 
     pthread_t job_thread;
     bool job_running;

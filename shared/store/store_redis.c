@@ -93,7 +93,7 @@ static const char clear_script[] = "for i = 1, #ARGV do\n"
                                    "end\n"
                                    "return 'ok'\n";
 
-enum { GET_CHUNK = 256 };
+enum { GET_CHUNK = 512 };
 
 /* A command under construction; texts it owns live in its arena. */
 struct command {
