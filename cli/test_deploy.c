@@ -48,8 +48,7 @@ static char *computed_hash(void)
     uint8_t digest[SHA256_SIZE];
 
     ANSWERS(ROW("GET", "/api/v1/fleet", FLEET));
-    assert_int_equal(COFFER("manifest", "--config", gateway_write("hello/coffer.yaml", YAML)),
-                     EXIT_OK);
+    EXPECT(EXIT_OK, "manifest", "--config", gateway_write("hello/coffer.yaml", YAML));
     sha256(gateway.output, strlen(gateway.output), digest);
     return hex_encode_new(digest, sizeof(digest));
 }
@@ -78,7 +77,7 @@ static void test_deploy_sends_what_coffer_yaml_says(_unused_ void **state)
     };
 
     gateway_answer(rows, ELEMENTSOF(rows));
-    assert_int_equal(COFFER("deploy", project), EXIT_OK);
+    EXPECT(EXIT_OK, "deploy", project);
     assert_asked("\"name\":\"hello\",\"artifactsVersion\":\"0.3.1\"");
     assert_asked("\"publicContainerName\":\"web\",\"publicContainerPort\":8080,\"memory\":1024,"
                  "\"cpus\":1,\"disk\":5,\"gpus\":0,\"envVars\":{\"GREETING\":\"sec-ret-greeting\","
@@ -103,9 +102,8 @@ static void test_options_win(_unused_ void **state)
                 "[{\"tierId\":\"t-1\",\"name\":\"small\",\"cpus\":8,\"memoryMb\":999,\"diskGb\":7,"
                 "\"gpus\":2,\"cost\":1}]"));
     setenv("LEVEL", "info", 1);
-    assert_int_equal(COFFER("deploy", project, "--dry-run", "--name", "other", "--public", "web:90",
-                            "--env", "LEVEL", "--tier", "small", "--domain", "a.example.com"),
-                     EXIT_FAILED);
+    EXPECT(EXIT_FAILED, "deploy", project, "--dry-run", "--name", "other", "--public", "web:90",
+           "--env", "LEVEL", "--tier", "small", "--domain", "a.example.com");
     unsetenv("LEVEL");
     assert_asked("POST /api/v1/workloads/plan {\"name\":\"other\"");
     assert_asked("\"publicContainerPort\":90,\"memory\":999,\"cpus\":8,\"disk\":7,\"gpus\":2");
@@ -120,11 +118,11 @@ static void test_a_plan_shows_findings_with_their_lines(_unused_ void **state)
     write_project(YAML);
     ANSWERS(ROW("GET", "/api/v1/fleet", FLEET),
             ROW("POST", "/api/v1/workloads/plan", REFUSED_PLAN));
-    assert_int_equal(COFFER("plan", project), EXIT_FAILED);
+    EXPECT(EXIT_FAILED, "plan", project);
     assert_output("line 4: services.web.privileged: a privileged container\n");
     assert_output("fix: remove the line");
     assert_output("would be refused: see the findings");
-    assert_int_equal(COFFER("plan", project, "-o", "json"), EXIT_FAILED);
+    EXPECT(EXIT_FAILED, "plan", project, "-o", "json");
     assert_output("\"rule\": \"privileged\"");
     assert_not_said("sec-ret", false);
 }
@@ -148,7 +146,7 @@ static void test_a_plan_that_would_be_accepted(_unused_ void **state)
     };
 
     gateway_answer(rows, ELEMENTSOF(rows));
-    assert_int_equal(COFFER("plan", project), EXIT_OK);
+    EXPECT(EXIT_OK, "plan", project);
     assert_output(hash);
     assert_output("will measure   1 vCPU EPYC-v4  abcd");
     assert_output("placement      h1, of 2 that could\n               not enough memory: 3\n");
@@ -165,9 +163,9 @@ static void test_another_manifest_than_ours_is_refused(_unused_ void **state)
                 "{\"workloadId\":\"w-1\",\"manifestHash\":\"" KEY "\"}"),
             ROW("POST", "/api/v1/workloads/plan",
                 "{\"valid\":true,\"admitted\":true,\"manifest\":{\"hash\":\"" KEY "\"}}"));
-    assert_int_equal(COFFER("deploy", project), EXIT_FAILED);
+    EXPECT(EXIT_FAILED, "deploy", project);
     assert_errors("the gateway's manifest is " KEY ", computed here: ");
-    assert_int_equal(COFFER("plan", project), EXIT_FAILED);
+    EXPECT(EXIT_FAILED, "plan", project);
     assert_errors("the gateway's manifest is " KEY ", computed here: ");
 }
 
@@ -178,10 +176,10 @@ static void test_a_second_one_of_the_name_is_probably_an_update(_unused_ void **
             ROW("GET", "/api/v1/workloads/list",
                 "[{\"workloadId\":\"w-0\",\"name\":\"hello\",\"status\":\"deleting\"},"
                 "{\"workloadId\":\"w-9\",\"name\":\"hello\",\"status\":\"running\"}]"));
-    assert_int_equal(COFFER("deploy", project), EXIT_CONFLICT);
+    EXPECT(EXIT_CONFLICT, "deploy", project);
     assert_errors("coffer update w-9");
     assert_not_asked("create");
-    assert_int_equal(COFFER("deploy", project, "--again"), EXIT_NOT_FOUND); /* no such path here */
+    EXPECT(EXIT_NOT_FOUND, "deploy", project, "--again"); /* no such path here */
     assert_asked("create");
 }
 
@@ -205,11 +203,11 @@ static void test_wait_shows_stages_and_what_to_hand_on(_unused_ void **state)
     };
 
     gateway_answer(rows, ELEMENTSOF(rows));
-    assert_int_equal(COFFER("deploy", project, "--wait"), EXIT_OK);
+    EXPECT(EXIT_OK, "deploy", project, "--wait");
     assert_asked("GET /api/v1/workloads/w-1/events [Last-Event-ID: 2]");
     assert_output("stage         pull (1.5 s)\n");
     assert_output("coffer verify https://w-1.w.example.com --manifest ");
-    assert_int_equal(COFFER("deploy", project, "--wait", "--json"), EXIT_OK);
+    EXPECT(EXIT_OK, "deploy", project, "--wait", "--json");
     assert_true(gateway.output[0] == '{'); /* the stages are on stderr */
     assert_errors("pull (1.5 s)");
 }
@@ -229,7 +227,7 @@ static void test_wait_says_why_not_and_what_to_do(_unused_ void **state)
     };
 
     gateway_answer(rows, ELEMENTSOF(rows));
-    assert_int_equal(COFFER("deploy", project, "--wait"), EXIT_CONFLICT);
+    EXPECT(EXIT_CONFLICT, "deploy", project, "--wait");
     assert_errors("did not come up: manifest unknown (pull_failed)");
     assert_errors("--registry gives credentials");
     assert_null(strstr(gateway.output, "coffer verify"));
@@ -241,7 +239,7 @@ static void test_secret_files_are_salted_here(_unused_ void **state)
     gateway_write("hello/tls.key", "sec-ret-key");
     ANSWERS(ROW("GET", "/api/v1/fleet", FLEET),
             ROW("POST", "/api/v1/workloads/plan", REFUSED_PLAN));
-    assert_int_equal(COFFER("plan", project), EXIT_FAILED);
+    EXPECT(EXIT_FAILED, "plan", project);
     assert_asked("\"files\":{\"token.txt\":\"c2VjLXJldC10b2tlbgo=\"}");
     assert_asked("\"secretFiles\":{\"tls.key\":{\"content\":\"c2VjLXJldC1rZXk=\",\"salt\":\"");
     assert_output("salted anew");
@@ -252,7 +250,7 @@ static void test_pinned_images(_unused_ void **state)
 {
     write_project(YAML "pin: required\n");
     ANSWERS(ROW("GET", "/api/v1/fleet", FLEET));
-    assert_int_equal(COFFER("deploy", project), EXIT_USAGE);
+    EXPECT(EXIT_USAGE, "deploy", project);
     assert_errors("web: registry.example.com/hello:1");
     assert_not_asked("create");
 }
@@ -291,7 +289,7 @@ static void test_what_is_refused_before_anything_is_asked(_unused_ void **state)
         assert_errors(rows[i].says);
         assert_not_said("sec-ret", false);
     }
-    assert_int_equal(COFFER("deploy"), EXIT_USAGE);
+    EXPECT(EXIT_USAGE, "deploy");
 }
 
 static void test_init_writes_what_the_compose_file_says(_unused_ void **state)
@@ -301,10 +299,10 @@ static void test_init_writes_what_the_compose_file_says(_unused_ void **state)
                   "services:\n  db:\n    image: db\n  web:\n    image: ${TAG}\n    ports:\n"
                   "      - '127.0.0.1:80:8080/tcp'\n    environment: [\"A=${SECRET:-x}$$NOT\", "
                   "'B=$PLAIN']\n    volumes: ['${FILES}/a:/a']\n");
-    assert_int_equal(COFFER("init", project), EXIT_CONFLICT); /* there is one */
-    assert_int_equal(COFFER("init", project, "--force"), EXIT_OK);
+    EXPECT(EXIT_CONFLICT, "init", project); /* there is one */
+    EXPECT(EXIT_OK, "init", project, "--force");
     assert_output("next: coffer plan");
-    assert_int_equal(COFFER("init", project, "--file", "-"), EXIT_OK);
+    EXPECT(EXIT_OK, "init", project, "--file", "-");
     assert_output("compose: compose.yaml\n");
     assert_output("public: {service: web, port: 8080}\n");
     assert_output("env:\n  TAG:\n  SECRET:\n  PLAIN:\n");
@@ -315,11 +313,11 @@ static void test_init_writes_what_the_compose_file_says(_unused_ void **state)
     setenv("PLAIN", "1", 1);
     ANSWERS(ROW("GET", "/api/v1/fleet", FLEET),
             ROW("POST", "/api/v1/workloads/plan", REFUSED_PLAN));
-    assert_int_equal(COFFER("plan", project), EXIT_FAILED); /* it can be read back */
+    EXPECT(EXIT_FAILED, "plan", project); /* it can be read back */
     assert_asked("\"envVars\":{\"TAG\":\"1\",\"SECRET\":\"1\",\"PLAIN\":\"1\"}");
     gateway_write("hello/compose.yaml", "a: [\n");
-    assert_int_equal(COFFER("init", project, "--force"), EXIT_USAGE);
-    assert_int_equal(COFFER("init", "/nowhere"), EXIT_NOT_FOUND);
+    EXPECT(EXIT_USAGE, "init", project, "--force");
+    EXPECT(EXIT_NOT_FOUND, "init", "/nowhere");
 }
 
 int main(void)

@@ -71,7 +71,7 @@ static enum MHD_Result on_request(_unused_ void *state, struct MHD_Connection *c
     write_down(connection, method, path);
     const struct gateway_answer *answer = find(method, path);
     struct MHD_Response *response = MHD_create_response_from_buffer(
-        strlen(answer->body), (void *)answer->body, MHD_RESPMEM_PERSISTENT);
+        strlen(answer->body), (void *)answer->body, MHD_RESPMEM_MUST_COPY);
     if (answer->etag)
         MHD_add_response_header(response, "ETag", answer->etag);
     if (answer->cursor)
@@ -112,12 +112,17 @@ int gateway_teardown(_unused_ void **state)
     return system(command);
 }
 
+static void write_file(const char *name, const char *text, char *ret_path, size_t size)
+{
+    snprintf(ret_path, size, "%s/%s", gateway.dir, name);
+    assert_null(file_write_atomic(ret_path, text, strlen(text), 0600));
+}
+
 const char *gateway_write(const char *name, const char *text)
 {
     static char path[256];
 
-    snprintf(path, sizeof(path), "%s/%s", gateway.dir, name);
-    assert_null(file_write_atomic(path, text, strlen(text), 0600));
+    write_file(name, text, path, sizeof(path));
     return path;
 }
 
@@ -159,6 +164,7 @@ static void restore(int fd, int saved, const char *name, char **ret_text)
 int gateway_run(const char *const *arguments, size_t n)
 {
     _cleanup_free_ char **argv = xcalloc(n + 1, sizeof(char *));
+    char path[256];
     int argc = 0;
 
     for (size_t i = 0; i < n; i++)
@@ -166,7 +172,7 @@ int gateway_run(const char *const *arguments, size_t n)
             argv[argc++] = (char *)arguments[i];
     buffer_done(&gateway.asked);
     memset(gateway.used, 0, sizeof(gateway.used));
-    gateway_write(".stdin", gateway.input ?: "");
+    write_file(".stdin", gateway.input ?: "", path, sizeof(path));
     gateway.input = NULL;
     fflush(stdout);
     fflush(stderr);
@@ -180,6 +186,13 @@ int gateway_run(const char *const *arguments, size_t n)
     restore(STDOUT_FILENO, out, ".stdout", &gateway.output);
     restore(STDERR_FILENO, err, ".stderr", &gateway.errors);
     return code;
+}
+
+void gateway_expect(int expected, int actual)
+{
+    if (actual != expected)
+        fail_msg("exit code %d, not %d\nstdout: %s\nstderr: %s\nasked: %s", actual, expected,
+                 gateway.output, gateway.errors, buffer_text(&gateway.asked));
 }
 
 static void assert_in(const char *all, const char *text)

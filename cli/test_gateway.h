@@ -50,6 +50,10 @@ int gateway_run(const char *const *arguments, size_t n);
     gateway_run((const char *const[]){"coffer", __VA_ARGS__},                                      \
                 sizeof((const char *const[]){"coffer", __VA_ARGS__}) / sizeof(char *))
 
+/* The exit code must be this one: otherwise what was said is shown. */
+#define EXPECT(code, ...) gateway_expect(code, COFFER(__VA_ARGS__))
+void gateway_expect(int expected, int actual);
+
 #define ROW(method_, path_, body_, ...)                                                            \
     {                                                                                              \
         .method = (method_), .path = (path_), .body = (body_), __VA_ARGS__                         \
