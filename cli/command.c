@@ -16,7 +16,7 @@ const struct exit_meaning exit_meanings[] = {
 };
 const size_t n_exit_meanings = ELEMENTSOF(exit_meanings);
 
-static enum exit_code exit_code_of(enum error_code code)
+enum exit_code command_exit_code(enum error_code code)
 {
     static const enum exit_code codes[] = {
         [ERROR_OK] = EXIT_OK,
@@ -48,7 +48,7 @@ static void print_and_free(struct error *err)
 
 int command_fail(struct error *err)
 {
-    enum exit_code code = exit_code_of(error_get_code(err));
+    enum exit_code code = command_exit_code(error_get_code(err));
 
     if (!err)
         return EXIT_OK;

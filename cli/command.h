@@ -113,6 +113,9 @@ int hosts_list_main(int argc, char **argv);
 int hosts_show_main(int argc, char **argv);
 int hosts_remove_main(int argc, char **argv);
 
+/* The exit code for an error of this code. */
+enum exit_code command_exit_code(enum error_code code);
+
 /* Prints "coffer: text" and frees err. EXIT_OK for NULL, otherwise the code that the error has in
  * the table of command.c: 1 where it has none. */
 int command_fail(struct error *err);

@@ -11,9 +11,19 @@ static size_t word_of(const char *value)
     return strcspn(value, " ");
 }
 
-static bool all_lower(const char *text, size_t size)
+/* "read|deploy", not "FILE|HASH": words as they are typed have a small letter. */
+static bool are_words(const char *text, size_t size)
 {
-    return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-|") >= size;
+    static const char small[] = "abcdefghijklmnopqrstuvwxyz";
+    size_t at = 0;
+
+    while (at < size) {
+        size_t length = strcspn(text + at, "| ");
+        if (strcspn(text + at, small) >= length)
+            return false;
+        at += length + 1;
+    }
+    return memchr(text, '|', size) != NULL;
 }
 
 struct completion completion_of(const char *value)
@@ -29,6 +39,9 @@ struct completion completion_of(const char *value)
         {"HEX|FILE", {COMPLETION_FILES, NULL}},
         {"PATH", {COMPLETION_FILES, NULL}},
         {"COMPOSE|FOLDER", {COMPLETION_FILES, NULL}},
+        {"[COMPOSE|FOLDER]", {COMPLETION_FILES, NULL}},
+        {"MEMBER", {COMPLETION_ASK, "members"}},
+        {"WEBHOOK", {COMPLETION_ASK, "webhooks"}},
         {"DIR|--ovmf", {COMPLETION_FILES, NULL}},
         {"DIR", {COMPLETION_FOLDERS, NULL}},
         {"WORKLOAD", {COMPLETION_ASK, "workloads"}},
@@ -44,8 +57,7 @@ struct completion completion_of(const char *value)
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)
         if (strlen(rows[i].value) == size && strncmp(rows[i].value, value, size) == 0)
             return rows[i].completion;
-    if (size && memchr(value, '|', size) &&
-        (all_lower(value, size) || strncmp(value, "Milan", 5) == 0))
+    if (size && are_words(value, size))
         return (struct completion){COMPLETION_WORDS, value};
     return (struct completion){0};
 }

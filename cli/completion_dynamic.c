@@ -19,6 +19,7 @@ static const struct {
     {"workloads", "/api/v1/workloads/list", {"name", "workloadId"}, false},
     {"hosts", "/api/v1/metal-instances/list", {"metalInstanceId", NULL}, true},
     {"images", "/api/v1/artifacts/list", {"version", NULL}, false},
+    {"webhooks", "/api/v1/webhooks/list", {"webhookId", NULL}, false},
     {"tiers", "/api/v1/workload-tiers/list", {"tierId", NULL}, false},
 };
 
@@ -50,7 +51,8 @@ static struct error *print_list(size_t at)
     return err;
 }
 
-static struct error *print_keys(void)
+/* A list of the key's own account. */
+static struct error *print_of_account(const char *what, const char *member)
 {
     _cleanup_(client_freep) struct client *client = NULL;
     _cleanup_(json_decrefp) json_t *me = NULL;
@@ -63,9 +65,9 @@ static struct error *print_keys(void)
     const char *id = json_string_value(json_object_get(me, "accountId"));
     if (err || !id || !name_is_valid(id))
         return err;
-    _cleanup_free_ char *path = xasprintf("/api/v1/api-keys/account/%s", id);
+    _cleanup_free_ char *path = xasprintf("/api/v1/%s/account/%s", what, id);
     err = client_list(client, path, &list);
-    json_array_foreach(list, i, row) print_name(json_string_value(json_object_get(row, "id")));
+    json_array_foreach(list, i, row) print_name(json_string_value(json_object_get(row, member)));
     return err;
 }
 
@@ -88,7 +90,9 @@ int complete_main(int argc, char **argv)
     if (strcmp(kind, "contexts") == 0)
         err = print_contexts();
     else if (strcmp(kind, "keys") == 0)
-        err = print_keys();
+        err = print_of_account("api-keys", "id");
+    else if (strcmp(kind, "members") == 0)
+        err = print_of_account("members", "memberId");
     for (size_t i = 0; !err && i < ELEMENTSOF(lists); i++)
         if (strcmp(kind, lists[i].kind) == 0)
             err = print_list(i);

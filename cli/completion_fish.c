@@ -82,8 +82,10 @@ static void print_option(const struct command *c, const struct option_row *row, 
     if (row->letter)
         fprintf(out, " -s %c", row->letter);
     if (row->value) {
-        fputs(" -r", out);
-        print_source(completion_of(context ? "CONTEXT" : row->value), out);
+        struct completion source = completion_of(context ? "CONTEXT" : row->value);
+        bool files = source.kind == COMPLETION_FILES || source.kind == COMPLETION_FOLDERS;
+        fputs(files ? " -r" : " -x", out);
+        print_source(source, out);
     }
     fputs(" -d ", out);
     print_quoted(row->help, out);

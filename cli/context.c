@@ -109,6 +109,23 @@ struct error *context_check_url(const char *url)
     return NULL;
 }
 
+bool context_is_plain(const char *url)
+{
+    static const char *const here[] = {"localhost", "127.", "[::1]"};
+    static const char scheme[] = "http://";
+
+    if (strncmp(url, scheme, strlen(scheme)) != 0)
+        return false;
+    for (size_t i = 0; i < ELEMENTSOF(here); i++) {
+        const char *host = url + strlen(scheme);
+        size_t size = strlen(here[i]);
+        if (strncmp(host, here[i], size) == 0 &&
+            (here[i][size - 1] == '.' || strchr(":/", host[size])))
+            return false;
+    }
+    return true;
+}
+
 struct error *context_read_secret(const char *path, char **ret_text)
 {
     struct stat info;

@@ -63,5 +63,8 @@ struct error *context_check_key(const char *key) _must_check_;
 /* http:// or https://, a name, nothing else but a path. */
 struct error *context_check_url(const char *url) _must_check_;
 
+/* Whether what is said there can be read on the way: no TLS, and not to this machine. */
+bool context_is_plain(const char *url);
+
 /* A text of a file that nobody else may read. Caller frees, and wipes what is secret. */
 struct error *context_read_secret(const char *path, char **ret_text) _must_check_;

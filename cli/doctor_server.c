@@ -32,12 +32,6 @@ static void place_done(struct place *place)
     curl_free(place->port);
 }
 
-static bool is_here(const char *host)
-{
-    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-           strcmp(host, "[::1]") == 0;
-}
-
 static bool check_url(struct doctor *doctor, struct place *ret_place)
 {
     _cleanup_(curl_url_cleanupp) CURLU *url = curl_url();
@@ -52,7 +46,7 @@ static bool check_url(struct doctor *doctor, struct place *ret_place)
                     err ? error_text(err) : "it is no URL");
         return false;
     }
-    if (strcmp(ret_place->scheme, "https") == 0 || is_here(ret_place->host))
+    if (!context_is_plain(text))
         doctor_note(doctor, DOCTOR_OK, "URL", NULL, "%s, port %s", ret_place->host,
                     ret_place->port);
     else

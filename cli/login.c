@@ -120,7 +120,7 @@ static struct error *log_in(const struct login *login, struct context *context,
 
 static void warn_of_plain(const char *url)
 {
-    if (strncmp(url, "https://", strlen("https://")) != 0)
+    if (context_is_plain(url))
         terminal_fprintf(stderr,
                          "coffer: %s is not encrypted: whoever is on the way reads the key\n", url);
 }

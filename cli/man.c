@@ -6,6 +6,9 @@
 #include "cli/problem.h"
 #include "shared/base/alloc.h"
 
+/* When the words were last gone through; not when it was built, so that builds are the same. */
+static const char written[] = "2026-11-28";
+
 char *man_name(const struct command *c)
 {
     return xasprintf("coffer-%s%s%s", c->group ?: "", c->group ? "-" : "", c->name);
@@ -38,7 +41,7 @@ static void print_head(const char *name, const char *help, FILE *out)
 {
     fputs(".TH ", out);
     print_upper(name, out);
-    fprintf(out, " 1 \"\" \"coffer %s\" \"Coffer\"\n.SH NAME\n", COFFER_VERSION);
+    fprintf(out, " 1 %s \"coffer %s\" \"Coffer\"\n.SH NAME\n", written, COFFER_VERSION);
     print_text(name, out);
     fputs(" \\- ", out);
     print_text(help, out);

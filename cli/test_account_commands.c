@@ -1,6 +1,6 @@
 /* members, webhooks and quotas: what is asked, what is shown, and how often a secret is. */
 #include "cli/command.h"
-#include "cli/test_gateway.h"
+#include "cli/test_program.h"
 #include "shared/base/alloc.h"
 
 #define ME     "{\"accountId\":\"acc-1\",\"name\":\"ours\"}"

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "cli/command.h"
-#include "cli/test_gateway.h"
+#include "cli/test_program.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 #include "shared/seal/seal.h"

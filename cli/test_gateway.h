@@ -1,74 +1,41 @@
-/* A gateway of the test's own, and the whole program run against it: what is asked, what is said.
- */
+/* A gateway for tests of the command line: it answers from a table, and writes down what it was
+ * asked. */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+#include "shared/attestation/test_attest.h"
+#include "shared/base/alloc.h"
 #include "shared/base/buffer.h"
 
-struct gateway_answer {
-    const char *method;
-    const char *path;
+struct test_answer {
+    const char *method; /* NULL ends a table */
+    const char *path;   /* without the query */
+    unsigned status;    /* 0: the connection ends without an answer */
     const char *body;
-    unsigned status;    /* 0: 200 */
-    const char *etag;   /* NULL: none */
-    const char *cursor; /* Coffer-Next-Cursor; NULL: none */
+    const char *header; /* name; NULL: none */
+    const char *value;
+    unsigned times; /* how often; 0: always */
 };
 
 struct test_gateway {
-    /* What it answers. Of several rows of one path each is used once, in turn, the last for ever.
-     * A path that is not there: 404. */
-    const struct gateway_answer *answers;
-    size_t n_answers;
-    const char *input; /* of the next run, on its stdin; NULL: nothing */
-
-    struct buffer asked; /* "METHOD PATH&QUERY [HEADER: value]... BODY\n" of each request */
-    char *output;
-    char *errors;
-    char dir[32]; /* a folder for files; HOME */
     struct MHD_Daemon *daemon;
+    const struct test_answer *answers; /* the first one that fits and has not run out */
+    unsigned used[64];                 /* of each */
+    struct buffer asked;               /* "METHOD PATH&NAME=VALUE BODY\n" of each request */
+    struct buffer keys;                /* its Idempotency-Key, or "-", and a new line */
     struct buffer upload;
-    unsigned used[64]; /* by row */
+    char dir[64]; /* HOME, and XDG_CONFIG_HOME is not set */
+    char url[64];
+    char output[80]; /* file for test_command() */
 };
 
-extern struct test_gateway gateway;
+/* Sets HOME, COFFER_API_URL and COFFER_API_KEY. */
+void test_gateway_start(struct test_gateway *gateway);
+void test_gateway_stop(struct test_gateway *gateway); /* removes its folder */
 
-int gateway_setup(void **state); /* also sets COFFER_API_URL, COFFER_API_KEY and HOME */
-int gateway_teardown(void **state);
+/* Forgets what was asked. */
+void test_gateway_answer(struct test_gateway *gateway, const struct test_answer *answers);
 
-/* A file in dir; returns its path, which lives until the next call of the same kind. */
-const char *gateway_write(const char *name, const char *text);
-
-/* coffer ARGUMENTS; NULL entries are left out. Returns the exit code. */
-int gateway_run(const char *const *arguments, size_t n);
-#define COFFER(...)                                                                                \
-    gateway_run((const char *const[]){"coffer", __VA_ARGS__},                                      \
-                sizeof((const char *const[]){"coffer", __VA_ARGS__}) / sizeof(char *))
-
-/* The exit code must be this one: otherwise what was said is shown. */
-#define EXPECT(code, ...) gateway_expect(code, COFFER(__VA_ARGS__))
-void gateway_expect(int expected, int actual);
-
-#define ROW(method_, path_, body_, ...)                                                            \
-    {                                                                                              \
-        .method = (method_), .path = (path_), .body = (body_), __VA_ARGS__                         \
-    }
-#define ANSWERS(...)                                                                               \
-    do {                                                                                           \
-        static const struct gateway_answer rows_[] = {__VA_ARGS__};                                \
-        gateway_answer(rows_, sizeof(rows_) / sizeof(rows_[0]));                                   \
-    } while (0)
-void gateway_answer(const struct gateway_answer *answers, size_t n);
-
-void assert_asked(const char *text);
-void assert_not_asked(const char *text);
-void assert_output(const char *text);
-void assert_errors(const char *text);
-
-/* Nowhere: not in what is printed, nor (asked: true) in what is asked. */
-void assert_not_said(const char *secret, bool asked);
+/* Runs the program as main() does: "coffer", then the arguments (NULL ends them). stdout, and
+ * stderr, go into *ret_output and *ret_errors, which the caller frees. */
+int test_gateway_run(struct test_gateway *gateway, const char *const *arguments, char **ret_output,
+                     char **ret_errors);

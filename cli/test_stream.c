@@ -1,6 +1,6 @@
 /* logs, events and stats: history, then live; what is missing is told. */
 #include "cli/command.h"
-#include "cli/test_gateway.h"
+#include "cli/test_program.h"
 #include "shared/base/alloc.h"
 
 #define ID     "0a0a0a0a-0000-4000-8000-000000000001"

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "cli/command.h"
-#include "cli/test_gateway.h"
+#include "cli/test_program.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 #include "shared/manifest/manifest.h"
