@@ -19,6 +19,9 @@ static void test_members(_unused_ void **state)
     assert_asked("POST /api/v1/members/create {\"accountId\":\"acc-1\",\"name\":\"Ada\",\"role\":"
                  "\"viewer\"}");
     assert_errors("coffer keys create --member m-1");
+    EXPECT(EXIT_NOT_FOUND, "keys", "create", "--member", "m-1"); /* no such path here */
+    assert_asked("POST /api/v1/api-keys/create {\"accountId\":\"acc-1\",\"type\":\"user\","
+                 "\"memberId\":\"m-1\"}");
     EXPECT(EXIT_OK, "members", "ls", "--account", "acc-1");
     assert_not_asked("/accounts/me");
     assert_output("Ada");

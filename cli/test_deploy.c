@@ -275,6 +275,8 @@ static void test_what_is_refused_before_anything_is_asked(_unused_ void **state)
         {YAML, {"--gpus", "17"}, "--gpus"},
         {YAML, {"--unset-env", "A"}, "--unset-env"},
         {YAML, {"--public", "web"}, "SERVICE:PORT"},
+        {YAML, {"--file", "token.txt", "--secret-file", "token.txt"}, "both plain and secret"},
+        {YAML "files: [token.txt]\n", {"--secret-file", "token.txt"}, "both plain and secret"},
         {YAML, {"--config", "/nowhere/coffer.yaml"}, "nowhere"},
         {YAML, {"another"}, "one operand too many"},
         {YAML, {"--enb", "A"}, "--enb"},

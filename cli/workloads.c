@@ -95,6 +95,7 @@ static void print_workload(const json_t *w)
         {"evidence", "evidenceKind"},
         {"created", "createdAt"},
         {"updated", "updatedAt"},
+        {"ETag", "etag"},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -176,9 +177,13 @@ int show_main(int argc, char **argv)
 
     if (code != EXIT_OK)
         return code;
+    struct client_headers headers = {0};
     struct error *err = target_open(flags.operands[0], &target);
     _cleanup_free_ char *path = xasprintf("/api/v1/workloads/%s", target.workload ?: "");
-    err = err ?: client_call(target.client, "GET", path, NULL, &w);
+    err = err ?: client_call_with(target.client, "GET", path, NULL, &headers, &w);
+    if (!err && headers.etag) /* for --if-match */
+        json_object_set_new(w, "etag", json_string(headers.etag));
+    client_headers_done(&headers);
     if (err)
         return command_fail(err);
     if (flags.json)
