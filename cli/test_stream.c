@@ -54,8 +54,8 @@ static void test_a_gap_is_told(_unused_ void **state)
         const char *data;
         const char *says;
     } rows[] = {
-        {"{\"from\":5,\"to\":104}", "100 entries are missing here (5 to 104)"},
-        {"{\"from\":5,\"to\":5}", "1 entry is missing here (5 to 5)"},
+        {"{\"from\":5,\"to\":104}", "up to 100 entries are missing here (5 to 104)"},
+        {"{\"from\":5,\"to\":4}", "coffer: entries are missing here"},
         {"{\"from\":5}", "entries are missing here"},
         {"nonsense", "entries are missing here"},
     };
