@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "cli/plan.h"
 #include "cli/project_body.h"
+#include "cli/resolve.h"
 #include "cli/terminal.h"
 #include "cli/verify_hint.h"
 #include "cli/wait.h"
@@ -58,7 +59,7 @@ static bool is_going(const json_t *workload)
 static struct error *check_name(const struct project_input *in, struct client *client)
 {
     _cleanup_(json_decrefp) json_t *list = NULL;
-    struct error *err = in->again ? NULL : client_list(client, "/api/v1/workloads/list", &list);
+    struct error *err = in->again ? NULL : workloads_by_name(client, in->name, &list);
     const json_t *w;
     size_t i;
 
@@ -93,7 +94,7 @@ static struct error *create(struct client *client, struct project_input *in, con
         err = check_name(in, client);
     if (err)
         return err;
-    _cleanup_(json_decrefp) json_t *body = project_body_create(in, id);
+    _cleanup_(project_body_freep) json_t *body = project_body_create(in, id);
     err = client_call(client, "POST", "/api/v1/workloads/create", body, ret_workload);
     return err ?: check_manifest(*ret_workload, &manifest);
 }

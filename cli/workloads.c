@@ -6,6 +6,7 @@
 #include "cli/flags.h"
 #include "cli/output.h"
 #include "cli/pages.h"
+#include "cli/project_body.h"
 #include "cli/project_input.h"
 #include "cli/query.h"
 #include "cli/resolve.h"
@@ -317,7 +318,7 @@ int restart_main(int argc, char **argv)
                           .n = ELEMENTSOF(table),
                           .min_operands = 1,
                           .max_operands = 1};
-    _cleanup_(json_decrefp) json_t *env = NULL;
+    _cleanup_(project_body_freep) json_t *env = NULL;
     int code = flags_parse(argc, argv, &flags);
 
     if (code == EXIT_OK)
