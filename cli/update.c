@@ -62,8 +62,8 @@ static struct error *confirm_loss(const struct update_target *target, const json
         return NULL;
     if (in->json || !isatty(STDIN_FILENO))
         return error_new(ERROR_FAILED_PRECONDITION,
-                         "this loses data, and there is no terminal to ask on: say "
-                         "--confirm-data-loss to go on");
+                         "this loses data, and nobody can be asked here (no terminal, or JSON is "
+                         "wanted): say --confirm-data-loss to go on");
     *ret_confirmed = ask_typed(output_text(target->workload, "name"));
     return *ret_confirmed ? NULL : error_new(ERROR_CANCELLED, "nothing was changed");
 }
