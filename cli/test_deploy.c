@@ -262,7 +262,7 @@ static void test_what_is_refused_before_anything_is_asked(_unused_ void **state)
         const char *arguments[4];
         const char *says;
     } rows[] = {
-        {"nmae: x\n", {NULL}, "line 1: unknown key 'nmae', did you mean 'name'?"},
+        {"xname: x\n", {NULL}, "line 1: unknown key 'xname', did you mean 'name'?"},
         {"name: x\n", {NULL}, "--public SERVICE:PORT, or 'public' in coffer.yaml"},
         {"env: [NOT_SET_ANYWHERE]\n", {NULL}, "no variable 'NOT_SET_ANYWHERE'"},
         {"env: {A: {from_file: nowhere}}\n", {NULL}, "line 1: A: "},
