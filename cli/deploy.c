@@ -29,22 +29,30 @@ static struct error *check_manifest(const json_t *workload, const struct buffer 
                      theirs ?: "missing", text);
 }
 
+/* What the command alone does not say. */
+static void print_notes(const json_t *workload, const char *command)
+{
+    if (strstr(command, "--release-key"))
+        puts("The release key is as this gateway shows it: compare it with the operator's own.");
+    if (json_integer_value(json_object_get(workload, "gpus")) > 0)
+        puts("For the GPUs, --rims DIR names a folder with NVIDIA's RIM files and OCSP answers.");
+    if (strstr(output_text(workload, "evidenceKind"), "development"))
+        puts("This is a development machine: a verifier also needs its --trust-root and --ca.");
+}
+
 int deploy_print_result(struct client *client, const json_t *workload, bool json)
 {
-    _cleanup_free_ char *command = verify_hint(client, workload);
-    json_int_t gpus = json_integer_value(json_object_get(workload, "gpus"));
+    _cleanup_free_ char *command = json ? NULL : verify_hint(client, workload);
 
     if (json)
         return output_json(workload);
     terminal_printf("workload       %s\nURL            https://%s\nmanifest hash  %s\n",
                     output_text(workload, "workloadId"), output_text(workload, "domain"),
                     output_text(workload, "manifestHash"));
-    if (command)
+    if (command) {
         terminal_printf("anybody can verify it with\n    %s\n", command);
-    if (command && strstr(command, "--release-key"))
-        puts("The release key is as this gateway shows it: compare it with the operator's own.");
-    if (command && gpus > 0)
-        puts("For the GPUs, --rims DIR names a folder with NVIDIA's RIM files and OCSP answers.");
+        print_notes(workload, command);
+    }
     return EXIT_OK;
 }
 

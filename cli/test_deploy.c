@@ -58,7 +58,7 @@ static char *workload(const char *hash, const char *status)
     return xasprintf(
         "{\"workloadId\":\"w-1\",\"name\":\"hello\",\"status\":\"%s\",\"generation\":1,"
         "\"domain\":\"w-1.w.example.com\",\"artifactsVersion\":\"0.3.1\","
-        "\"manifestHash\":\"%s\"}",
+        "\"evidenceKind\":\"sev-snp (software, development)\",\"manifestHash\":\"%s\"}",
         status, hash);
 }
 
@@ -91,6 +91,8 @@ static void test_deploy_sends_what_coffer_yaml_says(_unused_ void **state)
         "https://w-1.w.example.com --manifest %s --image ./image.json --release-key " KEY "\n",
         getenv("COFFER_API_URL"), hash);
     assert_output(command);
+    assert_output("compare it with the operator's own");
+    assert_output("its --trust-root and --ca");
     assert_output("coffer events ");
 }
 
