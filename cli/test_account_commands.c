@@ -56,7 +56,8 @@ static void test_a_webhooks_secret_is_all_of_stdout(_unused_ void **state)
 static void test_webhooks(_unused_ void **state)
 {
     ANSWERS(ROW("GET", "/api/v1/webhooks/list", "[{" HOOK "}]"),
-            ROW("GET", "/api/v1/webhooks/h-1", "{" HOOK "}"),
+            ROW("GET", "/api/v1/webhooks/h-1",
+                "{" HOOK ",\"disabledReason\":\"it answered 410\",\"pendingDeliveries\":4}"),
             ROW("POST", "/api/v1/webhooks/delete", "{}"),
             ROW("POST", "/api/v1/webhooks/test", "{}"),
             ROW("GET", "/api/v1/webhooks/h-1/deliveries",
@@ -68,6 +69,7 @@ static void test_webhooks(_unused_ void **state)
     assert_output("running,error");
     EXPECT(EXIT_OK, "webhooks", "show", "h-1");
     assert_output("state          active\n");
+    assert_output("because        it answered 410\nwaiting        4\n");
     EXPECT(EXIT_OK, "webhooks", "test", "h-1");
     assert_asked("POST /api/v1/webhooks/test {\"webhookId\":\"h-1\"}");
     EXPECT(EXIT_OK, "webhooks", "rm", "h-1", "-y");
