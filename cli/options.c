@@ -277,6 +277,7 @@ static const struct option_row key_create_rows[] = {
     {"name", '\0', "NAME", "what to call it"},
     {"scope", '\0', "read|deploy|admin", "what it may do; may be repeated"},
     {"expires", '\0', "TIME", "when it ends, as 2030-01-01T00:00:00Z"},
+    {"member", '\0', "ID", "a key of this member: it may do no more than their role"},
     {0},
 };
 

@@ -243,7 +243,7 @@ static struct error *check_new(const json_t *plan, struct project_input *in,
 
 static struct error *plan_new(struct client *client, struct project_input *in, json_t **ret_plan)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
+    _cleanup_(project_body_freep) json_t *body = NULL;
     struct fleet_facts facts;
     struct error *err = project_input_facts(in, client, &facts);
 
@@ -260,7 +260,7 @@ static struct error *plan_new(struct client *client, struct project_input *in, j
 static struct error *plan_change(struct client *client, struct project_input *in, json_t **ret_plan)
 {
     _cleanup_(json_decrefp) json_t *present = NULL;
-    _cleanup_(json_decrefp) json_t *body = NULL;
+    _cleanup_(project_body_freep) json_t *body = NULL;
     _cleanup_free_ char *id = NULL;
     struct error *err = workload_resolve(client, in->workload, &id);
 

@@ -19,6 +19,9 @@ static void test_members(_unused_ void **state)
     assert_asked("POST /api/v1/members/create {\"accountId\":\"acc-1\",\"name\":\"Ada\",\"role\":"
                  "\"viewer\"}");
     assert_errors("coffer keys create --member m-1");
+    EXPECT(EXIT_NOT_FOUND, "keys", "create", "--member", "m-1"); /* no such path here */
+    assert_asked("POST /api/v1/api-keys/create {\"accountId\":\"acc-1\",\"type\":\"user\","
+                 "\"memberId\":\"m-1\"}");
     EXPECT(EXIT_OK, "members", "ls", "--account", "acc-1");
     assert_not_asked("/accounts/me");
     assert_output("Ada");
@@ -53,7 +56,8 @@ static void test_a_webhooks_secret_is_all_of_stdout(_unused_ void **state)
 static void test_webhooks(_unused_ void **state)
 {
     ANSWERS(ROW("GET", "/api/v1/webhooks/list", "[{" HOOK "}]"),
-            ROW("GET", "/api/v1/webhooks/h-1", "{" HOOK "}"),
+            ROW("GET", "/api/v1/webhooks/h-1",
+                "{" HOOK ",\"disabledReason\":\"it answered 410\",\"pendingDeliveries\":4}"),
             ROW("POST", "/api/v1/webhooks/delete", "{}"),
             ROW("POST", "/api/v1/webhooks/test", "{}"),
             ROW("GET", "/api/v1/webhooks/h-1/deliveries",
@@ -65,6 +69,7 @@ static void test_webhooks(_unused_ void **state)
     assert_output("running,error");
     EXPECT(EXIT_OK, "webhooks", "show", "h-1");
     assert_output("state          active\n");
+    assert_output("because        it answered 410\nwaiting        4\n");
     EXPECT(EXIT_OK, "webhooks", "test", "h-1");
     assert_asked("POST /api/v1/webhooks/test {\"webhookId\":\"h-1\"}");
     EXPECT(EXIT_OK, "webhooks", "rm", "h-1", "-y");

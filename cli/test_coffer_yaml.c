@@ -27,7 +27,7 @@ static const struct {
     {"name: a\nname: b\n", 2, "given twice"},
     {"name: a\n---\nname: b\n", 2, "second document"},
     {"name: !x a\n", 1, "tag"},
-    {"nmae: a\n", 1, "unknown key 'nmae', did you mean 'name'?"},
+    {"xname: a\n", 1, "unknown key 'xname', did you mean 'name'?"},
     {"name: a\ncomposer: x\n", 2, "did you mean 'compose'?"},
     {"name: a\nenv_files: [x]\n", 2, "did you mean 'env_file'?"},
     {"name: a\nsecret-files: [x]\n", 2, "did you mean 'secret_files'?"},
@@ -224,7 +224,7 @@ static void test_a_file_with_problems_is_told_as_one_text(_unused_ void **state)
     _cleanup_(arena_freep) struct arena *arena = arena_new();
     struct coffer_yaml *yaml = arena_alloc(arena, sizeof(*yaml));
     int fd = mkstemp(path);
-    static const char text[] = "nmae: a\nresources: {cpus: 0}\n";
+    static const char text[] = "xname: a\nresources: {cpus: 0}\n";
 
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     close(fd);
@@ -232,7 +232,7 @@ static void test_a_file_with_problems_is_told_as_one_text(_unused_ void **state)
     unlink(path);
     assert_int_equal(error_get_code(err), ERROR_INVALID_ARGUMENT);
     assert_non_null(strstr(error_text(err), "has 2 problems"));
-    assert_non_null(strstr(error_text(err), "line 1: unknown key 'nmae', did you mean 'name'?"));
+    assert_non_null(strstr(error_text(err), "line 1: unknown key 'xname', did you mean 'name'?"));
     assert_non_null(strstr(error_text(err), "line 2: 'resources.cpus'"));
 }
 

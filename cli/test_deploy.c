@@ -58,7 +58,7 @@ static char *workload(const char *hash, const char *status)
     return xasprintf(
         "{\"workloadId\":\"w-1\",\"name\":\"hello\",\"status\":\"%s\",\"generation\":1,"
         "\"domain\":\"w-1.w.example.com\",\"artifactsVersion\":\"0.3.1\","
-        "\"manifestHash\":\"%s\"}",
+        "\"evidenceKind\":\"sev-snp (software, development)\",\"manifestHash\":\"%s\"}",
         status, hash);
 }
 
@@ -91,6 +91,8 @@ static void test_deploy_sends_what_coffer_yaml_says(_unused_ void **state)
         "https://w-1.w.example.com --manifest %s --image ./image.json --release-key " KEY "\n",
         getenv("COFFER_API_URL"), hash);
     assert_output(command);
+    assert_output("compare it with the operator's own");
+    assert_output("its --trust-root and --ca");
     assert_output("coffer events ");
 }
 
@@ -262,7 +264,7 @@ static void test_what_is_refused_before_anything_is_asked(_unused_ void **state)
         const char *arguments[4];
         const char *says;
     } rows[] = {
-        {"nmae: x\n", {NULL}, "line 1: unknown key 'nmae', did you mean 'name'?"},
+        {"xname: x\n", {NULL}, "line 1: unknown key 'xname', did you mean 'name'?"},
         {"name: x\n", {NULL}, "--public SERVICE:PORT, or 'public' in coffer.yaml"},
         {"env: [NOT_SET_ANYWHERE]\n", {NULL}, "no variable 'NOT_SET_ANYWHERE'"},
         {"env: {A: {from_file: nowhere}}\n", {NULL}, "line 1: A: "},
@@ -275,6 +277,8 @@ static void test_what_is_refused_before_anything_is_asked(_unused_ void **state)
         {YAML, {"--gpus", "17"}, "--gpus"},
         {YAML, {"--unset-env", "A"}, "--unset-env"},
         {YAML, {"--public", "web"}, "SERVICE:PORT"},
+        {YAML, {"--file", "token.txt", "--secret-file", "token.txt"}, "both plain and secret"},
+        {YAML "files: [token.txt]\n", {"--secret-file", "token.txt"}, "both plain and secret"},
         {YAML, {"--config", "/nowhere/coffer.yaml"}, "nowhere"},
         {YAML, {"another"}, "one operand too many"},
         {YAML, {"--enb", "A"}, "--enb"},

@@ -54,8 +54,8 @@ static void test_a_gap_is_told(_unused_ void **state)
         const char *data;
         const char *says;
     } rows[] = {
-        {"{\"from\":5,\"to\":104}", "100 entries are missing here (5 to 104)"},
-        {"{\"from\":5,\"to\":5}", "1 entry is missing here (5 to 5)"},
+        {"{\"from\":5,\"to\":104}", "up to 100 entries are missing here (5 to 104)"},
+        {"{\"from\":5,\"to\":4}", "coffer: entries are missing here"},
         {"{\"from\":5}", "entries are missing here"},
         {"nonsense", "entries are missing here"},
     };
@@ -87,6 +87,13 @@ static void test_logs(_unused_ void **state)
     EXPECT(EXIT_NOT_FOUND, "logs", ID, "-f", "--container", "web", "-n", "2");
     assert_string_equal(gateway.output, "a\nb\nlive\n");
     assert_asked("&container=web&since=1s");
+}
+
+static void test_logs_of_a_while_end_by_themselves(_unused_ void **state)
+{
+    ANSWERS(ROW("GET", LOGS, "retry: 500\n\n" LOG("1", "old")), ROW("GET", LOGS, ": alive\n\n"));
+    EXPECT(EXIT_OK, "logs", ID, "--since", "10m", "-c", "web");
+    assert_string_equal(gateway.output, "old\n");
 }
 
 static void test_events_of_the_past(_unused_ void **state)
@@ -152,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_a_busy_gateway_is_waited_for_once_there_was_a_stream),
         cmocka_unit_test(test_a_gap_is_told),
         cmocka_unit_test(test_logs),
+        cmocka_unit_test(test_logs_of_a_while_end_by_themselves),
         cmocka_unit_test(test_events_of_the_past),
         cmocka_unit_test(test_stats),
         cmocka_unit_test(test_what_is_refused_before_anything_is_asked),

@@ -1,9 +1,12 @@
 /* update, env and domains: the plan first, then the change with the ETag that it was planned
  * against. */
+#include <pty.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "cli/command.h"
+#include "cli/frame.h"
 #include "cli/test_program.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
@@ -105,6 +108,64 @@ static void test_data_is_not_lost_without_a_word(_unused_ void **state)
     serve();
     EXPECT(EXIT_OK, "update", "mine", "--name", "other");
     assert_asked("\"name\":\"other\",\"confirmDataLoss\":false}");
+}
+
+/* The program on a terminal, with an answer to its question. Returns the exit code. */
+static int on_terminal(const char *const *argv, const char *question, const char *typed,
+                       char **ret_shown)
+{
+    _cleanup_buffer_ struct buffer shown = {0};
+    char block[1024];
+    int terminal;
+    int status;
+    int argc = 0;
+
+    while (argv[argc])
+        argc++;
+    pid_t child = forkpty(&terminal, NULL, NULL, NULL);
+    assert_true(child >= 0);
+    if (child == 0) {
+        int code = frame_run(argc, (char **)argv);
+        fflush(NULL);
+        _exit(code);
+    }
+    for (ssize_t n; (n = read(terminal, block, sizeof(block))) > 0;) {
+        buffer_add(&shown, block, (size_t)n);
+        if (typed && strstr(buffer_text(&shown), question)) {
+            assert_true(write(terminal, typed, strlen(typed)) > 0);
+            typed = NULL;
+        }
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    close(terminal);
+    *ret_shown = xstrdup(buffer_text(&shown));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void test_the_loss_is_confirmed_by_typing_the_name(_unused_ void **state)
+{
+    static const struct {
+        const char *typed;
+        int code;
+    } rows[] = {
+        {"mine\n", EXIT_OK}, {"y\n", EXIT_FAILED}, {"\n", EXIT_FAILED}, {"minee\n", EXIT_FAILED}};
+
+    static const char *const argv[] = {"coffer", "update", "mine", "--image", "0.3.1", NULL};
+
+    make(CHANGE, LOSES, NULL);
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_free_ char *shown = NULL;
+        serve();
+        buffer_done(&gateway.asked);
+        int code = on_terminal(argv, "to go on: ", rows[i].typed, &shown);
+        if (code != rows[i].code)
+            fail_msg("'%s': %d\n%s", rows[i].typed, code, shown);
+        assert_non_null(strstr(shown, "what is lost"));
+        if (code == EXIT_OK)
+            assert_asked("\"confirmDataLoss\":true");
+        else
+            assert_not_asked("/update");
+    }
 }
 
 static void test_wait_takes_no_event_of_before(_unused_ void **state)
@@ -275,6 +336,23 @@ static void test_env_values_are_no_arguments(_unused_ void **state)
     EXPECT(EXIT_USAGE, "env", "unset", "mine");
 }
 
+static void test_a_value_that_is_asked_for_is_not_shown(_unused_ void **state)
+{
+    static const char *const argv[] = {
+        "coffer", "env", "set", "mine", "NOT_SET_ANYWHERE", "--confirm-data-loss", NULL};
+    _cleanup_free_ char *shown = NULL;
+
+    make(CHANGE, LOSES, NULL);
+    serve();
+    buffer_done(&gateway.asked);
+    assert_int_equal(on_terminal(argv, "NOT_SET_ANYWHERE: ", "sec-ret\n", &shown), EXIT_OK);
+    assert_asked("/update [If-Match: \"1-7-abc\"]");
+    assert_asked("{\"NOT_SET_ANYWHERE\":\"sec-ret\"}");
+    assert_null(strstr(shown, "sec-ret"));
+    EXPECT(EXIT_CONFLICT, "env", "set", "mine", "ONE", "-o", "json"); /* nobody is asked */
+    assert_not_asked("/update");
+}
+
 static void test_domains(_unused_ void **state)
 {
     make(CHANGE, LOSES, NULL);
@@ -318,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_plan_is_shown_and_the_change_is_sent_with_its_etag),
         cmocka_unit_test(test_data_is_not_lost_without_a_word),
+        cmocka_unit_test(test_the_loss_is_confirmed_by_typing_the_name),
         cmocka_unit_test(test_wait_takes_no_event_of_before),
         cmocka_unit_test(test_what_ends_an_update),
         cmocka_unit_test(test_a_plan_that_lies_is_not_followed),
@@ -327,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_single_changes),
         cmocka_unit_test(test_env),
         cmocka_unit_test(test_env_values_are_no_arguments),
+        cmocka_unit_test(test_a_value_that_is_asked_for_is_not_shown),
         cmocka_unit_test(test_domains),
     };
 

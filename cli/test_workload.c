@@ -60,9 +60,10 @@ static void test_show_says_what_to_do_next(_unused_ void **state)
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         _cleanup_free_ char *w = xasprintf(
             "{\"workloadId\":\"" ID "\",\"name\":\"mine\",\"status\":\"%s\"}", rows[i].status);
-        const struct gateway_answer answers[] = {ROW("GET", PATH, w)};
+        const struct gateway_answer answers[] = {ROW("GET", PATH, w, .etag = "\"1-2-x\"")};
         gateway_answer(answers, ELEMENTSOF(answers));
         EXPECT(EXIT_OK, "show", ID);
+        assert_output("ETag           \"1-2-x\"\n");
         assert_output(rows[i].next);
         EXPECT(EXIT_OK, "show", ID, "--json");
         assert_null(strstr(gateway.output, "coffer "));

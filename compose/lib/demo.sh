@@ -7,6 +7,7 @@ cluster_prepare() {
     ensure_engine
     ensure_images coffer-thirdparty coffer-control coffer-host coffer-build
     stage "compile (trixie, software TEE)" compile_binaries
+    ensure_docs
     ensure_secrets
     ensure_fleet
     ensure_guest_image

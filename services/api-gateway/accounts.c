@@ -5,6 +5,7 @@
 #include "services/api-gateway/audit.h"
 #include "services/api-gateway/balance.h"
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
 #include "services/api-gateway/json_text.h"
 #include "shared/store/keys.h"
@@ -153,7 +154,7 @@ static struct error *commit_new(struct request *request, const struct account *a
                                         .lists = lists,
                                         .n_lists = audit_edits(request, &entry, lists)};
 
-    return store_commit(request->gateway->store, &change);
+    return idempotency_commit(request, &change, details);
 }
 
 struct error *account_create(struct request *request, struct account *account)
@@ -177,6 +178,7 @@ static struct error *try_change(struct request *request, const char *id, account
                                 const void *data, struct account *ret_account)
 {
     _cleanup_(json_decrefp) json_t *details = json_object();
+    _cleanup_(json_decrefp) json_t *answer = NULL;
     struct error *err = account_load(request, id, ret_account);
 
     err = err ?: edit(ret_account, data, details);
@@ -192,7 +194,8 @@ static struct error *try_change(struct request *request, const char *id, account
                                         .n_writes = 1,
                                         .lists = lists,
                                         .n_lists = audit_edits(request, &entry, lists)};
-    return store_commit(request->gateway->store, &change);
+    answer = account_to_json(ret_account);
+    return idempotency_commit(request, &change, answer);
 }
 
 struct error *account_change(struct request *request, const char *id, account_edit edit,

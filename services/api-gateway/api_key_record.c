@@ -56,6 +56,7 @@ void api_key_read(const json_t *json, struct arena *arena, struct api_key *ret_k
         .id = json_record_text(json, "id", arena),
         .account = json_record_text(json, "account", arena),
         .name = json_record_text(json, "name", arena),
+        .member_id = json_record_text(json, "member_id", arena),
         .type = API_KEY_ACCOUNT_ADMIN,
         .active = json_is_true(json_object_get(json, "active")),
         .created_at_ms = number(json, "created_at_ms"),
@@ -73,12 +74,12 @@ void api_key_read(const json_t *json, struct arena *arena, struct api_key *ret_k
 
 ProtobufCBinaryData api_key_value(struct arena *arena, const struct api_key *key)
 {
-    _cleanup_(json_decrefp) json_t *json =
-        json_pack("{s:s, s:s, s:o, s:s, s:s, s:b, s:I, s:I, s:I}", "account", key->account, "id",
-                  key->id, "name", json_text(key->name, strlen(key->name)), "type",
-                  types[key->type].name, "level", level_names[key->level], "active", key->active,
-                  "created_at_ms", (json_int_t)key->created_at_ms, "updated_at_ms",
-                  (json_int_t)key->updated_at_ms, "expires_at_ms", (json_int_t)key->expires_at_ms);
+    _cleanup_(json_decrefp) json_t *json = json_pack(
+        "{s:s, s:s, s:o, s:s, s:s, s:s, s:b, s:I, s:I, s:I}", "account", key->account, "id",
+        key->id, "name", json_text(key->name, strlen(key->name)), "member_id", key->member_id ?: "",
+        "type", types[key->type].name, "level", level_names[key->level], "active", key->active,
+        "created_at_ms", (json_int_t)key->created_at_ms, "updated_at_ms",
+        (json_int_t)key->updated_at_ms, "expires_at_ms", (json_int_t)key->expires_at_ms);
 
     return json_record_value(arena, json);
 }
@@ -105,9 +106,12 @@ static json_t *scopes_json(enum key_level level)
 
 json_t *api_key_details(const struct api_key *key)
 {
-    return json_pack("{s:o, s:s, s:o, s:b, s:o}", "name", json_text(key->name, strlen(key->name)),
-                     "type", types[key->type].name, "scopes", scopes_json(key->level), "active",
-                     key->active, "expiresAt", time_json(key->expires_at_ms));
+    const char *member = key->member_id && *key->member_id ? key->member_id : NULL;
+
+    return json_pack("{s:o, s:s, s:o, s:b, s:o, s:s?}", "name",
+                     json_text(key->name, strlen(key->name)), "type", types[key->type].name,
+                     "scopes", scopes_json(key->level), "active", key->active, "expiresAt",
+                     time_json(key->expires_at_ms), "memberId", member);
 }
 
 json_t *api_key_to_json(const struct api_key *key, const char *id)

@@ -5,6 +5,7 @@
 #include "services/api-gateway/api_key_record.h"
 #include "services/api-gateway/audit.h"
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
 #include "shared/base/alloc.h"
 #include "shared/store/keys.h"
@@ -81,10 +82,11 @@ struct error *api_key_find(struct request *request, const char *id_or_secret,
     return NULL;
 }
 
-/* The change of one key, and its audit entry with it. */
-static struct error *commit(struct request *request, const struct api_key *key,
+/* The change of one key, its audit entry with it, and the answer, which is taken. */
+static struct error *commit(struct request *request, const struct api_key *key, json_t *answer_json,
                             struct store_change change)
 {
+    _cleanup_(json_decrefp) json_t *answer = answer_json;
     _cleanup_(json_decrefp) json_t *details = api_key_details(key);
     const struct audit_entry entry = {
         .account = key->account, .object = key->id, .result = "ok", .details = details};
@@ -92,7 +94,7 @@ static struct error *commit(struct request *request, const struct api_key *key,
 
     change.lists = lists;
     change.n_lists = audit_edits(request, &entry, lists);
-    return store_commit(request->gateway->store, &change);
+    return idempotency_commit(request, &change, answer);
 }
 
 /* Record, id and index of a key, for writing or, with no value, for deleting. */
@@ -177,7 +179,7 @@ struct error *api_key_create(struct request *request, struct api_key *key,
     fill_new(key, request->gateway, request->arena);
     api_key_hash(ret_secret, key->sha256);
     const struct store_change change = for_new(request->arena, key, writes, &edit);
-    return commit(request, key, change);
+    return commit(request, key, api_key_to_json(key, ret_secret), change);
 }
 
 static void apply(struct api_key *key, const struct api_key_edit *edit)
@@ -209,7 +211,7 @@ static struct error *try_change(struct request *request, const char *id_or_secre
                                       .expected_version = ret_key->version,
                                       .value = api_key_value(request->arena, ret_key)};
     struct store_change change = {.writes = &write, .n_writes = 1};
-    return commit(request, ret_key, change);
+    return commit(request, ret_key, api_key_to_json(ret_key, ret_key->id), change);
 }
 
 struct error *api_key_change(struct request *request, const char *id_or_secret,
@@ -237,7 +239,7 @@ static struct error *try_delete(struct request *request, const char *id_or_secre
         return err;
     const struct store_change change = all_of(request->arena, &key, writes, &edit);
     edit.remove = true;
-    return commit(request, &key, change);
+    return commit(request, &key, json_object(), change);
 }
 
 struct error *api_key_delete(struct request *request, const char *id_or_secret)

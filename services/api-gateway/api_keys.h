@@ -7,8 +7,9 @@
  * the bearer. So there, and only there, `id` is the secret; everywhere else it is the public id,
  * which `keyId` always is. Update and delete take either.
  *
- * coffer:api-key:<sha256>      {"account", "id", "name", "type", "level", "active",
- *                               "created_at_ms", "updated_at_ms", "expires_at_ms" (0: never)}
+ * coffer:api-key:<sha256>      {"account", "id", "name", "member_id" ("": none), "type", "level",
+ *                               "active", "created_at_ms", "updated_at_ms", "expires_at_ms" (0:
+ *                               never)}
  * coffer:api-key-id:<sha256 of id> {"sha256"} of the secret
  * coffer:api-key-used:<sha256> {"at_ms"}; apart, so that it does not collide with changes
  */
@@ -31,6 +32,7 @@ struct api_key {
     const char *id; /* texts live in the arena it was read into */
     const char *account;
     const char *name;
+    const char *member_id; /* "": of the account as a whole */
     enum api_key_type type;
     enum key_level level;
     bool active;

@@ -3,6 +3,8 @@
 #include "services/api-gateway/accounts.h"
 #include "services/api-gateway/api_keys.h"
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/members.h"
+#include "services/api-gateway/rate_limit.h"
 #include "shared/base/file.h"
 
 #define WHO(kind) (1U << (kind))
@@ -85,6 +87,7 @@ static struct error *check_key(struct request *request, const char *secret)
     error_free(gateway_ensure_bootstrap(gateway));
     api_key_hash(secret, hash);
     struct error *err = api_key_load(gateway, hash, request->arena, &key);
+    err = err ?: member_limit_key(gateway, request->arena, &key);
     if (!err && !is_usable(gateway, &key))
         err = refused();
     err = err ?: check_account(request, &key);
@@ -111,10 +114,17 @@ static struct error *authenticate(struct request *request)
     return NULL;
 }
 
+const char *auth_secret(const struct request *request)
+{
+    const char *admin = http_header(request, "x-api-key");
+
+    return is_admin_key(request->gateway, admin) ? admin : bearer_of(request);
+}
+
 struct error *auth_check(struct request *request)
 {
     enum scope scope = request->route->scope;
-    struct error *err = authenticate(request);
+    struct error *err = rate_limit_guess(request, authenticate);
 
     if (err)
         return err;
@@ -122,6 +132,14 @@ struct error *auth_check(struct request *request)
         request->principal.level < scope_rows[scope].least)
         return error_new(ERROR_PERMISSION_DENIED, "this API key may not do that");
     return NULL;
+}
+
+/* Nothing of the store's is kept in memory. */
+bool auth_check_now(struct request *request, struct error **ret_err)
+{
+    (void)request;
+    (void)ret_err;
+    return false;
 }
 
 struct error *auth_load_admin_key(struct gateway *gateway)

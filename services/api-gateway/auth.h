@@ -14,6 +14,14 @@
  */
 struct error *auth_check(struct request *request) _must_check_;
 
+/*
+ * The same on the event loop, from memory. False: it cannot be told without the store, and
+ * auth_check() is to be asked. True: *ret_err is what that would return.
+ */
+bool auth_check_now(struct request *request, struct error **ret_err) _must_check_;
+/* The API key that the caller came with; after auth_check() said yes. Lives with the request. */
+const char *auth_secret(const struct request *request);
+
 /* Reads GATEWAY_ADMIN_KEY_FILE and keeps its hash; without a file there is no global admin. */
 struct error *auth_load_admin_key(struct gateway *gateway) _must_check_;
 

@@ -1,5 +1,6 @@
 #include "services/api-gateway/create_input.h"
 
+#include "services/api-gateway/idempotency.h"
 #include "shared/manifest/manifest.h"
 
 static void read_id(struct form *form, struct create_input *input)
@@ -8,7 +9,7 @@ static void read_id(struct form *form, struct create_input *input)
     char made[UUID_TEXT_SIZE];
 
     if (!id) {
-        uuid_generate_text(made);
+        idempotency_make_id(form->request, made);
         id = arena_strdup(form->request->arena, made);
     } else if (!name_is_valid(id)) {
         form_find(form, "workloadId", "'workloadId' is not an id",

@@ -35,9 +35,17 @@ struct gateway_config {
     char *bootstrap_key_file;
     char *admin_key_file;
     char *images_dir;
+    char *docs_dir;
     char *tls_cert;
     char *tls_key;
     uint64_t max_connections;
+    uint64_t workers;
+    uint64_t rate_per_minute;
+    uint64_t rate_burst;
+    uint64_t auth_failures_per_minute;
+    uint64_t connections_per_address;
+    uint64_t streams_per_account;
+    char *cors_origins;
 };
 
 /* The public facts of fleet.json. */
@@ -56,12 +64,15 @@ struct gateway {
     struct guest_signer signer;
     struct metrics metrics;
     struct limits limits;
+    struct token_buckets key_rates;     /* requests by API key */
+    struct token_buckets failure_rates; /* failed authentication by address */
     struct sse_hub streams;
     struct key_usage key_usage;
     bool has_admin_key;
     uint8_t admin_key_sha256[SHA256_SIZE];
     pthread_mutex_t bootstrap_lock;
     atomic_bool bootstrapped;
+    atomic_bool draining; /* on the way out: not ready any more */
     struct http_server *http;
     struct http_server *metrics_http;
 };

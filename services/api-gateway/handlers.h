@@ -41,12 +41,23 @@ struct error *on_api_key_list(struct request *request, struct response *ret_resp
 struct error *on_api_key_update(struct request *request, struct response *ret_response);
 struct error *on_api_key_delete(struct request *request, struct response *ret_response);
 
+/* handlers_members.c */
+struct error *on_member_create(struct request *request, struct response *ret_response);
+struct error *on_member_list(struct request *request, struct response *ret_response);
+struct error *on_member_update(struct request *request, struct response *ret_response);
+struct error *on_member_delete(struct request *request, struct response *ret_response);
+
 /* handlers_audit.c */
 struct error *on_audit(struct request *request, struct response *ret_response);
 
 /* handlers_fleet.c */
 struct error *on_fleet(struct request *request, struct response *ret_response);
 struct error *on_image(struct request *request, struct response *ret_response);
+
+/* handlers_docs.c */
+struct error *on_openapi(struct request *request, struct response *ret_response);
+struct error *on_docs(struct request *request, struct response *ret_response);
+struct error *on_docs_file(struct request *request, struct response *ret_response);
 
 /* handlers_artifacts.c */
 struct error *on_artifacts(struct request *request, struct response *ret_response);
@@ -66,5 +77,6 @@ struct error *on_host_delete(struct request *request, struct response *ret_respo
 
 /* handlers_health.c */
 struct error *on_health(struct request *request, struct response *ret_response);
+bool on_health_now(struct request *request, struct response *ret_response);
 struct error *on_ready(struct request *request, struct response *ret_response);
 struct error *on_metrics(struct request *request, struct response *ret_response);

@@ -1,32 +1,11 @@
 /* API keys of an account: made, listed, changed and deleted by its admins or the global admin. */
-#include <time.h>
-
 #include "services/api-gateway/accounts.h"
 #include "services/api-gateway/api_keys.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
-
-/* RFC 3339 in UTC: "2030-01-31T12:00:00Z", with or without milliseconds, as we write it. */
-static bool parse_time(const char *text, int64_t *ret_ms)
-{
-    struct tm parts = {0};
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
-    unsigned ms = 0;
-    int size = 0;
-
-    if (end && *end == '.') {
-        if (strspn(end + 1, "0123456789") != 3 || sscanf(end, ".%3u%n", &ms, &size) != 1)
-            return false;
-        end += size;
-    }
-    if (!end || strcmp(end, "Z") != 0)
-        return false;
-    char again[CLOCK_TEXT_SIZE];
-    *ret_ms = (int64_t)timegm(&parts) * 1000 + ms;
-    clock_format(*ret_ms, again);
-    return strncmp(again, text, strlen("2030-01-31T12:00:00")) == 0; /* no 30 February */
-}
+#include "services/api-gateway/members.h"
+#include "services/api-gateway/time_text.h"
 
 /* A date that is over is refused: who asks for one means another. */
 static void take_expiry(struct form *form, struct api_key_edit *edit)
@@ -37,7 +16,7 @@ static void take_expiry(struct form *form, struct api_key_edit *edit)
     edit->set_expiry = value != NULL;
     if (!text) /* null: never */
         return;
-    if (!parse_time(text, &edit->expires_at_ms))
+    if (!time_text_parse(text, &edit->expires_at_ms))
         form_find(form, "expiresAt", "'expiresAt' is not a time",
                   "write it like 2030-01-31T12:00:00Z");
     else if (edit->expires_at_ms <= clock_wall_ms(form->request->gateway->clock))
@@ -112,13 +91,27 @@ static struct api_key key_of(const struct api_key_edit *edit, const struct accou
     return key;
 }
 
+/* A member of another account is as unknown as one that there is not. */
+static struct error *check_member(struct request *request, const char *account, const char *id)
+{
+    struct member member;
+    struct error *err = id ? member_find(request, id, &member) : NULL;
+
+    if (!err && id && strcmp(member.account, account) != 0)
+        err = error_new(ERROR_NOT_FOUND, "no such member");
+    return err;
+}
+
 static struct error *create(struct request *request, const struct account *account,
-                            const struct api_key_edit *edit, struct response *ret_response)
+                            const char *member_id, const struct api_key_edit *edit,
+                            struct response *ret_response)
 {
     struct api_key key = key_of(edit, account);
     char secret[API_KEY_SECRET_SIZE];
-    struct error *err = api_key_create(request, &key, secret);
+    struct error *err = check_member(request, account->id, member_id);
 
+    key.member_id = member_id;
+    err = err ?: api_key_create(request, &key, secret);
     if (!err)
         ret_response->json = api_key_to_json(&key, secret);
     OPENSSL_cleanse(secret, sizeof(secret));
@@ -137,11 +130,12 @@ struct error *on_api_key_create(struct request *request, struct response *ret_re
         return err;
     form_init(&form, request, body);
     const char *id = form_text(&form, "accountId", true, ACCOUNT_ID_MAX);
+    const char *member_id = form_text(&form, "memberId", false, MEMBER_ID_MAX);
     take_edit(&form, true, &edit);
     form_finish(&form);
     err = form_result(&form);
     err = err ?: account_load(request, id, &account);
-    return err ?: create(request, &account, &edit, ret_response);
+    return err ?: create(request, &account, member_id, &edit, ret_response);
 }
 
 struct error *on_api_key_list(struct request *request, struct response *ret_response)

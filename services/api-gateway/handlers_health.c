@@ -2,10 +2,16 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
 
-struct error *on_health(struct request *request, struct response *ret_response)
+bool on_health_now(struct request *request, struct response *ret_response)
 {
     (void)request;
     buffer_add_text(&ret_response->body, "OK");
+    return true;
+}
+
+struct error *on_health(struct request *request, struct response *ret_response)
+{
+    (void)on_health_now(request, ret_response);
     return NULL;
 }
 
@@ -14,6 +20,8 @@ struct error *on_ready(struct request *request, struct response *ret_response)
     struct gateway *gateway = request->gateway;
     struct error *err = store_ping(gateway->store);
 
+    if (!err && atomic_load(&gateway->draining))
+        err = error_new(ERROR_UNAVAILABLE, "shutting down");
     if (!err && !bus_is_connected(gateway->bus))
         err = error_new(ERROR_UNAVAILABLE, "the bus is away");
     err = err ?: gateway_ensure_bootstrap(gateway);

@@ -4,6 +4,7 @@
 #include "services/api-gateway/create_input.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_text.h"
 #include "services/api-gateway/money.h"
 #include "services/api-gateway/records.h"
@@ -55,6 +56,14 @@ struct error *on_tiers(struct request *request, struct response *ret_response)
     return NULL;
 }
 
+static char *new_id(const struct request *request)
+{
+    char id[UUID_TEXT_SIZE];
+
+    idempotency_make_id(request, id);
+    return arena_strdup(request->arena, id);
+}
+
 /* With an id: all of a tier; without: a new one. */
 static struct error *read_tier(struct request *request, bool with_id,
                                Coffer__V1__WorkloadTier *tier, Coffer__V1__Resources *size)
@@ -66,8 +75,8 @@ static struct error *read_tier(struct request *request, bool with_id,
     if (err)
         return err;
     form_init(&form, request, body);
-    if (with_id)
-        tier->tier_id = (char *)form_text(&form, "tierId", true, ID_MAX_BYTES);
+    tier->tier_id =
+        with_id ? (char *)form_text(&form, "tierId", true, ID_MAX_BYTES) : new_id(request);
     tier->name = (char *)form_text(&form, "name", true, NAME_MAX_BYTES);
     size->cpus = (uint32_t)form_uint(&form, "cpus", 1, CPUS_MAX, 0);
     size->gpus = (uint32_t)form_uint(&form, "gpus", 0, GPUS_MAX, 0);

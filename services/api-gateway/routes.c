@@ -8,8 +8,10 @@
 #define SECRETS (2 * MIB)
 #define CREATE  (25 * MIB) /* 16 MiB of files in base64, and everything else */
 
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* rows leave out what is zero */
+
 const struct route gateway_routes[] = {
-    {"GET", "/health", SCOPE_NONE, on_health, SMALL},
+    {"GET", "/health", SCOPE_NONE, on_health, SMALL, on_health_now},
 
     {"POST", "/api/v1/workloads/create", SCOPE_DEPLOY, on_create, CREATE},
     {"GET", "/api/v1/workloads/list", SCOPE_READ, on_list, SMALL},
@@ -17,10 +19,12 @@ const struct route gateway_routes[] = {
     {"POST", "/api/v1/workloads/restart", SCOPE_DEPLOY, on_restart, SECRETS},
     {"POST", "/api/v1/workloads/start", SCOPE_DEPLOY, on_start, SMALL},
     {"POST", "/api/v1/workloads/stop", SCOPE_DEPLOY, on_stop, SMALL},
-    {"POST", "/api/v1/workloads/logs", SCOPE_READ, on_logs, SMALL},
-    {"POST", "/api/v1/workloads/stats", SCOPE_READ, on_stats, SMALL},
-    {"POST", "/api/v1/workload-containers/list", SCOPE_READ, on_containers, SMALL},
-    {"POST", "/api/v1/workload-containers/logs", SCOPE_READ, on_container_logs, SMALL},
+    {"POST", "/api/v1/workloads/logs", SCOPE_READ, on_logs, SMALL, .share = SHARE_GUESTS},
+    {"POST", "/api/v1/workloads/stats", SCOPE_READ, on_stats, SMALL, .share = SHARE_GUESTS},
+    {"POST", "/api/v1/workload-containers/list", SCOPE_READ, on_containers, SMALL,
+     .share = SHARE_GUESTS},
+    {"POST", "/api/v1/workload-containers/logs", SCOPE_READ, on_container_logs, SMALL,
+     .share = SHARE_GUESTS},
     {"POST", "/api/v1/workload-events/list", SCOPE_READ, on_events_list, SMALL},
 
     {"GET", "/api/v1/workloads/:id", SCOPE_READ, on_get, SMALL},
@@ -39,6 +43,10 @@ const struct route gateway_routes[] = {
     {"GET", "/api/v1/api-keys/account/:id", SCOPE_ACCOUNT_READ, on_api_key_list, SMALL},
     {"PUT", "/api/v1/api-keys/update", SCOPE_ACCOUNT_ADMIN, on_api_key_update, SMALL},
     {"POST", "/api/v1/api-keys/delete", SCOPE_ACCOUNT_ADMIN, on_api_key_delete, SMALL},
+    {"POST", "/api/v1/members/create", SCOPE_ACCOUNT_ADMIN, on_member_create, SMALL},
+    {"GET", "/api/v1/members/account/:id", SCOPE_ACCOUNT_READ, on_member_list, SMALL},
+    {"PUT", "/api/v1/members/update", SCOPE_ACCOUNT_ADMIN, on_member_update, SMALL},
+    {"POST", "/api/v1/members/delete", SCOPE_ACCOUNT_ADMIN, on_member_delete, SMALL},
     {"GET", "/api/v1/audit", SCOPE_ACCOUNT_READ, on_audit, SMALL},
 
     {"POST", "/api/v1/artifacts/enable", SCOPE_ADMIN, on_artifact_enable, SMALL},
@@ -55,6 +63,9 @@ const struct route gateway_routes[] = {
     /* what anybody may know, and needs to verify */
     {"GET", "/api/v1/fleet", SCOPE_NONE, on_fleet, SMALL},
     {"GET", "/api/v1/images/:version", SCOPE_NONE, on_image, SMALL},
+    {"GET", "/openapi.json", SCOPE_NONE, on_openapi, SMALL},
+    {"GET", "/docs", SCOPE_NONE, on_docs, SMALL},
+    {"GET", "/docs/:file", SCOPE_NONE, on_docs_file, SMALL},
     {NULL, NULL, SCOPE_NONE, NULL, 0},
 };
 
@@ -85,22 +96,44 @@ static bool path_matches(const char *pattern, const char *path,
     return !*pattern && !*path;
 }
 
+/* Methods are few and short; each once. */
+static void allow(char methods[64], const char *method)
+{
+    size_t size = strlen(methods);
+
+    if (!strstr(methods, method))
+        snprintf(methods + size, 64 - size, "%s, ", method);
+}
+
+static struct error *wrong_method(struct request *request, char methods[64])
+{
+    struct response *response = &request->response;
+
+    if (strstr(methods, MHD_HTTP_METHOD_GET))
+        allow(methods, MHD_HTTP_METHOD_HEAD);
+    strncat(methods, MHD_HTTP_METHOD_OPTIONS, 64 - strlen(methods) - 1);
+    response_header(request, response, MHD_HTTP_HEADER_ALLOW, methods);
+    if (request->is_options) {
+        response->status = MHD_HTTP_NO_CONTENT;
+        return NULL;
+    }
+    return http_refuse(request, 405, "METHOD_NOT_ALLOWED",
+                       error_new(ERROR_INVALID_ARGUMENT, "this path has another method"));
+}
+
 struct error *routes_find(const struct route *routes, const char *method, const char *path,
                           struct request *request)
 {
-    bool path_known = false;
+    char methods[64] = "";
 
     for (const struct route *route = routes; route->path; route++) {
         if (!path_matches(route->path, path, request->parameter))
             continue;
-        path_known = true;
         if (strcmp(route->method, method) == 0) {
             request->route = route;
             return NULL;
         }
+        allow(methods, route->method);
     }
-    if (path_known)
-        return http_refuse(request, 405, "METHOD_NOT_ALLOWED",
-                           error_new(ERROR_INVALID_ARGUMENT, "this path has another method"));
-    return error_new(ERROR_NOT_FOUND, "no such path");
+    return *methods ? wrong_method(request, methods) : error_new(ERROR_NOT_FOUND, "no such path");
 }

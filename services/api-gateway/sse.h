@@ -1,27 +1,55 @@
 /*
  * Live streams as server-sent events. The JetStream stream itself is the queue: a client is at a
- * sequence of it, and is sent what comes next from there; a subscription only wakes it. So nothing
- * is buffered for a slow client, Last-Event-ID (the stream's sequence) resumes exactly, and order
- * is the stream's. A client that does not read is closed by the connection's time limit.
+ * sequence of it, and is sent what comes next from there. So nothing is buffered for a slow client,
+ * Last-Event-ID (the stream's sequence) resumes exactly, and order is the stream's. A client that
+ * does not read is closed by the connection's time limit.
+ *
+ * An idle stream has no thread and no subscription: its connection is suspended. One subscription
+ * of each kind tells the hub that something came; few threads fetch it for the streams that it is
+ * for, and wake their connections.
  */
 #pragma once
 
 #include "services/api-gateway/http.h"
 #include "shared/bus/bus.h"
 
-struct sse_stream;
+enum { SSE_BUCKETS = 1024, SSE_FETCHERS = 4 };
 
-/* All streams, so that they can be ended. */
+/* What can be followed. */
+enum sse_kind { SSE_EVENTS, SSE_LOGS, SSE_KINDS_ };
+
+struct sse_stream;
+struct sse_memo;
+
+/* All streams, and the threads that serve them. */
 struct sse_hub {
-    pthread_mutex_t lock;
+    struct gateway *gateway;
+    struct sse_memo *memo;
+    pthread_t fetchers[SSE_FETCHERS];
+    pthread_t timer;
+    unsigned n_threads; /* started, the timer first */
+    pthread_mutex_t subscribe_lock;
+    struct bus_subscription *subscriptions[SSE_KINDS_]; /* from the first stream of the kind on */
+
+    pthread_mutex_t lock; /* the rest */
+    pthread_cond_t work;
+    pthread_cond_t tick;
+    pthread_cond_t gone;
     struct sse_stream *streams;
+    struct sse_stream *buckets[SSE_BUCKETS]; /* by workload; "*" for streams of all */
+    struct sse_stream *ready;
+    struct sse_stream **ready_tail;
     size_t n;
-    bool stopping;
+    size_t n_settling;
+    bool stopping; /* streams end */
+    bool ending;   /* threads end */
 };
 
-void sse_hub_init(struct sse_hub *hub);
-void sse_hub_stop(struct sse_hub *hub); /* ends all, and every new one */
-void sse_hub_done(struct sse_hub *hub);
+struct error *sse_hub_init(struct sse_hub *hub, struct gateway *gateway) _must_check_;
+/* Ends all, and every new one, with "event: reconnect". */
+void sse_hub_stop(struct sse_hub *hub);
+bool sse_hub_wait(struct sse_hub *hub, int timeout_ms); /* until all are gone; false: not yet */
+void sse_hub_done(struct sse_hub *hub);                 /* there are no streams any more */
 size_t sse_hub_count(struct sse_hub *hub);
 
 /*
@@ -32,9 +60,8 @@ typedef bool (*sse_format_fn)(void *data, const struct bus_message *message, str
                               struct buffer *ret_text);
 
 struct sse_options {
-    const char *stream; /* "EVENTS", "LOGS" */
-    const char *filter; /* subject pattern */
-    const ProtobufCMessageDescriptor *type;
+    enum sse_kind kind;
+    const char *filter; /* subject pattern within the kind's; its third token is the workload */
     sse_format_fn format;
     void *data; /* owned by the stream from now on */
     void (*free_data)(void *data);

@@ -58,6 +58,8 @@ static const struct change {
      "{\"name\":\"n\",\"walletAddress\":\"0x00112233445566778899aabbccddeeff00112233\"}"},
     {"PUT", "/api/v1/accounts/update", "{\"accountId\":\"$OURS\",\"name\":\"n\"}"},
     {"POST", "/api/v1/accounts/add-balance", "{\"accountId\":\"$OURS\",\"balance\":1}"},
+    {"POST", "/api/v1/members/create",
+     "{\"accountId\":\"$OURS\",\"name\":\"n\",\"role\":\"owner\"}"},
     {"POST", "/api/v1/api-keys/create", "{\"accountId\":\"$OURS\",\"type\":\"user\"}"},
     {"PUT", "/api/v1/api-keys/update", "{\"id\":\"$DEPLOYER\",\"active\":false}"},
     {"POST", "/api/v1/api-keys/delete", "{\"id\":\"$DEPLOYER\"}"},

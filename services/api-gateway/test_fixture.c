@@ -58,9 +58,13 @@ static void configure(struct fixture *fixture)
     config->bootstrap_key_file = xasprintf("%s/key", fixture->dir);
     config->admin_key_file = xasprintf("%s/admin-key", fixture->dir);
     config->images_dir = xstrdup("");
+    config->docs_dir = xstrdup("");
     config->tls_cert = xstrdup("");
     config->tls_key = xstrdup("");
     config->max_connections = 64;
+    config->workers = 16;
+    config->streams_per_account = 32;
+    config->cors_origins = xstrdup("https://console.coffer.test");
 }
 
 static void put(const struct fixture *fixture, const char *key, const void *data, size_t size)
@@ -312,7 +316,7 @@ struct fixture *fixture_new_with_clock(struct clock *clock)
     fixture->bus = bus_memory_new();
     fixture->peer = bus_memory_attach(fixture->bus);
     assert_null(bus_ensure_streams(fixture->peer));
-    fixture->store = store_memory_new();
+    fixture->store = store_memory_new_with_clock(clock);
     put_host(fixture);
     for (size_t i = 0; i < ELEMENTSOF(scheduler_rows); i++)
         assert_null(bus_subscribe(fixture->peer, &scheduler_rows[i], scheduler_rows[i].subject,
@@ -384,6 +388,49 @@ static CURL *make_call(const struct fixture *fixture, const char *method, const 
     return curl;
 }
 
+/* One file for each test program, begun anew by it; see tests/openapi/check. */
+static FILE *open_record(void)
+{
+    static FILE *file;
+    const char *dir = getenv("COFFER_RECORD_DIR");
+
+    if (!file && dir) {
+        _cleanup_free_ char *path = xasprintf("%s/%s.jsonl", dir, program_invocation_short_name);
+        assert_null(dir_make(dir, 0755));
+        file = fopen(path, "we");
+        assert_non_null(file);
+    }
+    return file;
+}
+
+static json_t *text_of(const void *data, size_t size)
+{
+    return json_stringn(data, size) ?: json_string("(not UTF-8)");
+}
+
+/* What is served is what openapi.json says: every answer is kept for the check. */
+static void record(CURL *curl, const struct answer *answer)
+{
+    FILE *file = open_record();
+    char *url = NULL;
+    char *method = NULL;
+    char *type = NULL;
+
+    if (!file)
+        return;
+    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
+    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_METHOD, &method);
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    const char *path = strchr(strstr(url, "://") + 3, '/');
+    _cleanup_(json_decrefp) json_t *json = json_pack(
+        "{s:s, s:o, s:i, s:s, s:o}", "method", method, "path",
+        text_of(path ?: "/", strlen(path ?: "/")), "status", (int)answer->status, "contentType",
+        type ?: "", "body", text_of(buffer_text(&answer->body), answer->body.size));
+    _cleanup_free_ char *line = json_dumps(json, JSON_COMPACT);
+    if (fprintf(file, "%s\n", line) < 0 || fflush(file) != 0)
+        fail_msg("an answer cannot be recorded");
+}
+
 /* Takes the headers. */
 static struct answer perform(CURL *curl, struct curl_slist *headers, const char *body)
 {
@@ -403,19 +450,30 @@ static struct answer perform(CURL *curl, struct curl_slist *headers, const char 
     if (code != CURLE_OK)
         fail_msg("call: %s", curl_easy_strerror(code));
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
+    record(curl, &answer);
     curl_easy_cleanup(curl);
     curl_slist_free_all(headers);
     answer.json = json_loadb(buffer_text(&answer.body), answer.body.size, 0, NULL);
     return answer;
 }
 
+struct answer http_call_with(const struct fixture *fixture, const char *method, const char *path,
+                             const char *key, const char *const *headers, const char *body)
+{
+    struct curl_slist *list = NULL;
+    CURL *curl = make_call(fixture, method, path, key, &list);
+
+    for (; *headers; headers++)
+        list = curl_slist_append(list, *headers);
+    return perform(curl, list, body);
+}
+
 struct answer http_call(const struct fixture *fixture, const char *method, const char *path,
                         const char *key, const char *body)
 {
-    struct curl_slist *headers = NULL;
-    CURL *curl = make_call(fixture, method, path, key, &headers);
+    const char *const none[] = {NULL};
 
-    return perform(curl, headers, body);
+    return http_call_with(fixture, method, path, key, none, body);
 }
 
 struct answer http_admin(const struct fixture *fixture, const char *method, const char *path,
@@ -475,6 +533,19 @@ bool http_stream_until(const struct fixture *fixture, const char *path, const ch
 const char *answer_text(const struct answer *answer, const char *name)
 {
     return json_string_value(json_object_get(answer->json, name)) ?: "";
+}
+
+char *answer_header(const struct answer *answer, const char *name)
+{
+    size_t size = strlen(name);
+
+    for (const char *line = buffer_text(&answer->headers); line && *line;) {
+        const char *end = strstr(line, "\r\n");
+        if (end && strncasecmp(line, name, size) == 0 && strncmp(line + size, ": ", 2) == 0)
+            return xasprintf("%.*s", (int)(end - line - (int)size - 2), line + size + 2);
+        line = end ? end + 2 : NULL;
+    }
+    return NULL;
 }
 
 bool has_finding(const struct answer *answer, const char *where_or_rule)

@@ -57,6 +57,9 @@ void answer_done(struct answer *answer);
 /* key NULL: no Authorization header; with a colon: a header of its own. body NULL: none. */
 struct answer http_call(const struct fixture *fixture, const char *method, const char *path,
                         const char *key, const char *body);
+/* The same with more headers; the list ends with NULL. */
+struct answer http_call_with(const struct fixture *fixture, const char *method, const char *path,
+                             const char *key, const char *const *headers, const char *body);
 struct answer http_post(const struct fixture *fixture, const char *path, const char *body);
 struct answer http_get(const struct fixture *fixture, const char *path);
 
@@ -69,6 +72,8 @@ bool http_stream_until(const struct fixture *fixture, const char *path, const ch
                        const char *text, int timeout_s, struct buffer *ret_seen);
 
 const char *answer_text(const struct answer *answer, const char *name);
+/* A header of the answer; caller frees. NULL: it has none. */
+char *answer_header(const struct answer *answer, const char *name);
 bool has_finding(const struct answer *answer, const char *where_or_rule);
 
 /* Any record, and its place in a set. */

@@ -10,7 +10,7 @@
 #define ACCOUNT "accountId:s name:s walletAddress:s createdAt:s balance:n"
 #define API_KEY                                                                                    \
     "id:s accountId:s type:s active:b createdAt:s updatedAt:s "                                    \
-    "+keyId:s +name:s +scopes:a +expiresAt:s0 +lastUsedAt:s0"
+    "+keyId:s +name:s +scopes:a +expiresAt:s0 +lastUsedAt:s0 +memberId:s0"
 #define PROBLEM  "ts:s error:s kind:s +requestId:s"
 #define FINDINGS PROBLEM " +findings:a"
 #define WALLET   "0x00112233445566778899aAbBcCdDeEfF00112233"

@@ -11,6 +11,10 @@
 #define K_UPDATE   "/api/v1/api-keys/update"
 #define K_DELETE   "/api/v1/api-keys/delete"
 #define K_LIST     "/api/v1/api-keys/account/"
+#define M_CREATE   "/api/v1/members/create"
+#define M_UPDATE   "/api/v1/members/update"
+#define M_DELETE   "/api/v1/members/delete"
+#define M_LIST     "/api/v1/members/account/"
 #define AUDIT      "/api/v1/audit"
 #define TEXT16     "0123456789abcdef"
 #define TEXT128    TEXT16 TEXT16 TEXT16 TEXT16 TEXT16 TEXT16 TEXT16 TEXT16
@@ -36,6 +40,9 @@ static const struct row {
      "UNAUTHORIZED"},
     {EXPIRED, "POST", K_DELETE, "{\"id\":\"$DEPLOYER\"}", 401, "UNAUTHORIZED"},
     {NOBODY, "GET", K_LIST "$OURS", NULL, 401, "UNAUTHORIZED"},
+    {EXPIRED, "POST", M_CREATE, "{\"accountId\":\"$OURS\",\"name\":\"n\",\"role\":\"owner\"}", 401,
+     "UNAUTHORIZED"},
+    {NOBODY, "GET", M_LIST "$OURS", NULL, 401, "UNAUTHORIZED"},
 
     /* a good key that may not */
     {ACCOUNT_ADMIN, "POST", A_CREATE, "{\"name\":\"n\"}", 401, "ACCESS_DENIED"},
@@ -50,6 +57,11 @@ static const struct row {
      "ACCESS_DENIED"},
     {DEPLOYER, "GET", K_LIST "$OURS", NULL, 401, "ACCESS_DENIED"},
     {DEPLOYER, "GET", AUDIT, NULL, 401, "ACCESS_DENIED"},
+    {AUDITOR, "POST", M_CREATE, "{\"accountId\":\"$OURS\",\"name\":\"n\",\"role\":\"owner\"}", 401,
+     "ACCESS_DENIED"},
+    {AUDITOR, "PUT", M_UPDATE, "{\"memberId\":\"m\",\"name\":\"n\"}", 401, "ACCESS_DENIED"},
+    {AUDITOR, "POST", M_DELETE, "{\"memberId\":\"m\"}", 401, "ACCESS_DENIED"},
+    {DEPLOYER, "GET", M_LIST "$OURS", NULL, 401, "ACCESS_DENIED"},
     {READER, "POST", "/api/v1/workloads/delete", "{\"workloadId\":\"w-1\"}", 401, "ACCESS_DENIED"},
     {READER, "POST", "/api/v1/workloads/create", "{}", 401, "ACCESS_DENIED"},
     {GLOBAL_ADMIN, "GET", "/api/v1/accounts/me", NULL, 401, "ACCESS_DENIED"},
@@ -66,6 +78,13 @@ static const struct row {
     {FOREIGN, "POST", K_DELETE, "{\"id\":\"$SECRET\"}", 404, "NOT_FOUND"},
     {ACCOUNT_ADMIN, "POST", K_DELETE, "{\"id\":\"$FOREIGNSECRET\"}", 404, "NOT_FOUND"},
     {FOREIGN, "GET", AUDIT "?accountId=$OURS", NULL, 404, "NOT_FOUND"},
+    {FOREIGN, "POST", M_CREATE, "{\"accountId\":\"$OURS\",\"name\":\"n\",\"role\":\"owner\"}", 404,
+     "NOT_FOUND"},
+    {FOREIGN, "GET", M_LIST "$OURS", NULL, 404, "NOT_FOUND"},
+    {GLOBAL_ADMIN, "PUT", M_UPDATE, "{\"memberId\":\"" UNKNOWN_ID "\",\"name\":\"n\"}", 404,
+     "NOT_FOUND"},
+    {GLOBAL_ADMIN, "POST", M_DELETE, "{\"memberId\":\"../dev\"}", 404, "NOT_FOUND"},
+    {GLOBAL_ADMIN, "GET", M_LIST UNKNOWN_ID, NULL, 404, "NOT_FOUND"},
     {GLOBAL_ADMIN, "GET", "/api/v1/accounts/" UNKNOWN_ID, NULL, 404, "NOT_FOUND"},
     {GLOBAL_ADMIN, "PUT", A_UPDATE, "{\"accountId\":\"" UNKNOWN_ID "\",\"name\":\"n\"}", 404,
      "NOT_FOUND"},
@@ -84,6 +103,7 @@ static const struct row {
     {GLOBAL_ADMIN, "GET", "/api/v1/accounts/a%00b", NULL, 404, "NOT_FOUND"},
     {GLOBAL_ADMIN, "GET", "/api/v1/accounts/..%2flist", NULL, 404, "NOT_FOUND"},
     {GLOBAL_ADMIN, "GET", K_LIST "No.Id", NULL, 400, "INVALID_PATH"},
+    {GLOBAL_ADMIN, "GET", M_LIST "No.Id", NULL, 400, "INVALID_PATH"},
     {GLOBAL_ADMIN, "GET", K_LIST, NULL, 404, "NOT_FOUND"},
     {GLOBAL_ADMIN, "GET", AUDIT "?limit=0", NULL, 400, "INVALID_PATH"},
     {GLOBAL_ADMIN, "GET", AUDIT "?limit=1001", NULL, 400, "INVALID_PATH"},

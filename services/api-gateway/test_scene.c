@@ -95,14 +95,22 @@ static char *fill(const struct scene *scene, const char *text)
     return filled;
 }
 
-struct answer scene_call(const struct scene *scene, enum actor actor, const char *method,
-                         const char *path, const char *body)
+struct answer scene_call_with(const struct scene *scene, enum actor actor, const char *method,
+                              const char *path, const char *const *headers, const char *body)
 {
     _cleanup_free_ char *real_path = fill(scene, path);
     _cleanup_free_ char *real_body = fill(scene, body);
     const char *secret = scene->secrets[actor];
 
-    return http_call(scene->f, method, real_path, *secret ? secret : NULL, real_body);
+    return http_call_with(scene->f, method, real_path, *secret ? secret : NULL, headers, real_body);
+}
+
+struct answer scene_call(const struct scene *scene, enum actor actor, const char *method,
+                         const char *path, const char *body)
+{
+    const char *const none[] = {NULL};
+
+    return scene_call_with(scene, actor, method, path, none, body);
 }
 
 /* When a key was last used is no change. */

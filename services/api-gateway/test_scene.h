@@ -39,5 +39,9 @@ DEFINE_CLEANUP(struct scene *, scene_free)
 struct answer scene_call(const struct scene *scene, enum actor actor, const char *method,
                          const char *path, const char *body);
 
+/* The same with more headers; the list ends with NULL. */
+struct answer scene_call_with(const struct scene *scene, enum actor actor, const char *method,
+                              const char *path, const char *const *headers, const char *body);
+
 /* All accounts, keys and audit entries as text; what a refusal must not change. Caller frees. */
 char *scene_dump(const struct scene *scene);

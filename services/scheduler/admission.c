@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 
+#include "services/scheduler/secrets.h"
 #include "shared/base/encode.h"
 
 enum {
@@ -40,12 +41,17 @@ static bool domain_is_valid(const char *domain)
     return label && labels > 1 && domain[strlen(domain) - 1] != '-';
 }
 
-static struct error *check_names(const Coffer__V1__CreateWorkloadRequest *request)
+static struct error *check_owner(const Coffer__V1__CreateWorkloadRequest *request)
 {
     if (!name_is_valid(request->workload_id))
         return error_new(ERROR_INVALID_ARGUMENT, "workload id must match [a-z0-9-]{1,63}");
     if (!request->account_id[0] || strlen(request->account_id) > ACCOUNT_MAX_BYTES)
         return error_new(ERROR_INVALID_ARGUMENT, "account id is missing or too long");
+    return NULL;
+}
+
+static struct error *check_names(const Coffer__V1__CreateWorkloadRequest *request)
+{
     if (strlen(request->name) > NAME_MAX_BYTES)
         return error_new(ERROR_INVALID_ARGUMENT, "name is longer than %d bytes", NAME_MAX_BYTES);
     if (!domain_is_valid(request->domain))
@@ -146,15 +152,14 @@ struct error *admission_check_secrets(const struct scheduler *scheduler, const c
                      "the secrets are not sealed to this release authority for this workload");
 }
 
-struct error *admission_check(const struct scheduler *scheduler,
-                              const Coffer__V1__CreateWorkloadRequest *request, struct arena *arena,
-                              struct manifest **ret_manifest)
+struct error *admission_check_content(const struct scheduler *scheduler,
+                                      const Coffer__V1__CreateWorkloadRequest *request,
+                                      struct arena *arena, struct manifest **ret_manifest)
 {
     struct manifest *manifest;
     struct image *image;
     struct error *err = check_names(request);
 
-    err = err ?: admission_check_resources(request->resources);
     if (!err && request->manifest.len > MANIFEST_MAX)
         err = error_new(ERROR_INVALID_ARGUMENT, "manifest is larger than %d bytes", MANIFEST_MAX);
     if (err)
@@ -162,9 +167,19 @@ struct error *admission_check(const struct scheduler *scheduler,
     err = manifest_parse(request->manifest.data, request->manifest.len, arena, &manifest);
     err = err ?: check_manifest(scheduler, request, manifest);
     err = err ?: check_files(request, manifest);
-    err = err ?: admission_check_secrets(scheduler, request->workload_id, request->sealed_secrets);
     err = err ?: images_find(scheduler->images, request->image_version, arena, &image);
     if (!err)
         *ret_manifest = manifest;
     return err;
+}
+
+struct error *admission_check(const struct scheduler *scheduler,
+                              const Coffer__V1__CreateWorkloadRequest *request, struct arena *arena,
+                              struct manifest **ret_manifest)
+{
+    struct error *err = check_owner(request);
+
+    err = err ?: admission_check_resources(request->resources);
+    err = err ?: admission_check_secrets(scheduler, request->workload_id, request->sealed_secrets);
+    return err ?: admission_check_content(scheduler, request, arena, ret_manifest);
 }

@@ -19,6 +19,10 @@ struct error *artifacts_adopt(struct scheduler *scheduler) _must_check_;
 struct error *artifact_set(struct scheduler *scheduler, const char *version, bool enabled,
                            struct arena *arena, Coffer__V1__Artifact **ret_artifact) _must_check_;
 
-/* NOT_FOUND unless new workloads may name it. */
+/* NOT_FOUND, reason "no_image", unless new workloads may name it. */
 struct error *artifact_check(struct scheduler *scheduler, const char *version,
                              struct arena *arena) _must_check_;
+
+/* The same of its record that was read already. */
+struct error *artifact_check_record(const struct store_record *record, const char *version,
+                                    struct arena *arena) _must_check_;

@@ -1,30 +1,9 @@
 #include "services/scheduler/bundle.h"
 
-#include "services/scheduler/admission.h"
+#include "services/scheduler/secrets.h"
 
 #define BUNDLE_CONTEXT "coffer/bundle/v1 "
 #define SIGNED_TAG     "coffer/bundle/v1"
-
-static struct error *open_secrets(struct scheduler *scheduler, const char *workload_id,
-                                  ProtobufCBinaryData sealed, struct arena *arena,
-                                  Coffer__V1__Secrets **ret_secrets)
-{
-    _cleanup_buffer_ struct buffer plain = {0};
-    void *secrets;
-    struct error *err = NULL;
-
-    if (sealed.len)
-        err = seal_open(&scheduler->authority.box,
-                        arena_printf(arena, "%s%s", SECRETS_CONTEXT, workload_id), sealed.data,
-                        sealed.len, &plain);
-    err = err
-              ?: bus_unpack(&coffer__v1__secrets__descriptor, plain.data, plain.size, arena,
-                            &secrets);
-    if (err)
-        return error_wrap(err, "secrets of '%s'", workload_id);
-    *ret_secrets = secrets;
-    return NULL;
-}
 
 static void add_platform(const struct platform *platform, struct arena *arena,
                          Coffer__V1__Bundle *bundle)
@@ -51,7 +30,7 @@ static struct error *build(struct scheduler *scheduler, const Coffer__V1__Worklo
     struct error *err = manifest_parse(input->manifest.data, input->manifest.len, arena, &manifest);
 
     err = err
-              ?: open_secrets(scheduler, workload->workload_id, input->sealed_secrets, arena,
+              ?: secrets_open(scheduler, workload->workload_id, input->sealed_secrets, arena,
                               &bundle->secrets);
     if (err)
         return err;
@@ -91,16 +70,26 @@ static struct error *sign_reply(struct scheduler *scheduler, const Coffer__V1__W
     return NULL;
 }
 
-static struct error *load_input(struct scheduler *scheduler, const char *workload_id,
+/* The input that belongs to the workload as it was verified: read before the record, which says
+ * whether an update or another boot came in between. */
+static struct error *load_input(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
                                 struct arena *arena, Coffer__V1__WorkloadInput **ret_input)
 {
+    const char *id = workload->workload_id;
+    Coffer__V1__Workload *now;
     uint64_t version;
     struct error *err =
-        record_load(scheduler, KEY_WORKLOAD_INPUT, workload_id,
-                    &coffer__v1__workload_input__descriptor, arena, ret_input, &version);
+        record_load(scheduler, KEY_WORKLOAD_INPUT, id, &coffer__v1__workload_input__descriptor,
+                    arena, ret_input, &version);
 
     if (!err && !*ret_input)
-        err = error_new(ERROR_DATA_LOSS, "workload '%s' has lost its input", workload_id);
+        err = error_new(ERROR_DATA_LOSS, "workload '%s' has lost its input", id);
+    err = err
+              ?: record_load(scheduler, KEY_WORKLOAD, id, &coffer__v1__workload__descriptor, arena,
+                             &now, &version);
+    if (!err && (!now || now->generation != workload->generation ||
+                 now->boot_number != workload->boot_number))
+        err = error_new(ERROR_ABORTED, "another boot of workload '%s' has begun meanwhile", id);
     return err;
 }
 
@@ -111,7 +100,7 @@ struct error *bundle_make(struct scheduler *scheduler, const Coffer__V1__Workloa
     Coffer__V1__Bundle bundle = COFFER__V1__BUNDLE__INIT;
     _cleanup_buffer_ struct buffer box = {0};
     Coffer__V1__WorkloadInput *input;
-    struct error *err = load_input(scheduler, workload->workload_id, arena, &input);
+    struct error *err = load_input(scheduler, workload, arena, &input);
 
     err = err ?: build(scheduler, workload, input, request->boot_number, arena, &bundle);
     if (err)

@@ -1,6 +1,7 @@
 /* What the scheduler answers and hears on the bus: one row per subject. */
 #include "services/scheduler/artifacts.h"
 #include "services/scheduler/hosts.h"
+#include "services/scheduler/intake.h"
 #include "services/scheduler/release.h"
 #include "services/scheduler/tiers.h"
 #include "services/scheduler/workloads.h"
@@ -8,11 +9,10 @@
 
 static struct error *on_create(void *state, struct bus_call *call)
 {
-    Coffer__V1__WorkloadReply *reply = call->out;
-
-    return workload_create(state, call->in, call->arena, &reply->workload);
+    return intake_create(state, call);
 }
 
+/* Only what makes a workload run is measured by the allowance. */
 static struct error *wish(struct scheduler *scheduler, struct bus_call *call, enum trigger trigger)
 {
     const Coffer__V1__WorkloadRequest *request = call->in;
@@ -24,6 +24,8 @@ static struct error *wish(struct scheduler *scheduler, struct bus_call *call, en
                              .workload_id = request->workload_id,
                              .account_id = request->account_id,
                              .reason = request->reason,
+                             .if_match = request->if_match,
+                             .allowance = trigger == TRIGGER_START ? request->allowance : NULL,
                          },
                          call->arena, &reply->workload);
 }
@@ -55,8 +57,22 @@ static struct error *on_restart(void *state, struct bus_call *call)
                              .account_id = request->account_id,
                              .reason = request->reason,
                              .sealed_secrets = request->sealed_secrets,
+                             .if_match = request->if_match,
+                             .allowance = request->allowance,
                          },
                          call->arena, &reply->workload);
+}
+
+static struct error *on_update(void *state, struct bus_call *call)
+{
+    Coffer__V1__WorkloadReply *reply = call->out;
+
+    return workload_revise(state, call->in, call->arena, &reply->workload);
+}
+
+static struct error *on_plan(void *state, struct bus_call *call)
+{
+    return workload_plan(state, call->in, call->arena, call->out);
 }
 
 static struct error *on_heartbeat(void *state, struct bus_call *call)
@@ -164,6 +180,10 @@ const struct bus_handler scheduler_handlers[] = {
      on_restart, NULL},
     {"svc.scheduler.workload.delete", MESSAGE(workload_request), MESSAGE(workload_reply), on_delete,
      NULL},
+    {"svc.scheduler.workload.update", MESSAGE(update_workload_request), MESSAGE(workload_reply),
+     on_update, NULL},
+    {"svc.scheduler.workload.plan", MESSAGE(plan_workload_request), MESSAGE(plan_workload_reply),
+     on_plan, NULL},
     {"svc.scheduler.artifact.enable", MESSAGE(artifact_request), MESSAGE(artifact),
      on_artifact_enable, NULL},
     {"svc.scheduler.artifact.disable", MESSAGE(artifact_request), MESSAGE(artifact),

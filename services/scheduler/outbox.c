@@ -1,27 +1,27 @@
 #include "services/scheduler/outbox.h"
 
-enum { BATCH = 64, PUBLISH_TIMEOUT_MS = 3000 };
+enum { BATCH = 128, PUBLISH_TIMEOUT_MS = 3000 };
 
 static struct error *publish_batch(struct scheduler *scheduler,
                                    const struct store_outbox_entry *entries, size_t n,
                                    struct arena *arena)
 {
-    const char **ids = arena_alloc(arena, (n + 1) * sizeof(*ids));
-    struct error *err = NULL;
-    size_t done = 0;
+    const char **ids = arena_alloc(arena, n * sizeof(*ids));
+    struct bus_message *messages = arena_alloc(arena, n * sizeof(*messages));
+    size_t done;
 
-    for (; !err && done < n; done += !err) {
-        const struct store_outbox_entry *entry = &entries[done];
-        const struct bus_message message = {
-            .subject = entry->subject,
-            .data = entry->payload.data,
-            .size = entry->payload.len,
-            .type = entry->type,
-            .message_id = entry->id,
+    for (size_t i = 0; i < n; i++) {
+        ids[i] = entries[i].id;
+        messages[i] = (struct bus_message){
+            .subject = entries[i].subject,
+            .data = entries[i].payload.data,
+            .size = entries[i].payload.len,
+            .type = entries[i].type,
+            .message_id = entries[i].id,
         };
-        ids[done] = entry->id;
-        err = bus_publish_durable(scheduler->bus, &message, PUBLISH_TIMEOUT_MS);
     }
+    struct error *err =
+        bus_publish_durable_many(scheduler->bus, messages, n, PUBLISH_TIMEOUT_MS, &done);
     struct error *clear_err = done ? store_outbox_clear(scheduler->store, ids, done) : NULL;
     if (!err)
         return clear_err;

@@ -82,53 +82,73 @@ static double slack(const struct candidate *c, const struct demand *demand)
     return sum;
 }
 
-static void describe(struct buffer *text, const struct tally *tally, const struct demand *demand,
-                     enum obstacle o)
+static void describe(const struct tally *tally, const struct demand *demand, enum obstacle o,
+                     struct placement_note *note)
 {
     static const char *const dimension[] = {
         [CPUS] = "cpus", [MEMORY] = "memory", [DISK] = "disk", [GPUS] = "gpus"};
     static const char *const unit[] = {
         [CPUS] = "", [MEMORY] = " MiB", [DISK] = " GiB", [GPUS] = ""};
-    size_t n = tally->hosts[o];
+    size_t size = sizeof(note->reason);
 
-    buffer_printf(text, "%s%zu host%s: ", text->size ? "; " : "", n, n == 1 ? "" : "s");
+    note->hosts = tally->hosts[o];
     if (o == NOT_READY)
-        buffer_add_text(text, "not ready");
+        snprintf(note->reason, size, "not ready");
     else if (o == CORDONED)
-        buffer_add_text(text, "cordoned");
+        snprintf(note->reason, size, "cordoned");
     else if (o == NO_IMAGE)
-        buffer_printf(text, "image version '%s' missing", demand->image_version);
+        snprintf(note->reason, size, "image version '%.64s' missing", demand->image_version);
     else
-        buffer_printf(text, "%s exhausted (needs %" PRIu64 "%s, most free %" PRIu64 "%s)",
-                      dimension[o], dimension_needs(demand, o), unit[o], tally->most_free[o],
-                      unit[o]);
+        snprintf(note->reason, size, "%s exhausted (needs %" PRIu64 "%s, most free %" PRIu64 "%s)",
+                 dimension[o], dimension_needs(demand, o), unit[o], tally->most_free[o], unit[o]);
 }
 
-size_t placement_choose(const struct candidate *candidates, size_t n, const struct demand *demand,
-                        struct buffer *ret_reasons)
+void placement_explain(const struct candidate *candidates, size_t n, const struct demand *demand,
+                       struct placement *ret_placement)
 {
+    struct placement placement = {.chosen = n};
     struct tally tally = {0};
-    size_t best = n;
     double best_slack = 0;
 
+    static_assert((int)PLACEMENT_NOTES_MAX == (int)OBSTACLE_MAX_, "a note for each obstacle");
     for (size_t i = 0; i < n; i++) {
         const struct candidate *c = &candidates[i];
+        size_t best = placement.chosen;
         if (!fits(c, demand, &tally))
             continue;
+        placement.fitting++;
         double c_slack = slack(c, demand);
         if (best < n &&
             (c_slack > best_slack ||
              (c_slack == best_slack && strcmp(c->host_id, candidates[best].host_id) > 0)))
             continue;
-        best = i;
+        placement.chosen = i;
         best_slack = c_slack;
     }
-    if (best < n)
-        return best;
     for (enum obstacle o = 0; o < OBSTACLE_MAX_; o++)
         if (tally.hosts[o])
-            describe(ret_reasons, &tally, demand, o);
+            describe(&tally, demand, o, &placement.notes[placement.n_notes++]);
+    *ret_placement = placement;
+}
+
+void placement_words(const struct placement *placement, size_t n, struct buffer *ret_reasons)
+{
+    for (size_t i = 0; i < placement->n_notes; i++) {
+        const struct placement_note *note = &placement->notes[i];
+        buffer_printf(ret_reasons, "%s%zu host%s: %s", ret_reasons->size ? "; " : "", note->hosts,
+                      note->hosts == 1 ? "" : "s", note->reason);
+    }
     if (!n)
         buffer_add_text(ret_reasons, "no host has joined yet");
-    return n;
+}
+
+size_t placement_choose(const struct candidate *candidates, size_t n, const struct demand *demand,
+                        struct buffer *ret_reasons)
+{
+    struct placement placement;
+
+    placement_explain(candidates, n, demand, &placement);
+    if (placement.chosen == n)
+        placement_words(&placement, n, ret_reasons);
+    return placement.chosen;
 }

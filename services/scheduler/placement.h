@@ -32,6 +32,27 @@ struct demand {
     const char *image_version; /* for the words */
 };
 
+/* Why that many hosts cannot take it; a host may be counted in several. */
+struct placement_note {
+    char reason[192];
+    size_t hosts;
+};
+enum { PLACEMENT_NOTES_MAX = 7 };
+
+struct placement {
+    size_t chosen;  /* index, or n: none fits */
+    size_t fitting; /* candidates that could take it */
+    struct placement_note notes[PLACEMENT_NOTES_MAX];
+    size_t n_notes;
+};
+
+/* placement_choose() with everything it found out. */
+void placement_explain(const struct candidate *candidates, size_t n, const struct demand *demand,
+                       struct placement *ret_placement);
+
+/* The notes as one sentence, of n candidates. */
+void placement_words(const struct placement *placement, size_t n, struct buffer *ret_reasons);
+
 /*
  * The index of the fullest candidate that still fits (best fit, so that large holes stay whole;
  * ties go to the lower host id), or n when none fits: then *ret_reasons gets the sentence, for

@@ -4,11 +4,44 @@
 
 enum { DNS_PAUSE_MS = 5000 };
 
+/* What was written to the name server, for which name. */
+struct named {
+    const char *domain;
+    const char *address;
+};
+
+/* An update may have given the name up meanwhile: then it is one to remove. */
+static void add_former(struct update *update, const char *domain)
+{
+    Coffer__V1__Workload *workload = update->workload;
+    size_t n = workload->n_former_domains;
+    char **former = arena_alloc(update->arena, (n + 1) * sizeof(*former));
+
+    for (size_t i = 0; i < n; i++) {
+        update->skip = update->skip || strcmp(workload->former_domains[i], domain) == 0;
+        former[i] = workload->former_domains[i];
+    }
+    if (update->skip)
+        return;
+    former[n] = arena_strdup(update->arena, domain);
+    workload->former_domains = former;
+    workload->n_former_domains = n + 1;
+}
+
 static struct error *note_address(struct update *update, void *data)
 {
-    update->skip = !update->workload || strcmp(update->workload->dns_address, data) == 0;
-    if (!update->skip)
-        update->workload->dns_address = arena_strdup(update->arena, data);
+    const struct named *named = data;
+    Coffer__V1__Workload *workload = update->workload;
+
+    update->skip = !workload;
+    if (update->skip)
+        return NULL;
+    if (strcmp(workload->domain, named->domain) != 0) {
+        add_former(update, named->domain);
+        return NULL;
+    }
+    update->skip = strcmp(workload->dns_address, named->address) == 0;
+    workload->dns_address = arena_strdup(update->arena, named->address);
     return NULL;
 }
 
@@ -41,6 +74,64 @@ struct error *reconcile_dns(struct pass *pass, Coffer__V1__Workload *workload)
                     error_wrap(err, "set '%s' to %s", workload->domain, address));
         return NULL;
     }
-    return workload_update(scheduler, workload->workload_id, note_address, (void *)address,
-                           pass->arena, NULL);
+    return workload_update(scheduler, workload->workload_id, note_address,
+                           &(struct named){workload->domain, address}, pass->arena, NULL);
+}
+
+static bool is_in(const char *text, char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* data is the workload as this pass saw it, whose names are gone. */
+static struct error *forget_former(struct update *update, void *data)
+{
+    const Coffer__V1__Workload *seen = data;
+    Coffer__V1__Workload *workload = update->workload;
+    size_t n = 0;
+
+    update->skip = !workload || !workload->n_former_domains;
+    if (update->skip)
+        return NULL;
+    for (size_t i = 0; i < workload->n_former_domains; i++)
+        if (!is_in(workload->former_domains[i], seen->former_domains, seen->n_former_domains))
+            workload->former_domains[n++] = workload->former_domains[i];
+    workload->n_former_domains = n;
+    return NULL;
+}
+
+/* A name that somebody has taken since is his to write. */
+static struct error *remove_name(struct pass *pass, const char *domain)
+{
+    struct scheduler *scheduler = pass->scheduler;
+    struct store_record owner;
+    struct error *err =
+        store_get(scheduler->store, arena_printf(pass->arena, "%s%s", KEY_DOMAIN, domain),
+                  pass->arena, &owner);
+
+    if (err || owner.version || !name_is_ours(scheduler, domain))
+        return err;
+    return error_wrap(dns_remove(scheduler->dns, domain), "remove '%s'", domain);
+}
+
+struct error *reconcile_former_domains(struct pass *pass, Coffer__V1__Workload *workload)
+{
+    struct scheduler *scheduler = pass->scheduler;
+    int64_t now_ms = clock_monotonic_ms(scheduler->clock);
+    struct error *err = NULL;
+
+    if (!workload->n_former_domains || now_ms < scheduler->dns_retry_at_ms)
+        return NULL;
+    for (size_t i = 0; !err && i < workload->n_former_domains; i++)
+        err = remove_name(pass, workload->former_domains[i]);
+    if (err) {
+        scheduler->dns_retry_at_ms = now_ms + DNS_PAUSE_MS;
+        log_failure(LOG_LEVEL_WARNING, "former name not removed", err);
+        return NULL;
+    }
+    return workload_update(scheduler, workload->workload_id, forget_former, workload, pass->arena,
+                           NULL);
 }

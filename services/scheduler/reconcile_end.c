@@ -77,7 +77,8 @@ struct error *reconcile_deleting(struct pass *pass, Coffer__V1__Workload *worklo
     bool ended;
     struct error *err = end_vm(pass, workload, "delete", &ended);
 
-    if (err || !ended)
+    /* Nothing would remember the former names after this. */
+    if (err || !ended || workload->n_former_domains)
         return err;
     if (workload->dns_address[0])
         err = error_wrap(dns_remove(pass->scheduler->dns, workload->domain), "remove '%s'",

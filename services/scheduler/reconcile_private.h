@@ -43,3 +43,6 @@ struct error *reconcile_deleting(struct pass *pass, Coffer__V1__Workload *worklo
 struct error *reconcile_orphans(struct pass *pass) _must_check_;
 /* reconcile_dns.c */
 struct error *reconcile_dns(struct pass *pass, Coffer__V1__Workload *workload) _must_check_;
+/* Removes the DNS records of names that updates gave up. */
+struct error *reconcile_former_domains(struct pass *pass,
+                                       Coffer__V1__Workload *workload) _must_check_;

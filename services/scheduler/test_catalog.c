@@ -298,6 +298,40 @@ static void test_two_tiers_never_have_one_size(void **state)
     assert_int_equal(count_tiers(kit), 3);
 }
 
+/* As after an answer that was lost: the same id and the same tier are the same request. */
+static void test_a_repeated_create_makes_no_second_tier(void **state)
+{
+    static const struct {
+        const char *id;
+        const char *name;
+        uint32_t cpus;
+        uint64_t cost;
+        enum error_code code;
+    } rows[] = {
+        {"t-1", "small", 2, 1500, ERROR_OK},
+        {"t-1", "small", 2, 1500, ERROR_OK},
+        {"t-1", "other", 2, 1500, ERROR_ALREADY_EXISTS},
+        {"t-1", "small", 3, 1500, ERROR_ALREADY_EXISTS},
+        {"t-1", "small", 2, 1501, ERROR_ALREADY_EXISTS},
+        {"t-2", "small", 2, 1500, ERROR_ALREADY_EXISTS},
+        {"T 1", "small", 4, 1500, ERROR_INVALID_ARGUMENT},
+    };
+    struct kit *kit = *state;
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Coffer__V1__WorkloadTier *wanted = tier(kit);
+        Coffer__V1__WorkloadTier *made = NULL;
+        wanted->tier_id = (char *)rows[i].id;
+        wanted->name = (char *)rows[i].name;
+        wanted->resources->cpus = rows[i].cpus;
+        wanted->usd_micros_per_minute = rows[i].cost;
+        kit_code(tier_call(kit, "create", wanted, &made), rows[i].code);
+        if (rows[i].code == ERROR_OK)
+            assert_string_equal(made->tier_id, "t-1");
+        assert_int_equal(count_tiers(kit), 1);
+    }
+}
+
 struct bad_tier {
     const char *name;
     uint32_t cpus;
@@ -394,8 +428,9 @@ static void test_an_old_leader_is_fenced(void **state)
     kit_ok(store_get_term(kit->store, &term));
     kit_ok(store_set_term(kit->store, term + 1));
     wanted->resources->cpus = 3;
-    wanted->tier_id = made->tier_id;
     kit_code(tier_call(kit, "create", wanted, NULL), ERROR_UNAVAILABLE);
+    kit_code(tier_call(kit, "create", made, NULL), ERROR_UNAVAILABLE); /* also a repeated one */
+    wanted->tier_id = made->tier_id;
     kit_code(tier_call(kit, "update", wanted, NULL), ERROR_UNAVAILABLE);
     kit_code(tier_delete(kit, made->tier_id), ERROR_UNAVAILABLE);
     kit_code(set_image(kit, "disable", KIT_IMAGE, NULL), ERROR_UNAVAILABLE);
@@ -421,6 +456,7 @@ int main(void)
         KIT_TEST(test_a_later_price_does_not_reach_a_workload),
         KIT_TEST(test_tiers_survive_a_restart),
         KIT_TEST(test_two_tiers_never_have_one_size),
+        KIT_TEST(test_a_repeated_create_makes_no_second_tier),
         KIT_TEST(test_bad_tiers),
         KIT_TEST(test_there_is_a_most_of_tiers),
         KIT_TEST(test_tiers_that_are_not_there),

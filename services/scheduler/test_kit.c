@@ -5,6 +5,7 @@
 #include "services/scheduler/admission.h"
 #include "services/scheduler/hosts.h"
 #include "services/scheduler/reconcile.h"
+#include "services/scheduler/secrets.h"
 #include "services/scheduler/sources.h"
 #include "shared/attestation/binding.h"
 #include "shared/attestation/test_root.h"
@@ -378,17 +379,20 @@ void kit_heartbeat(struct kit *kit, size_t index)
     struct kit_host *host = &kit->hosts[index];
     Coffer__V1__HostHeartbeat heartbeat = COFFER__V1__HOST_HEARTBEAT__INIT;
     Coffer__V1__ImageState image = COFFER__V1__IMAGE_STATE__INIT;
-    Coffer__V1__ImageState *images[] = {&image};
+    Coffer__V1__ImageState extra = COFFER__V1__IMAGE_STATE__INIT;
+    Coffer__V1__ImageState *images[] = {&image, &extra};
     Coffer__V1__Vm vms[8];
     Coffer__V1__Vm *list[8];
     char subject[64];
 
     image.version = (char *)KIT_IMAGE;
     image.ready = true;
+    extra.version = (char *)host->extra_image;
+    extra.ready = true;
     heartbeat.host_id = host->id;
     heartbeat.total = &host->total;
     heartbeat.images = images;
-    heartbeat.n_images = 1;
+    heartbeat.n_images = host->extra_image ? 2 : 1;
     heartbeat.tee = (char *)"software";
     heartbeat.public_address = host->public_address;
     heartbeat.vms = list;

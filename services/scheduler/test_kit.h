@@ -39,6 +39,7 @@ struct kit_host {
     size_t n_vms;
     Coffer__V1__Resources total;
     char public_address[32];
+    const char *extra_image; /* that it has besides; NULL: none */
     char files_reference[200];
     char credentials[4096];
 };

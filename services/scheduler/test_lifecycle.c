@@ -336,8 +336,9 @@ static void test_old_leader_is_fenced(void **state)
 static struct bus_ops failing_ops;
 
 static struct error *fail_publish(_unused_ struct bus *bus, _unused_ const struct bus_message *m,
-                                  _unused_ int timeout_ms)
+                                  _unused_ size_t n, _unused_ int timeout_ms, size_t *ret_done)
 {
+    *ret_done = 0;
     return error_new(ERROR_UNAVAILABLE, "no stream");
 }
 
@@ -348,7 +349,7 @@ static void test_outbox_loses_nothing(void **state)
     const struct bus_ops *ops = real->ops;
     kit_tick(kit);
     failing_ops = *ops;
-    failing_ops.publish_durable = fail_publish;
+    failing_ops.publish_durable_many = fail_publish;
     real->ops = &failing_ops;
     kit_create(kit, "w1");
     kit_code(outbox_flush(kit->scheduler), ERROR_UNAVAILABLE);

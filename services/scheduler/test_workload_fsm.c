@@ -109,7 +109,7 @@ static void test_kinds_are_known(void **state)
     static const char *const kinds[] = {"created",  "scheduled",   "waiting",      "starting",
                                         "stage",    "vmRestarted", "awaitingCert", "running",
                                         "degraded", "error",       "warning",      "stopping",
-                                        "stopped",  "deleting",    "deleted"};
+                                        "updated",  "stopped",     "deleting",     "deleted"};
 
     for (enum trigger t = 0; t < TRIGGER_MAX_; t++)
         for (enum source s = 0; s < SOURCE_MAX_; s++)

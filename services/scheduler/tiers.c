@@ -97,13 +97,28 @@ static void fill(struct edit *edit, Coffer__V1__WorkloadTier *tier)
     edit->tier = tier;
 }
 
+/* A repeated create: the same id and the same tier mean the same request. */
+static struct error *answer_existing(struct edit *edit, Coffer__V1__WorkloadTier *tier)
+{
+    const Coffer__V1__WorkloadTier *wanted = edit->wanted;
+
+    if (!has_size(tier, wanted->resources) || strcmp(tier->name, wanted->name) != 0 ||
+        tier->usd_micros_per_minute != wanted->usd_micros_per_minute)
+        return error_new(ERROR_ALREADY_EXISTS, "tier '%s' exists already", tier->tier_id);
+    edit->tier = tier;
+    return NULL;
+}
+
 static struct error *add(struct edit *edit)
 {
     Coffer__V1__WorkloadTiers *all = edit->all;
     Coffer__V1__WorkloadTier **tiers =
         arena_alloc(edit->arena, (all->n_tiers + 1) * sizeof(*tiers));
     Coffer__V1__WorkloadTier *tier = arena_alloc(edit->arena, sizeof(*tier));
+    size_t at = find_id(all, edit->tier_id);
 
+    if (at < all->n_tiers)
+        return answer_existing(edit, all->tiers[at]);
     if (all->n_tiers >= TIERS_MAX)
         return error_new(ERROR_FAILED_PRECONDITION, "there are %d tiers already", TIERS_MAX);
     struct error *err = check_size_free(edit);
@@ -190,8 +205,10 @@ struct error *tier_create(struct scheduler *scheduler, const Coffer__V1__Workloa
     struct edit edit = {.scheduler = scheduler, .wanted = wanted, .arena = arena};
     struct error *err = check(wanted);
 
+    if (!err && *wanted->tier_id && !name_is_valid(wanted->tier_id))
+        err = error_new(ERROR_INVALID_ARGUMENT, "the tier's id is none");
     uuid_generate_text(id);
-    edit.tier_id = arena_strdup(arena, id);
+    edit.tier_id = *wanted->tier_id ? wanted->tier_id : arena_strdup(arena, id);
     err = err ?: apply(create, &edit, "tier created");
     if (!err)
         *ret_tier = edit.tier;
@@ -218,6 +235,22 @@ struct error *tier_delete(struct scheduler *scheduler, const char *tier_id, stru
     return apply(delete, &edit, "tier deleted");
 }
 
+struct error *tier_find(const Coffer__V1__WorkloadTiers *all,
+                        const Coffer__V1__Resources *resources, Coffer__V1__WorkloadTier **ret_tier)
+{
+    Coffer__V1__WorkloadTier *tier = find_size(all, resources);
+
+    if (!tier && all->n_tiers) {
+        struct error *err = error_new(
+            ERROR_OUT_OF_RANGE,
+            "no workload tier has exactly these cpus, memory, disk and gpus: choose one of the "
+            "list of tiers");
+        return error_set_reason(err, "no_tier");
+    }
+    *ret_tier = tier;
+    return NULL;
+}
+
 struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resources *resources,
                          struct arena *arena, Coffer__V1__WorkloadTier **ret_tier)
 {
@@ -225,13 +258,13 @@ struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resource
     uint64_t version;
     struct error *err = load(scheduler, arena, &all, &version);
 
-    if (err)
-        return err;
-    Coffer__V1__WorkloadTier *tier = find_size(all, resources);
-    if (!tier && all->n_tiers)
-        return error_new(ERROR_OUT_OF_RANGE,
-                         "no workload tier has exactly these cpus, memory, disk and gpus: choose "
-                         "one of the list of tiers");
-    *ret_tier = tier;
-    return NULL;
+    return err ?: tier_find(all, resources, ret_tier);
+}
+
+struct error *tiers_load(struct scheduler *scheduler, struct arena *arena,
+                         Coffer__V1__WorkloadTiers **ret_all)
+{
+    uint64_t version;
+
+    return load(scheduler, arena, ret_all, &version);
 }

@@ -10,8 +10,9 @@
 
 /*
  * INVALID_ARGUMENT says what is wrong; ALREADY_EXISTS: another tier has that size, and a create
- * could not tell which one it pays; FAILED_PRECONDITION: too many. The id and the times of *wanted
- * are not looked at. What is returned lives in the arena.
+ * could not tell which one it pays, or one that is otherwise has the id; FAILED_PRECONDITION: too
+ * many. With an id, a repeated create gives the tier that there is; without, one is made. The
+ * times of *wanted are not looked at. What is returned lives in the arena.
  */
 struct error *tier_create(struct scheduler *scheduler, const Coffer__V1__WorkloadTier *wanted,
                           struct arena *arena, Coffer__V1__WorkloadTier **ret_tier) _must_check_;
@@ -24,7 +25,14 @@ struct error *tier_update(struct scheduler *scheduler, const Coffer__V1__Workloa
 struct error *tier_delete(struct scheduler *scheduler, const char *tier_id,
                           struct arena *arena) _must_check_;
 
-/* The tier of exactly this size. NULL: there are no tiers. OUT_OF_RANGE: there are, and none has
- * this size. */
+/* The tier of exactly this size. NULL: there are no tiers. OUT_OF_RANGE, reason "no_tier": there
+ * are, and none has this size. */
 struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resources *resources,
                          struct arena *arena, Coffer__V1__WorkloadTier **ret_tier) _must_check_;
+
+/* The same in two steps, for several sizes. *ret_all is never NULL. */
+struct error *tiers_load(struct scheduler *scheduler, struct arena *arena,
+                         Coffer__V1__WorkloadTiers **ret_all) _must_check_;
+struct error *tier_find(const Coffer__V1__WorkloadTiers *all,
+                        const Coffer__V1__Resources *resources,
+                        Coffer__V1__WorkloadTier **ret_tier) _must_check_;

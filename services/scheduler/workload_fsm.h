@@ -33,6 +33,7 @@ enum trigger {
     TRIGGER_START,
     TRIGGER_STOP,
     TRIGGER_RESTART, /* the owner's */
+    TRIGGER_UPDATE,  /* a new manifest of what runs */
     TRIGGER_DELETE,
     TRIGGER_LAUNCHED,       /* the host accepted the start, or says that the VM runs */
     TRIGGER_LAUNCH_REFUSED, /* the host cannot start it */

@@ -1,35 +1,109 @@
-/* What an owner (or operator) asks for: create, start, stop, restart, delete. Each only writes
- * down what is wanted; reconcile.c makes it so. */
+/* What an owner (or operator) asks for: create, start, stop, restart, update, delete. Each
+ * only writes down what is wanted; reconcile.c makes it so. Where the code alone does not tell
+ * refusals apart, the error's reason does: no_image, no_tier, domain_taken, over_quota, no_balance,
+ * no_host, if_match. */
 #pragma once
 
+#include "services/scheduler/placement.h"
 #include "services/scheduler/records.h"
 
 /*
  * Idempotent by workload id: the same request again answers the record as it is now.
  * INVALID_ARGUMENT says what is wrong; ALREADY_EXISTS: the id or the domain is another's;
  * NOT_FOUND: the image version is not enabled; OUT_OF_RANGE: no tier has this size;
- * RESOURCE_EXHAUSTED: fits nowhere, with a reason per dimension.
+ * RESOURCE_EXHAUSTED: fits nowhere, with a reason per dimension; FAILED_PRECONDITION with reason
+ * over_quota or no_balance: more than the allowance.
  */
 struct error *workload_create(struct scheduler *scheduler,
                               const Coffer__V1__CreateWorkloadRequest *request, struct arena *arena,
                               Coffer__V1__Workload **ret_workload) _must_check_;
 
+/*
+ * Several creates, each judged as if it came alone, in their order, with one commit for all that
+ * are accepted; one that is refused harms no other. err and workload are set for each; the errors
+ * are the caller's, the workloads live in the arena.
+ */
+struct creation {
+    const Coffer__V1__CreateWorkloadRequest *request;
+    struct error *err;
+    Coffer__V1__Workload *workload;
+};
+void workloads_create(struct scheduler *scheduler, struct creation *creations, size_t n,
+                      struct arena *arena);
+
 /* NOT_FOUND also for another account's workload. account_id "": an operator. What is so already
- * stays as it is. */
+ * stays as it is. ABORTED, reason if_match: it is not what the caller believes, also where there
+ * would be nothing to do. */
 struct wish {
     enum trigger trigger; /* START, STOP, RESTART or DELETE */
     const char *workload_id;
     const char *account_id;
     const char *reason;
     ProtobufCBinaryData sealed_secrets; /* RESTART: replaces the stored ones; empty keeps them */
+    const Coffer__V1__Expectation *if_match; /* NULL: whatever it is */
+    const Coffer__V1__Allowance *allowance;  /* START, RESTART; NULL: no limit */
 };
 struct error *workload_wish(struct scheduler *scheduler, const struct wish *wish,
                             struct arena *arena, Coffer__V1__Workload **ret_workload) _must_check_;
 
 /*
+ * A new manifest under the same id, in a new boot; a workload that is stopped or stopping stays so
+ * and takes it at its next start. Refuses as create and wish do; INVALID_ARGUMENT also names what
+ * the manifest names and has no value. Nothing changed: answers the record as it is. It keeps its
+ * host unless that one is lost or does not have the image.
+ */
+struct error *workload_revise(struct scheduler *scheduler,
+                              const Coffer__V1__UpdateWorkloadRequest *request, struct arena *arena,
+                              Coffer__V1__Workload **ret_workload) _must_check_;
+
+/* What a create or an update would meet; writes nothing. A refusal is an answer, not an error. */
+struct error *workload_plan(struct scheduler *scheduler,
+                            const Coffer__V1__PlanWorkloadRequest *request, struct arena *arena,
+                            Coffer__V1__PlanWorkloadReply *reply) _must_check_;
+
+/* That the asker may see the workload (NULL: there is none), and that it is what he believes; sets
+ * is_final for the latter. */
+struct error *workload_check_asker(struct update *update, const char *workload_id,
+                                   const char *account_id,
+                                   const Coffer__V1__Expectation *if_match) _must_check_;
+
+/* The same of the name's record that was read already. */
+struct error *domain_check_record(const struct store_record *record, const char *domain,
+                                  const char *workload_id) _must_check_;
+/* ALREADY_EXISTS, reason domain_taken. *ret_version is for the write that takes it. */
+struct error *domain_check_free(struct scheduler *scheduler, const char *domain,
+                                const char *workload_id, struct arena *arena,
+                                uint64_t *ret_version) _must_check_;
+
+/* All hosts as they were read, and reservations on them that are not written yet. */
+struct fleet {
+    Coffer__V1__Host **hosts;
+    uint64_t *versions;
+    size_t n;
+    struct candidate *candidates;
+    bool *touched;
+};
+struct error *fleet_load(struct scheduler *scheduler, struct arena *arena,
+                         struct fleet *ret_fleet) _must_check_;
+/* As reservation_make(), which is these three; the hosts themselves are written by fleet_put(). */
+struct error *fleet_reserve(struct fleet *fleet, struct change *change,
+                            Coffer__V1__Workload *workload) _must_check_;
+void fleet_put(const struct fleet *fleet, struct change *change);
+
+/*
  * Adds a reservation on the host that fits best to the change and names it in the workload.
- * RESOURCE_EXHAUSTED when none fits.
+ * RESOURCE_EXHAUSTED, reason no_host, when none fits.
  */
 struct error *reservation_make(struct change *change, Coffer__V1__Workload *workload) _must_check_;
 /* Gives the workload's reservation back; its host_id is empty then. */
 struct error *reservation_drop(struct change *change, Coffer__V1__Workload *workload) _must_check_;
+/* Whether it can stay where it is, with that image: not on a lost host, nor on one without it. */
+struct error *reservation_holds(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
+                                const char *image_version, struct arena *arena,
+                                bool *ret_holds) _must_check_;
+/* Where it would go. With RESOURCE_EXHAUSTED as reservation_make(); *ret_placement is set then too,
+ * and *ret_host_id is "". */
+struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__Resources *size,
+                                 const char *image_version, struct arena *arena,
+                                 struct placement *ret_placement,
+                                 const char **ret_host_id) _must_check_;

@@ -51,6 +51,24 @@ void arena_free(struct arena *arena)
     free(arena);
 }
 
+/* The last of the list is the first that was made, of the usual size but for a large first wish. */
+void arena_reset(struct arena *arena)
+{
+    struct chunk *chunk = arena->chunks;
+
+    while (chunk && (chunk->next || chunk->size > CHUNK_SIZE)) {
+        struct chunk *next = chunk->next;
+        OPENSSL_cleanse(chunk->data, chunk->used);
+        free(chunk);
+        chunk = next;
+    }
+    if (chunk) {
+        OPENSSL_cleanse(chunk->data, chunk->used);
+        chunk->used = 0;
+    }
+    arena->chunks = chunk;
+}
+
 static struct chunk *chunk_new(size_t size)
 {
     size_t room = size > CHUNK_SIZE ? size : CHUNK_SIZE;

@@ -15,6 +15,7 @@ struct arena;
 struct arena *arena_new(void);
 void arena_free(struct arena *arena); /* wipes what it held: payloads may carry secrets */
 DEFINE_CLEANUP(struct arena *, arena_free)
+void arena_reset(struct arena *arena); /* as new, wiped; keeps a little memory for its next use */
 
 void *arena_alloc(struct arena *arena, size_t size); /* zeroed, 16-byte aligned, never NULL */
 void *arena_memdup(struct arena *arena, const void *data, size_t size);

@@ -28,10 +28,10 @@ static inline int64_t clock_monotonic_ms(struct clock *clock)
 
 struct clock *clock_system(void); /* static, shared, never freed */
 
-/* A clock that stands still until it is moved. */
+/* A clock that stands still until it is moved, by any thread. */
 struct clock_fake {
     struct clock base;
-    int64_t now_ms;
+    _Atomic int64_t now_ms;
 };
 void clock_fake_init(struct clock_fake *clock, int64_t now_ms);
 void clock_fake_advance(struct clock_fake *clock, int64_t ms);

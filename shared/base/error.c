@@ -13,6 +13,7 @@ struct error {
     const char *file;
     char *text;
     char origin[64];
+    char reason[ERROR_REASON_MAX];
 };
 
 static const char *base_name(const char *path)
@@ -123,6 +124,18 @@ struct error *error_recode(struct error *err, enum error_code code)
     if (err)
         err->code = code;
     return err;
+}
+
+struct error *error_set_reason(struct error *err, const char *reason)
+{
+    if (err)
+        snprintf(err->reason, sizeof(err->reason), "%s", reason);
+    return err;
+}
+
+const char *error_reason(const struct error *err)
+{
+    return err ? err->reason : "";
 }
 
 enum error_code error_get_code(const struct error *err)

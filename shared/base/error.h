@@ -67,6 +67,15 @@ struct error *error_wrap(struct error *err, const char *fmt, ...) _printf_(2, 3)
 /* Same text, another code. NULL stays NULL. */
 struct error *error_recode(struct error *err, enum error_code code) _must_check_;
 
+/*
+ * A short stable word for programs where the code alone does not tell cases apart, for example
+ * "over_quota"; it travels in the Coffer-Reason header. At most ERROR_REASON_MAX - 1 bytes are
+ * kept. NULL stays NULL.
+ */
+#define ERROR_REASON_MAX 32
+struct error *error_set_reason(struct error *err, const char *reason) _must_check_;
+const char *error_reason(const struct error *err); /* "": none; lives with err */
+
 enum error_code error_get_code(const struct error *err); /* NULL gives ERROR_OK */
 const char *error_text(const struct error *err);         /* NULL gives "ok"; lives with err */
 const char *error_origin(const struct error *err);       /* "file.c:12" */

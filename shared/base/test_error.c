@@ -74,6 +74,19 @@ static void test_text_is_limited(_unused_ void **state)
     assert_int_equal(strlen(error_text(err)), 8192);
 }
 
+static void test_reason_stays_with_the_error(_unused_ void **state)
+{
+    _cleanup_(error_freep) struct error *err = error_new(ERROR_FAILED_PRECONDITION, "no");
+
+    assert_string_equal(error_reason(err), "");
+    err = error_wrap(error_set_reason(err, "over_quota"), "create");
+    assert_string_equal(error_reason(err), "over_quota");
+    err = error_set_reason(err, "a reason that is longer than a reason may be");
+    assert_int_equal(strlen(error_reason(err)), ERROR_REASON_MAX - 1);
+    assert_null(error_set_reason(NULL, "x"));
+    assert_string_equal(error_reason(NULL), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -82,6 +95,7 @@ int main(void)
         cmocka_unit_test(test_errno_gives_code_and_words),
         cmocka_unit_test(test_code_names_round_trip),
         cmocka_unit_test(test_text_is_limited),
+        cmocka_unit_test(test_reason_stays_with_the_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

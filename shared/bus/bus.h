@@ -5,8 +5,9 @@
  * no lock; a handler answers in milliseconds and leaves slow work to a job thread. All functions
  * may be called from any thread. A payload is at most 1 MiB.
  *
- * Headers: Coffer-Type, Coffer-Request-Id, Coffer-Status and Coffer-Error on replies,
- * Coffer-Signature and Coffer-Counter on signed messages, Nats-Msg-Id on durable publishes.
+ * Headers: Coffer-Type, Coffer-Request-Id, Coffer-Status, Coffer-Error and Coffer-Reason
+ * on replies, Coffer-Signature and Coffer-Counter on signed messages, Nats-Msg-Id on durable
+ * publishes.
  */
 #pragma once
 
@@ -38,6 +39,7 @@ struct bus_message {
     uint32_t deliveries;      /* times the stream has delivered it, from 1; else 0 */
     enum error_code status;   /* Coffer-Status of a reply; set by the bus */
     const char *error;        /* Coffer-Error of a reply; NULL: none */
+    const char *reason;       /* Coffer-Reason of a reply, for programs; NULL: none */
 };
 
 /* Makes headers signature and counter for an outgoing message (guest keys, authority, gateway). */
@@ -54,8 +56,9 @@ void bus_signed_bytes(const char *subject, uint64_t counter, const void *data, s
 
 /*
  * A row of a service's table. Requests are unpacked into the arena, replies packed from it;
- * in and out are protobuf-c messages of the row's types. An error becomes Coffer-Status and
- * Coffer-Error; for INTERNAL the text stays in our log and the peer sees "internal error".
+ * in and out are protobuf-c messages of the row's types. An error becomes Coffer-Status,
+ * Coffer-Error and Coffer-Reason; for INTERNAL the text stays in our log and the peer sees
+ * "internal error".
  */
 struct bus_call {
     const struct bus_message *message;
@@ -63,9 +66,26 @@ struct bus_call {
     void *out;      /* initialised message of the reply type; NULL when the row has none */
     struct arena *arena;
     struct bus_signer *reply_signer; /* set by the handler: signs the reply over its inbox */
+    const struct bus_place *place;   /* of the bus */
 };
 
 typedef struct error *(*bus_handler_fn)(void *state, struct bus_call *call);
+
+/*
+ * A handler that will answer later keeps the call and returns NULL. What it keeps has in, out and
+ * arena of the call, and its message without the payload; it is the holder's until one of the next
+ * two. NULL: nobody waits, or the call did not come from a bus: answer now.
+ */
+struct bus_call *bus_call_keep(struct bus_call *call);
+/* Answers with out, or with the error, which it takes; on the delivery thread. */
+void bus_call_answer(struct bus_call *kept, struct error *err);
+/* Ends it without an answer. NULL is fine; also when its bus is gone. */
+void bus_call_drop(struct bus_call *kept);
+
+/* Calls the function on the delivery thread, once, behind all that has arrived by now; not at all
+ * when the subscription is ended before. False: not taken. */
+bool bus_call_later(const struct bus_call *kept, void (*function)(void *data),
+                    void *data) _must_check_;
 
 struct bus_handler {
     const char *subject; /* pattern; "%" stands for the service's id */
@@ -93,6 +113,8 @@ struct bus_ops {
     struct error *(*publish)(struct bus *bus, const struct bus_message *message);
     struct error *(*publish_durable)(struct bus *bus, const struct bus_message *message,
                                      int timeout_ms);
+    struct error *(*publish_durable_many)(struct bus *bus, const struct bus_message *messages,
+                                          size_t n, int timeout_ms, size_t *ret_done);
     struct error *(*request)(struct bus *bus, const struct bus_message *message, int timeout_ms,
                              struct arena *arena, struct bus_message *ret_reply);
     struct error *(*subscribe)(struct bus *bus, const struct bus_handler *row, const char *subject,
@@ -143,6 +165,15 @@ static inline _must_check_ struct error *
 bus_publish_durable(struct bus *bus, const struct bus_message *m, int timeout_ms)
 {
     return bus->ops->publish_durable(bus, m, timeout_ms);
+}
+
+/* All of them, each sent before the first is acknowledged. *ret_done is always set: so many from
+ * the front are in their streams for sure; the error is about the one behind them. */
+static inline _must_check_ struct error *
+bus_publish_durable_many(struct bus *bus, const struct bus_message *messages, size_t n,
+                         int timeout_ms, size_t *ret_done)
+{
+    return bus->ops->publish_durable_many(bus, messages, n, timeout_ms, ret_done);
 }
 
 /* Raw request. "No responders" is UNAVAILABLE, retried by the caller within its deadline; a

@@ -14,9 +14,16 @@ struct bus_subscription {
     struct bus *bus;
 };
 
+/* Where a call came in. */
+struct bus_place {
+    struct bus *bus;
+    struct delivery *delivery;
+    const void *owner; /* of the delivery's jobs: the subscription */
+    const struct bus_handler *row;
+};
+
 /* Runs the row on the message and publishes the reply, or the error as headers. */
-void bus_handle(struct bus *bus, const struct bus_handler *row, void *state,
-                const struct bus_message *message);
+void bus_handle(const struct bus_place *place, void *state, const struct bus_message *message);
 
 /* A deep copy in one block of memory: free() releases it. */
 struct bus_message *bus_message_copy(const struct bus_message *message);

@@ -26,7 +26,14 @@ static void job_run(struct delivery_job *job)
     const struct memory_job *memory_job = (struct memory_job *)job;
     struct memory_subscription *subscription = memory_job->subscription;
 
-    bus_handle(subscription->base.bus, subscription->row, subscription->state, memory_job->message);
+    const struct bus_place place = {
+        .bus = subscription->base.bus,
+        .delivery = memory_of(subscription->base.bus)->delivery,
+        .owner = subscription,
+        .row = subscription->row,
+    };
+
+    bus_handle(&place, subscription->state, memory_job->message);
 }
 
 static void job_free(struct delivery_job *job)
@@ -131,6 +138,17 @@ static struct error *memory_publish_durable(struct bus *bus, const struct bus_me
     if (!sequence)
         return error_new(ERROR_UNAVAILABLE, "no stream takes '%s'", message->subject);
     return NULL;
+}
+
+static struct error *memory_publish_durable_many(struct bus *bus,
+                                                 const struct bus_message *messages, size_t n,
+                                                 int timeout_ms, size_t *ret_done)
+{
+    struct error *err = NULL;
+
+    for (*ret_done = 0; !err && *ret_done < n; *ret_done += !err)
+        err = memory_publish_durable(bus, &messages[*ret_done], timeout_ms);
+    return err;
 }
 
 static void unlink_request(struct memory_hub *hub, const struct memory_request *request)
@@ -267,6 +285,7 @@ static const struct bus_ops memory_ops = {
     .name = "memory",
     .publish = memory_publish,
     .publish_durable = memory_publish_durable,
+    .publish_durable_many = memory_publish_durable_many,
     .request = memory_request,
     .subscribe = memory_subscribe,
     .consume = memory_consume,

@@ -181,6 +181,7 @@ static const struct bus_ops nats_ops = {
     .name = "nats",
     .publish = nats_publish,
     .publish_durable = nats_publish_durable,
+    .publish_durable_many = nats_publish_durable_many,
     .request = nats_request,
     .subscribe = nats_subscribe,
     .consume = nats_consume,

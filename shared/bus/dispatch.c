@@ -32,7 +32,7 @@ static struct error *pack_reply(const ProtobufCMessage *out, struct arena *arena
 }
 
 static struct error *dispatch_call(const struct bus_handler *row, void *state,
-                                   struct bus_call *call, ProtobufCBinaryData *ret_reply)
+                                   struct bus_call *call)
 {
     const struct bus_message *message = call->message;
     void *in;
@@ -47,10 +47,7 @@ static struct error *dispatch_call(const struct bus_handler *row, void *state,
         call->out = arena_alloc(call->arena, row->reply->sizeof_message);
         protobuf_c_message_init(row->reply, call->out);
     }
-    err = row->handle(state, call);
-    if (err || !row->reply)
-        return err;
-    return pack_reply(call->out, call->arena, ret_reply);
+    return row->handle(state, call);
 }
 
 struct error *bus_dispatch(const struct bus_handler *row, void *state,
@@ -59,8 +56,10 @@ struct error *bus_dispatch(const struct bus_handler *row, void *state,
 {
     struct bus_call call = {.message = message, .arena = arena};
     ProtobufCBinaryData reply = {0};
-    struct error *err = dispatch_call(row, state, &call, &reply);
+    struct error *err = dispatch_call(row, state, &call);
 
+    if (!err && row->reply)
+        err = pack_reply(call.out, arena, &reply);
     if (!err)
         *ret_reply = reply;
     return err;
@@ -89,6 +88,7 @@ static void set_error(struct bus_message *reply, struct error *err, const char *
         return;
     }
     reply->error = header_text(arena, error_text(err));
+    reply->reason = header_text(arena, error_reason(err));
     error_free(err);
 }
 
@@ -106,18 +106,20 @@ static struct error *sign_reply(struct bus_signer *signer, struct bus_message *r
     return NULL;
 }
 
-static void answer(struct bus *bus, const struct bus_handler *row, struct bus_call *call,
-                   struct error *err, ProtobufCBinaryData packed)
+static void answer(const struct bus_place *place, struct bus_call *call, struct error *err)
 {
     const struct bus_message *message = call->message;
+    ProtobufCBinaryData packed = {0};
+
+    if (!err)
+        err = pack_reply(call->out, call->arena, &packed);
     struct bus_message reply = {
         .subject = message->reply_to,
         .data = packed.data,
         .size = packed.len,
-        .type = row->reply->name,
+        .type = place->row->reply->name,
         .request_id = message->request_id,
     };
-
     if (!err && call->reply_signer)
         err = sign_reply(call->reply_signer, &reply, call->arena);
     if (err) {
@@ -125,7 +127,7 @@ static void answer(struct bus *bus, const struct bus_handler *row, struct bus_ca
         reply.size = 0;
         set_error(&reply, err, message->subject, call->arena);
     }
-    log_failure(LOG_LEVEL_DEBUG, "reply not sent", bus_publish(bus, &reply));
+    log_failure(LOG_LEVEL_DEBUG, "reply not sent", bus_publish(place->bus, &reply));
 }
 
 /* The asker names the subject, but the answer is published with our permissions: so it goes to an
@@ -135,25 +137,97 @@ static bool is_inbox(const char *subject)
     return subject && strncmp(subject, "_INBOX.", strlen("_INBOX.")) == 0;
 }
 
-void bus_handle(struct bus *bus, const struct bus_handler *row, void *state,
-                const struct bus_message *message)
-{
-    _cleanup_(arena_freep) struct arena *arena = arena_new();
-    struct bus_call call = {.message = message, .arena = arena};
-    ProtobufCBinaryData packed = {0};
-    struct error *err = dispatch_call(row, state, &call, &packed);
+/* A call that outlives its handler: in its own arena. */
+struct kept {
+    struct bus_call call; /* first */
+    struct bus_message message;
+    struct bus_place place;
+};
 
-    if (row->reply && is_inbox(message->reply_to))
-        answer(bus, row, &call, err, packed);
+struct bus_call *bus_call_keep(struct bus_call *call)
+{
+    const struct bus_place *place = call->place;
+
+    if (!place || !place->row->reply || !is_inbox(call->message->reply_to))
+        return NULL;
+    struct kept *kept = arena_alloc(call->arena, sizeof(*kept));
+    struct bus_message bare = *call->message;
+    bare.data = NULL;
+    bare.size = 0;
+    bus_message_copy_to(call->arena, &bare, &kept->message);
+    kept->place = *place;
+    kept->call = *call;
+    kept->call.message = &kept->message;
+    kept->call.place = &kept->place;
+    call->arena = NULL;
+    return &kept->call;
+}
+
+void bus_call_answer(struct bus_call *call, struct error *err)
+{
+    answer(call->place, call, err);
+    bus_call_drop(call);
+}
+
+void bus_call_drop(struct bus_call *call)
+{
+    if (call)
+        arena_free(call->arena);
+}
+
+struct later_job {
+    struct delivery_job job;
+    void (*function)(void *data);
+    void *data;
+};
+
+static void later_run(struct delivery_job *job)
+{
+    const struct later_job *later = (struct later_job *)job;
+
+    later->function(later->data);
+}
+
+static void later_free(struct delivery_job *job)
+{
+    free(job);
+}
+
+bool bus_call_later(const struct bus_call *kept, void (*function)(void *data), void *data)
+{
+    struct later_job *later = xnew(struct later_job);
+
+    later->job =
+        (struct delivery_job){.owner = kept->place->owner, .run = later_run, .free = later_free};
+    later->function = function;
+    later->data = data;
+    return delivery_post(kept->place->delivery, &later->job);
+}
+
+void bus_handle(const struct bus_place *place, void *state, const struct bus_message *message)
+{
+    struct arena *arena = arena_new();
+    struct bus_call call = {.message = message, .arena = arena, .place = place};
+    struct error *err = dispatch_call(place->row, state, &call);
+
+    if (!call.arena) {
+        assert(!err); /* kept: answered later */
+        return;
+    }
+    if (place->row->reply && is_inbox(message->reply_to))
+        answer(place, &call, err);
     else
         log_failure(LOG_LEVEL_WARNING, "message refused",
                     error_wrap(err, "'%s'", message->subject));
+    arena_free(arena);
 }
 
 struct error *bus_reply_error(const struct bus_message *reply)
 {
     if (reply->status == ERROR_OK)
         return NULL;
-    return error_new(reply->status, "%.*s", ERROR_TEXT_MAX,
-                     reply->error && reply->error[0] ? reply->error : "peer gave no reason");
+    struct error *err =
+        error_new(reply->status, "%.*s", ERROR_TEXT_MAX,
+                  reply->error && reply->error[0] ? reply->error : "peer gave no reason");
+    return error_set_reason(err, reply->reason ?: "");
 }

@@ -9,7 +9,7 @@ static const size_t text_members[] = {
     offsetof(struct bus_message, subject),    offsetof(struct bus_message, reply_to),
     offsetof(struct bus_message, type),       offsetof(struct bus_message, request_id),
     offsetof(struct bus_message, message_id), offsetof(struct bus_message, signature),
-    offsetof(struct bus_message, error),
+    offsetof(struct bus_message, error),      offsetof(struct bus_message, reason),
 };
 
 static const char **text_member(struct bus_message *message, size_t i)

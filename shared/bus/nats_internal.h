@@ -59,6 +59,8 @@ struct error *nats_message_new(const struct bus_message *message, natsMsg **ret_
 struct error *nats_publish(struct bus *bus, const struct bus_message *message) _must_check_;
 struct error *nats_publish_durable(struct bus *bus, const struct bus_message *message,
                                    int timeout_ms) _must_check_;
+struct error *nats_publish_durable_many(struct bus *bus, const struct bus_message *messages,
+                                        size_t n, int timeout_ms, size_t *ret_done) _must_check_;
 struct error *nats_request(struct bus *bus, const struct bus_message *message, int timeout_ms,
                            struct arena *arena, struct bus_message *ret_reply) _must_check_;
 

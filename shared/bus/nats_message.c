@@ -97,6 +97,7 @@ void nats_view(natsMsg *msg, struct bus_message *ret_message)
         .counter = header_number(msg, "Coffer-Counter"),
         .status = status <= ERROR_UNAUTHENTICATED ? (enum error_code)status : ERROR_UNKNOWN,
         .error = header(msg, "Coffer-Error"),
+        .reason = header(msg, "Coffer-Reason"),
     };
     if (ret_message->request_id && strlen(ret_message->request_id) > BUS_ID_MAX)
         ret_message->request_id = NULL;
@@ -131,6 +132,7 @@ struct error *nats_message_new(const struct bus_message *message, natsMsg **ret_
     s = s ?: set_number(msg, "Coffer-Counter", message->counter);
     s = s ?: set_number(msg, "Coffer-Status", message->status);
     s = s ?: set_text(msg, "Coffer-Error", message->error);
+    s = s ?: set_text(msg, "Coffer-Reason", message->reason);
     if (s != NATS_OK)
         return nats_error(s, "message for '%s'", message->subject);
     *ret_msg = TAKE_PTR(msg);
@@ -175,8 +177,15 @@ static void core_run(struct delivery_job *job)
     struct core_subscription *subscription = core_job->subscription;
     struct bus_message message;
 
+    const struct bus_place place = {
+        .bus = subscription->base.base.bus,
+        .delivery = ((struct nats_bus *)subscription->base.base.bus)->delivery,
+        .owner = subscription,
+        .row = subscription->row,
+    };
+
     nats_view(core_job->msg, &message);
-    bus_handle(subscription->base.base.bus, subscription->row, subscription->state, &message);
+    bus_handle(&place, subscription->state, &message);
 }
 
 static void core_free(struct delivery_job *job)

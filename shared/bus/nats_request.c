@@ -18,11 +18,11 @@ struct pending {
     struct pending *next;
     char inbox[SUBJECT_MAX + 64];
     natsMsg *reply;
+    pthread_cond_t changed; /* a reply, or the connection is gone: wakes only who waits for it */
 };
 
 struct nats_requests {
     pthread_mutex_t lock;
-    pthread_cond_t changed;
     struct pending *pending;
     natsSubscription *sub;      /* NULL before the first request */
     struct completion complete; /* of the subscription */
@@ -48,15 +48,10 @@ static void scope_of(const char *subject, char ret_scope[160])
 struct nats_requests *nats_requests_new(const char *prefix)
 {
     struct nats_requests *requests = xnew(struct nats_requests);
-    pthread_condattr_t attributes;
 
     requests->prefix = xstrdup(prefix ?: "_INBOX");
     completion_init(&requests->complete);
     pthread_mutex_init(&requests->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&requests->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
     return requests;
 }
 
@@ -74,7 +69,6 @@ void nats_requests_free(struct nats_requests *requests)
     if (!complete)
         return; /* the library may still call on_reply: better a leak than freed memory */
     completion_done(&requests->complete);
-    pthread_cond_destroy(&requests->changed);
     pthread_mutex_destroy(&requests->lock);
     free(requests->prefix);
     free(requests);
@@ -92,7 +86,7 @@ static void on_reply(natsConnection *connection, natsSubscription *sub, natsMsg 
             continue;
         p->reply = msg;
         msg = NULL;
-        pthread_cond_broadcast(&requests->changed);
+        pthread_cond_signal(&p->changed);
         break;
     }
     pthread_mutex_unlock(&requests->lock);
@@ -112,6 +106,23 @@ static natsStatus ensure_subscription(struct nats_bus *bus)
     return s
                ?: natsSubscription_SetOnCompleteCB(requests->sub, completion_signal,
                                                    &requests->complete);
+}
+
+static void pending_init(struct pending *pending)
+{
+    pthread_condattr_t attributes;
+
+    *pending = (struct pending){0};
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&pending->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void pending_done(struct pending *pending)
+{
+    pthread_cond_destroy(&pending->changed);
+    natsMsg_Destroy(pending->reply);
 }
 
 static struct error *make_inbox(struct nats_requests *requests, const char *subject,
@@ -141,31 +152,50 @@ static void unlink_pending(struct nats_requests *requests, const struct pending 
     *at = pending->next;
 }
 
+/* Under the lock. NATS_OK: there is a reply. */
+static natsStatus await_reply(struct nats_bus *bus, struct pending *pending,
+                              const struct timespec *deadline)
+{
+    int rc = 0;
+
+    while (!pending->reply && rc == 0 && bus_is_connected(&bus->base))
+        rc = pthread_cond_timedwait(&pending->changed, &bus->requests->lock, deadline);
+    if (pending->reply)
+        return natsMsg_IsNoResponders(pending->reply) ? NATS_NO_RESPONDERS : NATS_OK;
+    return rc == 0 ? NATS_CONNECTION_DISCONNECTED : NATS_TIMEOUT;
+}
+
 /* Under the lock, which publishing does not need but may keep: nats.c only queues. */
-static natsStatus exchange(struct nats_bus *bus, struct pending *pending, natsMsg *msg,
-                           const struct timespec *deadline)
+static natsStatus send_pending(struct nats_bus *bus, struct pending *pending, natsMsg *msg)
 {
     struct nats_requests *requests = bus->requests;
     natsStatus s = ensure_subscription(bus);
-    int rc = 0;
 
     s = s ?: natsConnection_PublishMsg(bus->connection, msg);
     if (s != NATS_OK)
         return s;
     pending->next = requests->pending;
     requests->pending = pending;
-    while (!pending->reply && rc == 0 && bus_is_connected(&bus->base))
-        rc = pthread_cond_timedwait(&requests->changed, &requests->lock, deadline);
-    unlink_pending(requests, pending);
-    if (pending->reply)
-        return natsMsg_IsNoResponders(pending->reply) ? NATS_NO_RESPONDERS : NATS_OK;
-    return rc == 0 ? NATS_CONNECTION_DISCONNECTED : NATS_TIMEOUT;
+    return NATS_OK;
+}
+
+static natsStatus exchange(struct nats_bus *bus, struct pending *pending, natsMsg *msg,
+                           const struct timespec *deadline)
+{
+    natsStatus s = send_pending(bus, pending, msg);
+
+    if (s != NATS_OK)
+        return s;
+    s = await_reply(bus, pending, deadline);
+    unlink_pending(bus->requests, pending);
+    return s;
 }
 
 void nats_requests_fail(struct nats_requests *requests)
 {
     pthread_mutex_lock(&requests->lock);
-    pthread_cond_broadcast(&requests->changed);
+    for (struct pending *p = requests->pending; p; p = p->next)
+        pthread_cond_signal(&p->changed);
     pthread_mutex_unlock(&requests->lock);
 }
 
@@ -174,12 +204,13 @@ struct error *nats_request(struct bus *base, const struct bus_message *message, 
 {
     struct nats_bus *bus = (struct nats_bus *)base;
     _cleanup_(natsMsg_Destroyp) natsMsg *msg = NULL;
-    struct pending pending = {0};
+    _cleanup_(pending_done) struct pending pending;
     struct bus_message sent = *message;
     struct bus_message view;
     struct timespec deadline;
     struct error *err = nats_check_connected(bus);
 
+    pending_init(&pending);
     sent.reply_to = pending.inbox;
     err = err ?: make_inbox(bus->requests, message->subject, &pending);
     err = err ?: nats_message_new(&sent, &msg);
@@ -189,10 +220,86 @@ struct error *nats_request(struct bus *base, const struct bus_message *message, 
     pthread_mutex_lock(&bus->requests->lock);
     natsStatus s = exchange(bus, &pending, msg, &deadline);
     pthread_mutex_unlock(&bus->requests->lock);
-    _cleanup_(natsMsg_Destroyp) natsMsg *reply = pending.reply;
     if (s != NATS_OK)
         return nats_error(s, "request '%s'", message->subject);
-    nats_view(reply, &view);
+    nats_view(pending.reply, &view);
     bus_message_copy_to(arena, &view, ret_reply);
     return bus_reply_error(ret_reply);
+}
+
+/* One of many durable publishes: the stream's acknowledgement is its reply. */
+struct sending {
+    struct pending pending;
+    natsMsg *msg;
+    natsStatus status;
+};
+
+static struct error *prepare(struct nats_bus *bus, const struct bus_message *message,
+                             struct sending *sending)
+{
+    struct bus_message sent = *message;
+    struct error *err = make_inbox(bus->requests, message->subject, &sending->pending);
+
+    sent.reply_to = sending->pending.inbox;
+    return err ?: nats_message_new(&sent, &sending->msg);
+}
+
+/* All go out before the first answer is waited for. */
+static void exchange_many(struct nats_bus *bus, struct sending *sendings, size_t n,
+                          const struct timespec *deadline)
+{
+    size_t sent = 0;
+
+    pthread_mutex_lock(&bus->requests->lock);
+    for (natsStatus s = NATS_OK; s == NATS_OK && sent < n; sent += s == NATS_OK)
+        s = sendings[sent].status = send_pending(bus, &sendings[sent].pending, sendings[sent].msg);
+    for (size_t i = 0; i < sent; i++)
+        sendings[i].status = await_reply(bus, &sendings[i].pending, deadline);
+    for (size_t i = 0; i < sent; i++)
+        unlink_pending(bus->requests, &sendings[i].pending);
+    pthread_mutex_unlock(&bus->requests->lock);
+}
+
+/* {"stream": ..., "seq": ...}, or {"error": ...}. */
+static struct error *check_ack(const struct sending *sending, const char *subject)
+{
+    if (sending->status != NATS_OK)
+        return nats_error(sending->status, "durable publish '%s'", subject);
+    const char *data = natsMsg_GetData(sending->pending.reply);
+    size_t size = (size_t)natsMsg_GetDataLength(sending->pending.reply);
+    if (memmem(data, size, "\"seq\"", 5) && !memmem(data, size, "\"error\"", 7))
+        return NULL;
+    return error_new(ERROR_UNAVAILABLE, "durable publish '%s': the stream said %.*s", subject,
+                     (int)(size < 200 ? size : 200), data);
+}
+
+struct error *nats_publish_durable_many(struct bus *base, const struct bus_message *messages,
+                                        size_t n, int timeout_ms, size_t *ret_done)
+{
+    struct nats_bus *bus = (struct nats_bus *)base;
+    _cleanup_free_ struct sending *sendings = xcalloc(n + 1, sizeof(*sendings));
+    struct timespec deadline;
+    struct error *err = nats_check_connected(bus);
+    size_t prepared = 0;
+    size_t done = 0;
+
+    for (size_t i = 0; i < n; i++)
+        pending_init(&sendings[i].pending);
+    for (; !err && prepared < n; prepared += !err)
+        err = prepare(bus, &messages[prepared], &sendings[prepared]);
+    deadline_after_ms(timeout_ms, &deadline);
+    exchange_many(bus, sendings, prepared, &deadline);
+    for (struct error *bad = NULL; done < prepared && !bad; done += !bad) {
+        bad = check_ack(&sendings[done], messages[done].subject);
+        if (!bad)
+            continue;
+        error_free(err);
+        err = bad;
+    }
+    for (size_t i = 0; i < n; i++) {
+        pending_done(&sendings[i].pending);
+        natsMsg_Destroy(sendings[i].msg);
+    }
+    *ret_done = done;
+    return err;
 }

@@ -32,5 +32,8 @@
 #define KEY_API_KEY_ID     "coffer:api-key-id:"     /* <SHA-256 hex of its id> record */
 #define KEY_API_KEY_USED   "coffer:api-key-used:"   /* <SHA-256 hex> record: when last used */
 #define KEY_API_KEYS_OF    "coffer:api-keys-of:"    /* <a> set of SHA-256 hex */
+#define KEY_MEMBER         "coffer:member:"         /* <m> record */
+#define KEY_MEMBERS_OF     "coffer:members-of:"     /* <a> record: its members and its owners */
+#define KEY_IDEMPOTENCY    "coffer:idempotency:"    /* <SHA-256 hex> record, expires */
 #define KEY_AUDIT          "coffer:audit"           /* list of entries of the fleet */
 #define KEY_AUDIT_OF       "coffer:audit-of:"       /* <a> list of entries of the account */

@@ -79,6 +79,13 @@ static const char get_many_script[] =
     "for i = 1, #KEYS do records[i] = redis.call('HMGET', KEYS[i], 'v', 'd') end\n"
     "return records\n";
 
+/* They are the oldest, so each is found at once. */
+static const char clear_script[] = "for i = 1, #ARGV do\n"
+                                   "  redis.call('LREM', KEYS[1], 1, ARGV[i])\n"
+                                   "  redis.call('HDEL', KEYS[2], ARGV[i])\n"
+                                   "end\n"
+                                   "return 'ok'\n";
+
 enum { GET_CHUNK = 256 };
 
 /* A command under construction; texts it owns live in its arena. */
@@ -405,28 +412,26 @@ static struct error *redis_outbox_peek(struct store *store, size_t max, struct a
     return NULL;
 }
 
+static struct error *clear_chunk(struct store *store, const char *const *ids, size_t n)
+{
+    _cleanup_command_ struct command command;
+
+    command_init(&command);
+    command_number(&command, 2);
+    command_text(&command, KEY_OUTBOX);
+    command_text(&command, KEY_OUTBOX_DATA);
+    for (size_t i = 0; i < n; i++)
+        command_text(&command, ids[i]);
+    return run_script(store, REDIS_SCRIPT_CLEAR, &command);
+}
+
 static struct error *redis_outbox_clear(struct store *store, const char *const *ids, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        _cleanup_command_ struct command remove;
-        _cleanup_command_ struct command forget;
-        _cleanup_(redis_reply_freep) redisReply *removed = NULL;
-        _cleanup_(redis_reply_freep) redisReply *forgotten = NULL;
-        command_init(&remove);
-        command_init(&forget);
-        command_text(&remove, "LREM");
-        command_text(&remove, KEY_OUTBOX);
-        command_text(&remove, "1");
-        command_text(&remove, ids[i]);
-        command_text(&forget, "HDEL");
-        command_text(&forget, KEY_OUTBOX_DATA);
-        command_text(&forget, ids[i]);
-        struct error *err = run(store, &remove, &removed);
-        err = err ?: run(store, &forget, &forgotten);
-        if (err)
-            return err;
-    }
-    return NULL;
+    struct error *err = NULL;
+
+    for (size_t i = 0; !err && i < n; i += GET_CHUNK)
+        err = clear_chunk(store, ids + i, n - i < GET_CHUNK ? n - i : GET_CHUNK);
+    return err;
 }
 
 static struct error *redis_get_term(struct store *store, uint64_t *ret_term)
@@ -529,6 +534,7 @@ struct store *store_redis_new(struct redis_address *address)
     redis->connection.scripts[REDIS_SCRIPT_COMMIT] = commit_script;
     redis->connection.scripts[REDIS_SCRIPT_SET_TERM] = set_term_script;
     redis->connection.scripts[REDIS_SCRIPT_GET_MANY] = get_many_script;
+    redis->connection.scripts[REDIS_SCRIPT_CLEAR] = clear_script;
     *address = (struct redis_address){0};
     return &redis->base;
 }

@@ -178,9 +178,11 @@ static struct error *on_workload(void *state, struct bus_call *call)
     enter(seen);
     note(seen, call->message, 0);
     if (strcmp(request->workload_id, "missing") == 0)
-        return error_new(ERROR_NOT_FOUND, "no workload '%s'\r\nsecond line", request->workload_id);
+        return error_set_reason(
+            error_new(ERROR_NOT_FOUND, "no workload '%s'\r\nsecond line", request->workload_id),
+            "gone\r\nlong ago");
     if (strcmp(request->workload_id, "broken") == 0)
-        return error_new(ERROR_INTERNAL, "redis password is wrong");
+        return error_set_reason(error_new(ERROR_INTERNAL, "redis password is wrong"), "secret");
     if (strcmp(request->workload_id, "busy") == 0)
         return error_new(ERROR_UNAVAILABLE, "not the leader");
     call->reply_signer = seen->signer;
@@ -293,10 +295,11 @@ static void test_errors_keep_their_code_and_hide_internals(void **state)
         const char *id;
         enum error_code code;
         const char *text;
+        const char *reason;
     } cases[] = {
-        {"missing", ERROR_NOT_FOUND, "no workload 'missing'  second line"},
-        {"broken", ERROR_INTERNAL, "internal error"},
-        {"busy", ERROR_UNAVAILABLE, "not the leader"},
+        {"missing", ERROR_NOT_FOUND, "no workload 'missing'  second line", "gone  long ago"},
+        {"broken", ERROR_INTERNAL, "internal error", ""},
+        {"busy", ERROR_UNAVAILABLE, "not the leader", ""},
     };
     const struct fixture *fixture = *state;
     _cleanup_(arena_freep) struct arena *arena = arena_new();
@@ -310,6 +313,7 @@ static void test_errors_keep_their_code_and_hide_internals(void **state)
         struct error *err = call_workload(fixture->client, cases[i].id, arena, &reply, NULL);
         assert_int_equal(error_get_code(err), cases[i].code);
         assert_string_equal(error_text(err), cases[i].text);
+        assert_string_equal(error_reason(err), cases[i].reason);
         error_free(err);
     }
     bus_unsubscribe(subscription);
@@ -573,6 +577,164 @@ static void test_handlers_and_consumers_never_overlap(void **state)
     assert_false(seen.overlapped);
 }
 
+enum { KEPT_CALLERS = 8 };
+
+/* Keeps every call; all that has arrived is answered together. */
+struct keeper {
+    struct bus_call *kept[KEPT_CALLERS];
+    size_t n;
+    size_t batches;
+    size_t largest;
+};
+
+static void answer_kept(void *data)
+{
+    struct keeper *keeper = data;
+
+    keeper->batches++;
+    keeper->largest = keeper->n > keeper->largest ? keeper->n : keeper->largest;
+    for (size_t i = 0; i < keeper->n; i++) {
+        struct bus_call *call = keeper->kept[i];
+        const Coffer__V1__WorkloadRequest *request = call->in;
+        Coffer__V1__WorkloadReply *reply = call->out;
+        struct error *err = NULL;
+        if (strcmp(request->workload_id, "missing") == 0)
+            err = error_new(ERROR_NOT_FOUND, "not there");
+        reply->workload = arena_alloc(call->arena, sizeof(*reply->workload));
+        coffer__v1__workload__init(reply->workload);
+        reply->workload->workload_id = request->workload_id;
+        reply->workload->status_reason = arena_printf(
+            call->arena, "%s on %s", call->message->request_id ?: "none", call->message->subject);
+        bus_call_answer(call, err);
+    }
+    keeper->n = 0;
+}
+
+static struct error *keep_workload(void *state, struct bus_call *call)
+{
+    struct keeper *keeper = state;
+    struct bus_call *kept = bus_call_keep(call);
+
+    if (!kept)
+        return error_new(ERROR_UNIMPLEMENTED, "cannot be kept");
+    keeper->kept[keeper->n++] = kept;
+    if (keeper->n == 1)
+        assert_true(bus_call_later(kept, answer_kept, keeper));
+    return NULL;
+}
+
+static const struct bus_handler keep_row = {
+    "svc.scheduler.workload.stop", &coffer__v1__workload_request__descriptor,
+    &coffer__v1__workload_reply__descriptor, keep_workload, NULL};
+
+struct keep_caller {
+    pthread_t thread;
+    struct bus *bus;
+    const char *id;
+};
+
+static void *keep_caller_main(void *data)
+{
+    struct keep_caller *caller = data;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    Coffer__V1__WorkloadReply *reply = NULL;
+
+    for (int i = 0; i < 50; i++) {
+        struct error *err = call_workload(caller->bus, caller->id, arena, &reply, NULL);
+        if (strcmp(caller->id, "missing") == 0) {
+            expect_code(err, ERROR_NOT_FOUND);
+            continue;
+        }
+        check(err);
+        assert_string_equal(reply->workload->workload_id, caller->id);
+        assert_string_equal(reply->workload->status_reason, "r-1 on svc.scheduler.workload.stop");
+    }
+    return NULL;
+}
+
+static void test_kept_calls_are_answered_later_and_together(void **state)
+{
+    static const char *const ids[KEPT_CALLERS] = {"w1", "w2", "missing", "w4",
+                                                  "w5", "w6", "w7",      "w8"};
+    const struct fixture *fixture = *state;
+    struct keep_caller callers[KEPT_CALLERS];
+    struct bus_subscription *subscription = NULL;
+    struct keeper keeper = {0};
+
+    check(bus_subscribe(fixture->server_side, &keep_row, keep_row.subject, &keeper, &subscription));
+    for (size_t i = 0; i < KEPT_CALLERS; i++) {
+        callers[i] = (struct keep_caller){.bus = fixture->client, .id = ids[i]};
+        assert_int_equal(pthread_create(&callers[i].thread, NULL, keep_caller_main, &callers[i]),
+                         0);
+    }
+    for (size_t i = 0; i < KEPT_CALLERS; i++)
+        pthread_join(callers[i].thread, NULL);
+    bus_unsubscribe(subscription);
+    assert_int_equal(keeper.n, 0);
+    assert_true(keeper.batches > 0);
+    assert_true(keeper.largest <= KEPT_CALLERS);
+}
+
+/* Without a bus, and without anybody who waits, there is nothing to keep. */
+static void test_a_call_that_nobody_waits_for_is_not_kept(void **state)
+{
+    const struct fixture *fixture = *state;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct bus_subscription *subscription = NULL;
+    Coffer__V1__WorkloadReply *reply = NULL;
+    Coffer__V1__WorkloadRequest request = COFFER__V1__WORKLOAD_REQUEST__INIT;
+    struct keeper keeper = {0};
+    ProtobufCBinaryData packed;
+
+    expect_code(
+        bus_dispatch(&keep_row, &keeper, &(struct bus_message){.subject = "x"}, arena, &packed),
+        ERROR_UNIMPLEMENTED);
+    check(bus_subscribe(fixture->server_side, &keep_row, keep_row.subject, &keeper, &subscription));
+    check(call_workload(fixture->client, "w1", arena, &reply, NULL));
+    check(bus_send(fixture->client, keep_row.subject, &request.base, NULL, NULL, 0));
+    check(call_workload(fixture->client, "w2", arena, &reply, NULL));
+    bus_unsubscribe(subscription);
+    assert_int_equal(keeper.n, 0);
+    assert_int_equal(keeper.largest, 1);
+}
+
+static void test_many_are_published_in_order_and_once(void **state)
+{
+    enum { MANY = 100 };
+    const struct fixture *fixture = *state;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct bus_message messages[MANY + 1] = {0};
+    struct bus_message read = {0};
+    size_t done = 0;
+
+    for (size_t i = 0; i < MANY + 1; i++)
+        messages[i] = (struct bus_message){.subject = "evt.workload.many.created",
+                                           .message_id = arena_printf(arena, "many.%zu", i),
+                                           .data = arena_printf(arena, "%03zu", i),
+                                           .size = 3};
+    messages[MANY].subject = "nowhere.at.all";
+    check(bus_publish_durable_many(fixture->client, messages, 0, WAIT_MS, &done));
+    assert_int_equal(done, 0);
+    check(bus_publish_durable_many(fixture->client, messages, MANY / 2, WAIT_MS, &done));
+    assert_int_equal(done, MANY / 2);
+    /* The first half again: no second time. The last one has no stream. */
+    expect_code(bus_publish_durable_many(fixture->client, messages, MANY + 1, WAIT_MS, &done),
+                ERROR_UNAVAILABLE);
+    assert_int_equal(done, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        check(bus_stream_next(fixture->client, "EVENTS", "evt.workload.many.>",
+                              read.stream_sequence + 1, WAIT_MS, arena, &read));
+        assert_memory_equal(read.data, messages[i].data, 3);
+    }
+    expect_code(bus_stream_next(fixture->client, "EVENTS", "evt.workload.many.>",
+                                read.stream_sequence + 1, WAIT_MS, arena, &read),
+                ERROR_NOT_FOUND);
+    messages[1].subject = "no subject";
+    expect_code(bus_publish_durable_many(fixture->client, messages, 3, WAIT_MS, &done),
+                ERROR_INVALID_ARGUMENT);
+    assert_int_equal(done, 1);
+}
+
 static void test_publishing_where_no_stream_is_fails(void **state)
 {
     const struct fixture *fixture = *state;
@@ -716,6 +878,9 @@ int main(void)
         cmocka_unit_test(test_a_durable_consumer_sees_all_once_in_order_across_restarts),
         cmocka_unit_test(test_a_refused_message_comes_again_before_the_next),
         cmocka_unit_test(test_handlers_and_consumers_never_overlap),
+        cmocka_unit_test(test_kept_calls_are_answered_later_and_together),
+        cmocka_unit_test(test_a_call_that_nobody_waits_for_is_not_kept),
+        cmocka_unit_test(test_many_are_published_in_order_and_once),
         cmocka_unit_test(test_publishing_where_no_stream_is_fails),
         cmocka_unit_test(test_messages_that_cannot_be_are_refused),
         cmocka_unit_test(test_a_stream_is_read_from_any_place),

@@ -1,0 +1,47 @@
+/* What the files of the HTTP server share; nobody else includes it. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "services/api-gateway/http.h"
+#include "services/api-gateway/http_clients.h"
+#include "services/api-gateway/http_cors.h"
+#include "services/api-gateway/http_tls.h"
+
+enum { SPARE_REQUESTS_MAX = 256 };
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    struct http_options options;
+    struct http_pool *pool;
+    struct http_clients clients;
+    struct http_tls *tls; /* NULL: plain HTTP */
+    struct http_cors cors;
+    uint64_t id_seed[2];
+    _Atomic uint64_t id_count;
+    atomic_bool draining;
+    int listen_fd; /* ours to close once the daemon was told to stop listening; -1 */
+
+    pthread_mutex_t lock; /* the rest */
+    pthread_cond_t idle;
+    struct request *spare;
+    size_t n_spare;
+    size_t n_open; /* requests between their headers and their end, but for streams */
+};
+
+/* libmicrohttpd's callbacks; state is the server. */
+enum MHD_Result http_on_access(void *state, struct MHD_Connection *connection, const char *url,
+                               const char *method, const char *version, const char *upload,
+                               size_t *upload_size, void **request_place);
+void http_on_completed(void *state, struct MHD_Connection *connection, void **request_place,
+                       enum MHD_RequestTerminationCode why);
+
+/* request_memory.c: with its id and arena; given back when the connection is done with it. */
+struct request *request_new(struct http_server *server, struct MHD_Connection *connection);
+void request_free(struct request *request);
+/* Gives back what a stream does not need while it lasts. */
+void request_slim(struct request *request);
+void http_spare_free(struct http_server *server);
+
+/* http_response.c: queues request->response. */
+enum MHD_Result http_send(struct request *request);

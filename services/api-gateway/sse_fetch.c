@@ -1,0 +1,163 @@
+/* Fetching for streams: a turn brings a stream some messages, or to the end of what there is. */
+#include "services/api-gateway/sse_internal.h"
+#include "shared/base/alloc.h"
+
+enum { READ_TIMEOUT_MS = 2000, TURN_BYTES = 8 * 1024, TURN_MESSAGES = 64 };
+
+/* What a turn found. */
+struct turn {
+    struct buffer text;
+    bool more; /* it stopped before the end */
+    bool away; /* the bus is: nothing is known */
+    bool ended;
+};
+
+static struct error *fetch(struct sse_stream *stream, bool polls, struct sse_fetched **ret_fetched)
+{
+    struct sse_hub *hub = stream->hub;
+
+    if (sse_memo_find(hub->memo, stream, polls, ret_fetched))
+        return NULL;
+    _cleanup_(sse_fetched_releasep) struct sse_fetched *fetched = xnew(struct sse_fetched);
+    fetched->holders = 1;
+    fetched->arena = arena_new();
+    struct error *err = bus_stream_next(hub->gateway->bus, sse_kinds[stream->options.kind].stream,
+                                        stream->options.filter, stream->next_sequence,
+                                        READ_TIMEOUT_MS, fetched->arena, &fetched->message);
+    bool nothing = error_get_code(err) == ERROR_NOT_FOUND;
+    if (err && !nothing)
+        return err;
+    error_free(err);
+    sse_memo_keep(hub->memo, stream, nothing ? NULL : fetched);
+    *ret_fetched = nothing ? NULL : TAKE_PTR(fetched);
+    return NULL;
+}
+
+static void add_gap(struct buffer *text, uint64_t from, uint64_t to)
+{
+    _cleanup_(json_decrefp) json_t *json =
+        json_pack("{s:I, s:I}", "from", (json_int_t)from, "to", (json_int_t)to);
+
+    sse_add(text, "gap", 0, json);
+}
+
+/* A filtered stream has gaps by nature; what counts is where the whole stream begins now. */
+static struct error *check_gap(struct sse_stream *stream, struct buffer *text)
+{
+    _cleanup_(arena_freep) struct arena *arena = NULL;
+    struct bus_message first;
+
+    if (!stream->gap_from)
+        return NULL;
+    arena = arena_new();
+    struct error *err =
+        bus_stream_next(stream->hub->gateway->bus, sse_kinds[stream->options.kind].stream, ">", 1,
+                        READ_TIMEOUT_MS, arena, &first);
+    if (error_get_code(err) == ERROR_NOT_FOUND) { /* it may be empty: asked again with the next */
+        error_free(err);
+        return NULL;
+    }
+    if (err)
+        return err;
+    if (first.stream_sequence > stream->gap_from)
+        add_gap(text, stream->gap_from, first.stream_sequence - 1);
+    stream->gap_from = 0;
+    return NULL;
+}
+
+/* One message. False: the turn is over. */
+static bool take_one(struct sse_stream *stream, bool polls, struct turn *turn)
+{
+    _cleanup_(sse_fetched_releasep) struct sse_fetched *fetched = NULL;
+    struct error *err = check_gap(stream, &turn->text);
+
+    err = err ?: fetch(stream, polls, &fetched);
+    turn->away = err != NULL;
+    error_free(err); /* the bus is away, which ends nothing */
+    if (!fetched)
+        return false;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    stream->next_sequence = fetched->message.stream_sequence + 1;
+    turn->ended =
+        !stream->options.format(stream->options.data, &fetched->message, arena, &turn->text);
+    return !turn->ended;
+}
+
+static void take_turn(struct sse_stream *stream, bool polls, struct turn *turn)
+{
+    for (unsigned i = 0; i < TURN_MESSAGES && turn->text.size < TURN_BYTES; i++)
+        if (!take_one(stream, polls, turn))
+            return;
+    turn->more = true;
+}
+
+/* Under the lock: what the turn means for the stream, whose text is empty. */
+static void apply(struct sse_stream *stream, struct turn *turn)
+{
+    int64_t now = clock_monotonic_ms(clock_system());
+    bool found = turn->text.size > 0 || turn->more;
+
+    if (stream->ended) { /* meanwhile; what was found is found again by the next stream */
+        buffer_done(&turn->text);
+        return;
+    }
+    if (found)
+        sse_settle(stream, 0);
+    stream->text = turn->text;
+    stream->sent = 0;
+    stream->wants = stream->wants || turn->more;
+    if (turn->away)
+        stream->due_ms = now + SSE_AWAY_MS;
+    else if (stream->settle)
+        stream->due_ms = now + SSE_SETTLE_MS;
+    if (turn->ended)
+        stream->ended = true;
+    if (stream->text.size || stream->ended)
+        sse_unpark(stream);
+    sse_queue(stream);
+}
+
+/* Under the lock, which it lets go of. */
+static void serve(struct sse_hub *hub, struct sse_stream *stream)
+{
+    struct turn turn = {0};
+    bool polls = stream->polls;
+
+    stream->fetching = true;
+    stream->wants = false;
+    stream->polls = false;
+    pthread_mutex_unlock(&hub->lock);
+    take_turn(stream, polls, &turn);
+    pthread_mutex_lock(&hub->lock);
+    stream->fetching = false;
+    if (!stream->closed) {
+        apply(stream, &turn);
+        return;
+    }
+    buffer_done(&turn.text);
+    sse_stream_free(stream);
+}
+
+void *sse_fetch_main(void *state)
+{
+    struct sse_hub *hub = state;
+
+    pthread_mutex_lock(&hub->lock);
+    for (;;) {
+        while (!hub->ready && !hub->ending)
+            pthread_cond_wait(&hub->work, &hub->lock);
+        struct sse_stream *stream = hub->ready;
+        if (!stream)
+            break;
+        hub->ready = stream->ready_next;
+        if (!hub->ready)
+            hub->ready_tail = &hub->ready;
+        stream->queued = false;
+        if (stream->closed)
+            sse_stream_free(stream);
+        else
+            serve(hub, stream);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    return NULL;
+}

@@ -1,0 +1,255 @@
+#include "services/scheduler/revise.h"
+
+#include "services/scheduler/admission.h"
+#include "services/scheduler/allowance.h"
+#include "services/scheduler/artifacts.h"
+#include "services/scheduler/secrets.h"
+#include "services/scheduler/workloads.h"
+#include "shared/base/log.h"
+
+enum { REASON_MAX = 256, FORMER_DOMAINS_MAX = 8 };
+
+struct revision {
+    const Coffer__V1__UpdateWorkloadRequest *request;
+    const struct manifest *manifest;
+    uint8_t digest[MANIFEST_SHA256_SIZE];
+    const Coffer__V1__Secrets *given; /* opened; empty when there are none */
+};
+
+/* What an attempt found out about the record before. */
+struct before {
+    Coffer__V1__WorkloadInput *input;
+    uint64_t input_version;
+    struct manifest *manifest;
+    Coffer__V1__Secrets *secrets;
+};
+
+static struct error *check_request(struct scheduler *scheduler, struct revision *revision,
+                                   struct arena *arena)
+{
+    const Coffer__V1__UpdateWorkloadRequest *request = revision->request;
+    Coffer__V1__CreateWorkloadRequest as = COFFER__V1__CREATE_WORKLOAD_REQUEST__INIT;
+    struct manifest *manifest;
+    Coffer__V1__Secrets *given;
+
+    as.name = request->name;
+    as.domain = request->domain;
+    as.manifest = request->manifest;
+    as.compose = request->compose;
+    as.files = request->files;
+    as.n_files = request->n_files;
+    as.image_version = request->image_version;
+    struct error *err = admission_check_content(scheduler, &as, arena, &manifest);
+    err = err ?: admission_check_secrets(scheduler, request->workload_id, request->sealed_secrets);
+    err = err
+              ?: secrets_open(scheduler, request->workload_id, request->sealed_secrets, arena,
+                              &given);
+    if (err)
+        return err;
+    manifest_hash(request->manifest.data, request->manifest.len, revision->digest);
+    revision->manifest = manifest;
+    revision->given = given;
+    return NULL;
+}
+
+/* Compose, files and image are the same where the manifest is. */
+static bool is_same(const Coffer__V1__Workload *workload, const struct revision *revision)
+{
+    const Coffer__V1__UpdateWorkloadRequest *request = revision->request;
+
+    return workload->manifest_sha256.len == sizeof(revision->digest) &&
+           memcmp(workload->manifest_sha256.data, revision->digest, sizeof(revision->digest)) ==
+               0 &&
+           !request->sealed_secrets.len && strcmp(workload->domain, request->domain) == 0 &&
+           strcmp(workload->name, request->name) == 0;
+}
+
+static struct error *load_before(struct update *update, struct before *before)
+{
+    struct scheduler *scheduler = update->scheduler;
+    const char *id = update->workload->workload_id;
+    struct error *err =
+        record_load(scheduler, KEY_WORKLOAD_INPUT, id, &coffer__v1__workload_input__descriptor,
+                    update->arena, &before->input, &before->input_version);
+
+    if (!err && !before->input)
+        err = error_new(ERROR_DATA_LOSS, "workload '%s' has lost its input", id);
+    err = err
+              ?: manifest_parse(before->input->manifest.data, before->input->manifest.len,
+                                update->arena, &before->manifest);
+    return err
+               ?: secrets_open(scheduler, id, before->input->sealed_secrets, update->arena,
+                               &before->secrets);
+}
+
+static struct error *put_input(struct update *update, const struct revision *revision,
+                               const struct before *before, const Coffer__V1__Secrets *secrets)
+{
+    const Coffer__V1__UpdateWorkloadRequest *request = revision->request;
+    Coffer__V1__WorkloadInput input = COFFER__V1__WORKLOAD_INPUT__INIT;
+    struct error *err = secrets_seal(update->scheduler, request->workload_id, secrets,
+                                     update->arena, &input.sealed_secrets);
+
+    if (err)
+        return err;
+    input.manifest = request->manifest;
+    input.compose = request->compose;
+    input.files = request->files;
+    input.n_files = request->n_files;
+    change_put(&update->change, KEY_WORKLOAD_INPUT, request->workload_id, before->input_version,
+               &input.base, 0);
+    return NULL;
+}
+
+/* The name that is given up is remembered until its DNS record is gone; going back to one that
+ * still waits for that takes it off the list. */
+static struct error *remember_former(struct update *update, const char *domain)
+{
+    Coffer__V1__Workload *workload = update->workload;
+    char **former = arena_alloc(update->arena, (workload->n_former_domains + 1) * sizeof(*former));
+    size_t n = 0;
+
+    for (size_t i = 0; i < workload->n_former_domains; i++)
+        if (strcmp(workload->former_domains[i], domain) != 0)
+            former[n++] = workload->former_domains[i];
+    former[n++] = workload->domain;
+    if (n > FORMER_DOMAINS_MAX)
+        return error_new(ERROR_UNAVAILABLE,
+                         "the names of earlier updates are still being removed, try again later");
+    workload->former_domains = former;
+    workload->n_former_domains = n;
+    workload->dns_address = arena_strdup(update->arena, "");
+    return NULL;
+}
+
+static struct error *take_domain(struct update *update, const char *domain)
+{
+    Coffer__V1__Workload *workload = update->workload;
+    struct change *change = &update->change;
+    const char *id = workload->workload_id;
+    uint64_t version;
+
+    if (strcmp(workload->domain, domain) == 0)
+        return NULL;
+    struct error *err = domain_check_free(update->scheduler, domain, id, update->arena, &version);
+    err = err ?: remember_former(update, domain);
+    if (err)
+        return err;
+    change_put_bytes(change, KEY_DOMAIN, domain, version, id, strlen(id));
+    change_delete(change, KEY_DOMAIN, workload->domain, UINT64_MAX);
+    return NULL;
+}
+
+/* What was verified before says nothing about the next boot. */
+static void take_content(struct update *update, const struct revision *revision)
+{
+    Coffer__V1__Workload *workload = update->workload;
+    const Coffer__V1__UpdateWorkloadRequest *request = revision->request;
+
+    workload->name = request->name;
+    workload->image_version = request->image_version;
+    workload->domain = request->domain;
+    workload->manifest_sha256 =
+        arena_bytes(update->arena, revision->digest, sizeof(revision->digest));
+    workload->public_service = arena_strdup(update->arena, revision->manifest->public_service);
+    workload->public_port = revision->manifest->public_port;
+    workload->measurement = (ProtobufCBinaryData){0};
+    workload->image_root = arena_strdup(update->arena, "");
+    workload->evidence_kind = arena_strdup(update->arena, "");
+    workload->restarts = 0;
+    workload_new_generation(workload);
+}
+
+static struct error *take_place(struct update *update, const struct revision *revision, bool holds)
+{
+    struct error *err = NULL;
+
+    if (!holds)
+        err = reservation_drop(&update->change, update->workload);
+    take_content(update, revision);
+    if (!err && !holds)
+        err = reservation_make(&update->change, update->workload);
+    return err;
+}
+
+/* A workload that is not to run takes the new configuration at its next start. */
+static struct error *tell(struct update *update, const struct revision *revision,
+                          const char *changes, bool runs)
+{
+    const char *reason = revision->request->reason;
+    const struct event_detail detail = {
+        .message = arena_printf(update->arena, "%.*s%s%s", REASON_MAX, reason,
+                                reason[0] ? ": " : "", changes),
+        .manifest_sha256 = update->workload->manifest_sha256,
+    };
+
+    change_workload_event(&update->change, update->workload, "updated", SOURCE_USER, &detail);
+    return runs ? workload_move(update, TRIGGER_UPDATE, SOURCE_USER,
+                                &(struct event_detail){.message = detail.message})
+                : NULL;
+}
+
+static struct error *change_all(struct update *update, const struct revision *revision)
+{
+    Coffer__V1__Workload *workload = update->workload;
+    const Coffer__V1__UpdateWorkloadRequest *request = revision->request;
+    const bool runs = workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_RUNNING;
+    struct before before;
+    Coffer__V1__Secrets *secrets;
+    bool holds;
+    struct error *err = load_before(update, &before);
+
+    err = err
+              ?: secrets_overlay(revision->manifest, before.secrets, revision->given, update->arena,
+                                 &secrets);
+    if (err)
+        return err;
+    const char *changes = configuration_changes(
+        &(struct configuration){workload->name, workload->domain, before.manifest, before.secrets},
+        &(struct configuration){request->name, request->domain, revision->manifest, secrets},
+        update->arena);
+    err = put_input(update, revision, &before, secrets);
+    err = err ?: take_domain(update, request->domain);
+    err = err
+              ?: reservation_holds(update->scheduler, workload, request->image_version,
+                                   update->arena, &holds);
+    err = err ?: take_place(update, revision, holds);
+    return err ?: tell(update, revision, changes, runs);
+}
+
+static struct error *revise(struct update *update, void *data)
+{
+    const struct revision *revision = data;
+    const Coffer__V1__UpdateWorkloadRequest *request = revision->request;
+    const Coffer__V1__Workload *workload = update->workload;
+    struct error *err =
+        workload_check_asker(update, request->workload_id, request->account_id, request->if_match);
+
+    if (err)
+        return err;
+    if (workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
+        return error_new(ERROR_FAILED_PRECONDITION, "workload '%s' is being deleted",
+                         request->workload_id);
+    update->skip = is_same(workload, revision);
+    if (update->skip)
+        return NULL;
+    err = artifact_check(update->scheduler, request->image_version, update->arena);
+    if (!err && workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_RUNNING)
+        err = allowance_check(update->scheduler, workload, request->allowance, update->arena);
+    return err ?: change_all(update, revision);
+}
+
+struct error *workload_revise(struct scheduler *scheduler,
+                              const Coffer__V1__UpdateWorkloadRequest *request, struct arena *arena,
+                              Coffer__V1__Workload **ret_workload)
+{
+    struct revision revision = {.request = request};
+    struct error *err = check_request(scheduler, &revision, arena);
+
+    err = err
+              ?: workload_update(scheduler, request->workload_id, revise, &revision, arena,
+                                 ret_workload);
+    if (!err)
+        log_info("workload updated", "workload", request->workload_id);
+    return err;
+}
