@@ -31,7 +31,7 @@ struct clock *clock_system(void); /* static, shared, never freed */
 /* A clock that stands still until it is moved. */
 struct clock_fake {
     struct clock base;
-    int64_t now_ms;
+    _Atomic int64_t now_ms; /* read by threads of what is tested */
 };
 void clock_fake_init(struct clock_fake *clock, int64_t now_ms);
 void clock_fake_advance(struct clock_fake *clock, int64_t ms);
