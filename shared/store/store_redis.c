@@ -523,7 +523,7 @@ static struct error *redis_watch(struct store *store, const char *const *prefixe
     const struct store_watch base = {
         .store = store, .prefixes = prefixes, .n_prefixes = n, .told = told, .state = state};
 
-    return redis_watch_new(&redis->connection.address, &base, ret_watch);
+    return redis_watch_new(&redis->lines[0].connection.address, &base, ret_watch);
 }
 
 static void redis_free(struct store *store)
