@@ -176,7 +176,7 @@ static void test_what_is_not_said_stays(_unused_ void **state)
     assert_true(request->compose.len > 20);
     assert_memory_equal(request->compose.data, "services:\n", 10);
     assert_string_equal(answer_text(&answer, "workloadId"), "w-new");
-    assert_int_equal(json_array_size(json_object_get(answer.json, "envVars")), 2);
+    assert_int_equal(json_array_size(json_object_get(answer.json, "envVarNames")), 2);
 }
 
 static void test_domain_comes_and_goes(_unused_ void **state)
