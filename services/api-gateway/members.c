@@ -5,6 +5,7 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
+#include "services/api-gateway/list_page.h"
 #include "services/api-gateway/member_record.h"
 #include "shared/store/keys.h"
 
@@ -205,14 +206,12 @@ struct error *member_delete(struct request *request, const char *id)
     return member_change(request, id, NULL, &member);
 }
 
-static int oldest_first(const void *a, const void *b)
+/* By when it was made. */
+static struct list_item item_of(struct arena *arena, const struct member *member)
 {
-    const struct member *one = a;
-    const struct member *other = b;
-
-    if (one->created_at_ms != other->created_at_ms)
-        return one->created_at_ms < other->created_at_ms ? -1 : 1;
-    return strcmp(one->id, other->id);
+    return (struct list_item){.key = list_key_of_number(arena, (uint64_t)member->created_at_ms),
+                              .id = member->id,
+                              .what = member};
 }
 
 static struct error *load_all(struct request *request, const json_t *ids, struct member *members,
@@ -234,24 +233,31 @@ static struct error *load_all(struct request *request, const json_t *ids, struct
     return err;
 }
 
-struct error *members_list(struct request *request, const char *account, json_t **ret_list)
+struct error *members_list(struct request *request, const char *account, struct response *response)
 {
+    static const char *const arguments[] = {NULL};
     _cleanup_(roster_done) struct roster roster = {0};
-    size_t found = 0;
-    struct error *err = roster_load(request, account, &roster);
+    struct list_query query;
+    size_t n = 0;
 
+    list_query_read(request, arguments, &query);
+    struct error *err = list_query_result(&query);
+    err = err ?: roster_load(request, account, &roster);
     if (err)
         return err;
     const json_t *ids = json_object_get(roster.json, "members");
-    struct member *members =
-        arena_alloc(request->arena, (json_array_size(ids) + 1) * sizeof(*members));
-    err = load_all(request, ids, members, &found);
+    size_t max = json_array_size(ids) + 1;
+    struct member *members = arena_alloc(request->arena, max * sizeof(*members));
+    struct list_item *items = arena_alloc(request->arena, max * sizeof(*items));
+    err = load_all(request, ids, members, &n);
     if (err)
         return err;
-    qsort(members, found, sizeof(*members), oldest_first);
-    *ret_list = json_array();
-    for (size_t i = 0; i < found; i++)
-        json_array_append_new(*ret_list, member_to_json(&members[i]));
+    for (size_t i = 0; i < n; i++)
+        items[i] = item_of(request->arena, &members[i]);
+    items = list_page(request, response, &query, list_by_key, items, &n);
+    response->json = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(response->json, member_to_json(items[i].what));
     return NULL;
 }
 

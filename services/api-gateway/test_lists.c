@@ -229,6 +229,10 @@ static void test_what_is_wrong_with_a_query_is_found(void **state)
         {ACCOUNT_ADMIN, "/api/v1/api-keys/account/$OURS?active=maybe", "active"},
         {ACCOUNT_ADMIN, "/api/v1/api-keys/account/$OURS?type=root", "type"},
         {ACCOUNT_ADMIN, "/api/v1/api-keys/account/$OURS?sort=name", "sort"},
+        {ACCOUNT_ADMIN, "/api/v1/members/account/$OURS?role=owner", "role"},
+        {ACCOUNT_ADMIN, "/api/v1/members/account/$OURS?limit=x", "limit"},
+        {DEPLOYER, "/api/v1/webhooks/list?active=true", "active"},
+        {DEPLOYER, "/api/v1/webhooks/list?cursor=x", "cursor"},
         {GLOBAL_ADMIN, "/api/v1/accounts/list?id=x", "id"},
         {GLOBAL_ADMIN, "/api/v1/metal-instances/list?state=asleep", "state"},
         {GLOBAL_ADMIN, "/api/v1/audit?who=me", "who"},
@@ -304,6 +308,20 @@ static void put_hosts(const struct fixture *f)
     }
 }
 
+static void make_members_and_webhooks(const struct scene *scene)
+{
+    for (size_t i = 0; i < 3; i++) {
+        _cleanup_answer_ struct answer member =
+            scene_call(scene, ACCOUNT_ADMIN, "POST", "/api/v1/members/create",
+                       "{\"accountId\":\"$OURS\",\"name\":\"n\",\"role\":\"viewer\"}");
+        _cleanup_answer_ struct answer webhook =
+            scene_call(scene, DEPLOYER, "POST", "/api/v1/webhooks/create",
+                       "{\"url\":\"https://hooks.example/in\"}");
+        assert_int_equal(member.status, 200);
+        assert_int_equal(webhook.status, 200);
+    }
+}
+
 static void test_every_list_has_pages_and_filters(void **state)
 {
     (void)state;
@@ -318,6 +336,8 @@ static void test_every_list_has_pages_and_filters(void **state)
         {ACCOUNT_ADMIN, "/api/v1/api-keys/account/$OURS?limit=2", "keyId", 6},
         {ACCOUNT_ADMIN, "/api/v1/api-keys/account/$OURS?limit=2&active=false", "keyId", 1},
         {ACCOUNT_ADMIN, "/api/v1/api-keys/account/$OURS?limit=2&type=user", "keyId", 2},
+        {ACCOUNT_ADMIN, "/api/v1/members/account/$OURS?limit=2", "memberId", 3},
+        {DEPLOYER, "/api/v1/webhooks/list?limit=2", "webhookId", 3},
         {DEPLOYER, "/api/v1/workload-tiers/list?limit=2", "tierId", 5},
         {DEPLOYER, "/api/v1/workload-tiers/list?limit=2&name=some", "tierId", 4},
         {DEPLOYER, "/api/v1/artifacts/list?limit=2", "version", 6},
@@ -331,6 +351,7 @@ static void test_every_list_has_pages_and_filters(void **state)
 
     put_tiers(scene->f);
     put_hosts(scene->f);
+    make_members_and_webhooks(scene);
     for (size_t i = 0; i < ELEMENTSOF(versions); i++)
         put_artifact(scene->f, versions[i], true, (int64_t)i);
     put_artifact(scene->f, "0.0.1", false, 1);
