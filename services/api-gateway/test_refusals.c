@@ -100,7 +100,7 @@ static const struct row {
 
     /* paths and queries */
     {GLOBAL_ADMIN, "GET", "/api/v1/accounts/No.Id", NULL, 400, "INVALID_PATH"},
-    {GLOBAL_ADMIN, "GET", "/api/v1/accounts/a%00b", NULL, 404, "NOT_FOUND"},
+    {GLOBAL_ADMIN, "GET", "/api/v1/accounts/a%00b", NULL, 400, "INVALID_PATH"},
     {GLOBAL_ADMIN, "GET", "/api/v1/accounts/..%2flist", NULL, 404, "NOT_FOUND"},
     {GLOBAL_ADMIN, "GET", K_LIST "No.Id", NULL, 400, "INVALID_PATH"},
     {GLOBAL_ADMIN, "GET", M_LIST "No.Id", NULL, 400, "INVALID_PATH"},
