@@ -2,15 +2,13 @@
 may come back; Hypothesis makes the requests, good ones and spoilt ones, for every operation.
 
 For each answer: its status is documented for the operation, its headers and its body are what that
-status promises, and nothing is a fault of ours. Of a stream the beginning counts. Runs against services/api-gateway/test_server.c
-(COFFER_TEST_SERVER: the program). COFFER_PROPERTY_EXAMPLES: how many of each kind, 25.
+status promises, and nothing is a fault of ours. Of a stream the beginning counts. Runs against
+services/api-gateway/test_server.c (COFFER_TEST_SERVER: the program). COFFER_PROPERTY_EXAMPLES: how many
+of each kind, 25.
 """
 import http.client
-import importlib.machinery
-import importlib.util
 import json
 import os
-import pathlib
 import string
 import subprocess
 import urllib.parse
@@ -19,21 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-HERE = pathlib.Path(__file__).resolve().parent
-OPENAPI = HERE.parent.parent / "services/api-gateway/openapi.json"
+from load_check import OPENAPI, check
+
 KEYS = {"bearer": ("Authorization", "Bearer test-key-0123456789abcdef"),
         "adminKey": ("x-api-key", "admin-key-0123456789abcdef")}
 IDS = ["w-1", "w-2", "w-made", "w-foreign", "dev", "host-1", "nobody-knows"]
 
-
-def load_check():
-    loader = importlib.machinery.SourceFileLoader("check", str(HERE / "check"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("check", loader))
-    loader.exec_module(module)
-    return module
-
-
-check = load_check()
 DOC = check.Document(OPENAPI)
 OPERATIONS = DOC.operations
 EXAMPLES = int(os.environ.get("COFFER_PROPERTY_EXAMPLES", "25"))
