@@ -6,6 +6,7 @@ status promises, and nothing is a fault of ours. Of a stream the beginning count
 services/api-gateway/test_server.c (COFFER_TEST_SERVER: the program). COFFER_PROPERTY_EXAMPLES: how many
 of each kind, 25.
 """
+import functools
 import http.client
 import json
 import os
@@ -73,7 +74,12 @@ def objects(schema):
 
 
 def values(schema):
-    schema = DOC.resolve(schema)
+    return values_of(json.dumps(DOC.resolve(schema), sort_keys=True))
+
+
+@functools.cache  # to make a strategy costs more than to draw from it
+def values_of(text):
+    schema = json.loads(text)
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if "anyOf" in schema:
