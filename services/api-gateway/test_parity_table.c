@@ -26,7 +26,7 @@
     "+stages:a +evidenceKind:s ?manifestHash:s ?measurement:s ?nextAttemptAt:t"
 #define WORKLOAD                                                                                   \
     WORKLOAD_SHORT                                                                                 \
-        " dockerCompose:s +envVarNames:a +fileNames:a +secretFileNames:a +dockerRegistries:a"
+    " dockerCompose:s +envVarNames:a +fileNames:a +secretFileNames:a +dockerRegistries:a"
 #define CREATE                                                                                     \
     "name:s=\"n\" artifactsVersion:s=\"" TEST_IMAGE "\" dockerCompose:s=\"" PARITY_COMPOSE         \
     "\" envVars:o?={\"A\":\"x\"} files:o?={\"a/b_c-d.txt\":\"aGk=\"} "                             \
