@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/fleet_facts.h"
@@ -10,7 +11,7 @@
 #include "shared/base/file.h"
 #include "shared/base/log.h"
 
-enum { PEM_MAX = 256 * 1024, METRICS_CONNECTIONS = 16, METRICS_WORKERS = 4 };
+enum { DRAIN_MS = 4000, OTHER_FILES = 256, METRICS_CONNECTIONS = 16, METRICS_WORKERS = 4 };
 
 #define ROW(name, type, member, fallback, help)                                                    \
     {                                                                                              \
@@ -37,10 +38,17 @@ const struct config_row gateway_config_rows[] = {
         "folder with <version>/image.json, beside those that the scheduler publishes"),
     ROW("GATEWAY_DOCS_DIR", CONFIG_PATH, docs_dir, "",
         "folder with the files of Swagger UI, for /docs; empty: no page"),
-    ROW("GATEWAY_TLS_CERT", CONFIG_PATH, tls_cert, "", "PEM chain; empty: plain HTTP"),
+    ROW("GATEWAY_TLS_CERT", CONFIG_PATH, tls_cert, "",
+        "PEM chain; empty: plain HTTP. Read again when it changes"),
     ROW("GATEWAY_TLS_KEY", CONFIG_PATH, tls_key, "", "PEM key of GATEWAY_TLS_CERT"),
     ROW("GATEWAY_MAX_CONNECTIONS", CONFIG_UINT, max_connections, "8192",
         "most connections at a time"),
+    ROW("GATEWAY_CONNECTIONS_PER_ADDRESS", CONFIG_UINT, connections_per_address, "1000",
+        "most connections of one address; 0: no limit, as behind a proxy"),
+    ROW("GATEWAY_STREAMS_PER_ACCOUNT", CONFIG_UINT, streams_per_account, "32",
+        "most event and log streams of one account at a time"),
+    ROW("GATEWAY_CORS_ORIGINS", CONFIG_STRING, cors_origins, "",
+        "origins of web pages that may ask from browsers, separated by commas; * for all"),
     ROW("GATEWAY_WORKERS", CONFIG_UINT, workers, "96",
         "most requests at a time that wait for the store, the bus or a guest; each has a thread"),
     ROW("GATEWAY_RATE_PER_MINUTE", CONFIG_UINT, rate_per_minute, "6000",
@@ -61,12 +69,6 @@ static void free_wiped(void *p)
     free(p);
 }
 
-static struct error *read_pem(const char *path, char **ret_text)
-{
-    *ret_text = NULL;
-    return *path ? file_read_text(path, PEM_MAX, ret_text) : NULL;
-}
-
 static void wipe_text(char **text)
 {
     if (*text)
@@ -74,26 +76,37 @@ static void wipe_text(char **text)
     free(*text);
 }
 
+/* Each connection is a file; what the system allows at most is what there is. */
+static void raise_files(uint64_t connections)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= connections + OTHER_FILES)
+        return;
+    limit.rlim_cur =
+        connections + OTHER_FILES < limit.rlim_max ? connections + OTHER_FILES : limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static struct error *listen_api(struct gateway *gateway)
 {
-    _cleanup_(wipe_text) char *key = NULL;
-    _cleanup_free_ char *cert = NULL;
-    struct error *err = read_pem(gateway->config->tls_cert, &cert);
-
-    err = err ?: read_pem(gateway->config->tls_key, &key);
-    if (!err && !cert != !key)
-        err = error_new(ERROR_INVALID_ARGUMENT, "GATEWAY_TLS_CERT and GATEWAY_TLS_KEY go together");
-    if (err)
-        return err;
+    const struct gateway_config *config = gateway->config;
     const struct http_options options = {
-        .listen = gateway->config->listen,
+        .listen = config->listen,
         .routes = gateway_routes,
         .gateway = gateway,
-        .max_connections = (unsigned)gateway->config->max_connections,
-        .workers = (unsigned)gateway->config->workers,
-        .tls_cert = cert,
-        .tls_key = key,
+        .max_connections = (unsigned)config->max_connections,
+        .max_per_address = (unsigned)config->connections_per_address,
+        .workers = (unsigned)config->workers,
+        .tls_cert = *config->tls_cert ? config->tls_cert : NULL,
+        .tls_key = config->tls_key,
+        .cors_origins = config->cors_origins,
     };
+
+    if (!*config->tls_cert != !*config->tls_key)
+        return error_new(ERROR_INVALID_ARGUMENT,
+                         "GATEWAY_TLS_CERT and GATEWAY_TLS_KEY go together");
+    raise_files(config->max_connections);
     return http_server_start(&options, &gateway->http);
 }
 
@@ -126,6 +139,8 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     token_buckets_init(&gateway->key_rates, config->rate_per_minute, config->rate_burst);
     token_buckets_init(&gateway->failure_rates, config->auth_failures_per_minute,
                        config->auth_failures_per_minute);
+    limits_set_max(&gateway->limits, LIMIT_STREAMS, (unsigned)config->streams_per_account);
+    limits_set_total(&gateway->limits, LIMIT_WAITS, (unsigned)config->workers / 4 + 1);
     struct error *err = sse_hub_init(&gateway->streams, gateway);
     err = err ?: guest_signer_init(&gateway->signer, key_path, clock);
     err = err ?: fleet_load(config->fleet_dir, &gateway->fleet);
@@ -139,11 +154,24 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     return NULL;
 }
 
+/* No new connections; what is in hand is finished, and streams are told to go on elsewhere. */
+static void drain(struct gateway *gateway)
+{
+    atomic_store(&gateway->draining, true);
+    if (gateway->http)
+        http_server_drain(gateway->http);
+    sse_hub_stop(&gateway->streams);
+    if (gateway->http && !http_server_wait(gateway->http, DRAIN_MS))
+        log_warning("requests are cut off at the end");
+    else
+        (void)sse_hub_wait(&gateway->streams, DRAIN_MS / 2);
+}
+
 void gateway_free(struct gateway *gateway)
 {
     if (!gateway)
         return;
-    sse_hub_stop(&gateway->streams);
+    drain(gateway);
     http_server_stop(gateway->http);
     http_server_stop(gateway->metrics_http);
     sse_hub_done(&gateway->streams);

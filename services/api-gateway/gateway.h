@@ -43,6 +43,9 @@ struct gateway_config {
     uint64_t rate_per_minute;
     uint64_t rate_burst;
     uint64_t auth_failures_per_minute;
+    uint64_t connections_per_address;
+    uint64_t streams_per_account;
+    char *cors_origins;
 };
 
 /* The public facts of fleet.json. */
@@ -69,6 +72,7 @@ struct gateway {
     uint8_t admin_key_sha256[SHA256_SIZE];
     pthread_mutex_t bootstrap_lock;
     atomic_bool bootstrapped;
+    atomic_bool draining; /* on the way out: not ready any more */
     struct http_server *http;
     struct http_server *metrics_http;
 };

@@ -1,33 +1,11 @@
 /* API keys of an account: made, listed, changed and deleted by its admins or the global admin. */
-#include <time.h>
-
 #include "services/api-gateway/accounts.h"
 #include "services/api-gateway/api_keys.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/members.h"
-
-/* RFC 3339 in UTC: "2030-01-31T12:00:00Z", with or without milliseconds, as we write it. */
-static bool parse_time(const char *text, int64_t *ret_ms)
-{
-    struct tm parts = {0};
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
-    unsigned ms = 0;
-    int size = 0;
-
-    if (end && *end == '.') {
-        if (strspn(end + 1, "0123456789") != 3 || sscanf(end, ".%3u%n", &ms, &size) != 1)
-            return false;
-        end += size;
-    }
-    if (!end || strcmp(end, "Z") != 0)
-        return false;
-    char again[CLOCK_TEXT_SIZE];
-    *ret_ms = (int64_t)timegm(&parts) * 1000 + ms;
-    clock_format(*ret_ms, again);
-    return strncmp(again, text, strlen("2030-01-31T12:00:00")) == 0; /* no 30 February */
-}
+#include "services/api-gateway/time_text.h"
 
 /* A date that is over is refused: who asks for one means another. */
 static void take_expiry(struct form *form, struct api_key_edit *edit)
@@ -38,7 +16,7 @@ static void take_expiry(struct form *form, struct api_key_edit *edit)
     edit->set_expiry = value != NULL;
     if (!text) /* null: never */
         return;
-    if (!parse_time(text, &edit->expires_at_ms))
+    if (!time_text_parse(text, &edit->expires_at_ms))
         form_find(form, "expiresAt", "'expiresAt' is not a time",
                   "write it like 2030-01-31T12:00:00Z");
     else if (edit->expires_at_ms <= clock_wall_ms(form->request->gateway->clock))

@@ -20,6 +20,8 @@ struct error *on_ready(struct request *request, struct response *ret_response)
     struct gateway *gateway = request->gateway;
     struct error *err = store_ping(gateway->store);
 
+    if (!err && atomic_load(&gateway->draining))
+        err = error_new(ERROR_UNAVAILABLE, "shutting down");
     if (!err && !bus_is_connected(gateway->bus))
         err = error_new(ERROR_UNAVAILABLE, "the bus is away");
     err = err ?: gateway_ensure_bootstrap(gateway);

@@ -2,6 +2,7 @@
 #include "schemas/guest.pb-c.h"
 #include "services/api-gateway/guest_call.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/time_text.h"
 #include "shared/base/alloc.h"
 #include "shared/bus/subject.h"
 
@@ -70,7 +71,8 @@ struct log_stream {
     uint64_t boot_number; /* of the key below */
     uint8_t key[SIGN_KEY_SIZE];
     bool has_key;
-    bool unverified; /* lines of earlier boots are wanted too */
+    int64_t since_ms; /* earlier lines are left out; 0: none */
+    bool unverified;  /* lines of earlier boots are wanted too */
 };
 
 static void log_stream_free(void *data)
@@ -117,13 +119,25 @@ static bool is_wanted(const struct log_stream *stream, const Coffer__V1__LogBatc
     return !stream->container || strcmp(stream->container, batch->source) == 0;
 }
 
-static void add_lines(const Coffer__V1__LogBatch *batch, uint64_t sequence, bool genuine,
-                      struct buffer *text)
+/* How many of the batch count: up to the last one that is not too old. */
+static size_t lines_since(const Coffer__V1__LogBatch *batch, int64_t since_ms)
 {
     size_t n = batch->n_lines < LINES_PER_BATCH_MAX ? batch->n_lines : LINES_PER_BATCH_MAX;
 
+    while (n && batch->lines[n - 1]->at_ms < since_ms)
+        n--;
+    return n;
+}
+
+static void add_lines(const Coffer__V1__LogBatch *batch, int64_t since_ms, uint64_t sequence,
+                      bool genuine, struct buffer *text)
+{
+    size_t n = lines_since(batch, since_ms);
+
     for (size_t i = 0; i < n; i++) {
         const Coffer__V1__LogLine *line = batch->lines[i];
+        if (line->at_ms < since_ms)
+            continue;
         char at[CLOCK_TEXT_SIZE];
         clock_format(line->at_ms, at);
         _cleanup_(json_decrefp) json_t *json = json_pack(
@@ -156,7 +170,7 @@ static bool format_log(void *data, const struct bus_message *message, struct are
         if (!genuine && batch->boot_number >= stream->boot_number)
             err = error_new(ERROR_PERMISSION_DENIED, "not signed by the attested guest");
         else if ((genuine || stream->unverified) && is_wanted(stream, batch))
-            add_lines(batch, message->stream_sequence, genuine, ret_text);
+            add_lines(batch, stream->since_ms, message->stream_sequence, genuine, ret_text);
     }
     if (err)
         metrics_add(&stream->gateway->metrics, &stream->gateway->metrics.untrusted_logs);
@@ -164,13 +178,26 @@ static bool format_log(void *data, const struct bus_message *message, struct are
     return true;
 }
 
+static struct error *read_since(const struct request *request, int64_t *ret_ms)
+{
+    const char *since = http_query(request, "since");
+
+    if (since && *since && !time_text_since(since, clock_wall_ms(request->gateway->clock), ret_ms))
+        return error_new(
+            ERROR_INVALID_ARGUMENT,
+            "'since' is neither a time like 2030-01-31T12:00:00Z nor one ago like 10m");
+    return NULL;
+}
+
 struct error *on_logs_stream(struct request *request, struct response *ret_response)
 {
     Coffer__V1__Workload *workload;
+    int64_t since_ms = 0;
     const char *container = http_query(request, "container");
     const char *unverified = http_query(request, "unverified");
     struct error *err = workload_load(request, request->parameter, &workload);
 
+    err = err ?: read_since(request, &since_ms);
     if (err)
         return err;
     struct log_stream *stream = xnew(struct log_stream);
@@ -178,6 +205,7 @@ struct error *on_logs_stream(struct request *request, struct response *ret_respo
     stream->workload_id = xstrdup(workload->workload_id);
     memcpy(stream->account, request->account, sizeof(stream->account));
     stream->container = container && *container ? xstrdup(container) : NULL;
+    stream->since_ms = since_ms;
     stream->unverified = unverified && strcmp(unverified, "true") == 0;
     const struct sse_options options = {
         .kind = SSE_LOGS,

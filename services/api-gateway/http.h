@@ -13,6 +13,7 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
+#include "services/api-gateway/http_clients.h"
 #include "services/api-gateway/http_pool.h"
 #include "services/api-gateway/principal.h"
 #include "services/api-gateway/token_buckets.h"
@@ -93,7 +94,9 @@ struct request {
     struct http_client *client;
     struct http_job job;
     bool is_head;
+    bool is_options;
     bool has_body;    /* one is announced */
+    bool unclear;     /* and where it ends is not */
     bool known;       /* the caller was known without the store */
     bool first_again; /* libmicrohttpd repeats its first call after a suspension in it */
     bool answered;    /* response is complete */
@@ -105,9 +108,12 @@ struct http_options {
     const struct route *routes; /* ends with path NULL */
     struct gateway *gateway;
     unsigned max_connections;
-    unsigned workers;     /* most handlers at a time */
-    const char *tls_cert; /* PEM text; NULL: plain HTTP */
+    unsigned max_per_address; /* connections; 0: no limit */
+    unsigned workers;         /* most handlers at a time */
+    struct http_times times;  /* that clients have */
+    const char *tls_cert;     /* path of a PEM chain; NULL: plain HTTP */
     const char *tls_key;
+    const char *cors_origins; /* list with commas, or "*"; NULL: none */
 };
 
 struct error *http_server_start(const struct http_options *options,
@@ -115,6 +121,11 @@ struct error *http_server_start(const struct http_options *options,
 /* Stops listening, waits for handlers, ends connections. NULL is fine. */
 void http_server_stop(struct http_server *server);
 DEFINE_CLEANUP(struct http_server *, http_server_stop)
+
+/* Takes no new connections, and lets those that are there end with their next answer. */
+void http_server_drain(struct http_server *server);
+/* Until no request is in hand; false: there are some still. Streams do not count. */
+bool http_server_wait(struct http_server *server, int timeout_ms);
 uint16_t http_server_port(const struct http_server *server);
 
 /* The body as a JSON object, strict; a failure is the caller's fault. */

@@ -7,6 +7,7 @@
 
 #include "shared/base/alloc.h"
 #include "shared/base/clock.h"
+#include "shared/bus/delivery.h"
 
 enum {
     HEADERS_MS = 60 * 1000,
@@ -23,15 +24,16 @@ static int64_t now_ms(void)
 
 void http_client_expects_headers(const struct http_clients *clients, struct http_client *client)
 {
-    atomic_store_explicit(&client->deadline_ms, now_ms() + clients->headers_ms,
+    atomic_store_explicit(&client->deadline_ms, now_ms() + clients->times.headers_ms,
                           memory_order_relaxed);
 }
 
-void http_client_transfers(struct http_client *client, int64_t since_ms, size_t bytes)
+void http_client_transfers(const struct http_clients *clients, struct http_client *client,
+                           int64_t since_ms, size_t bytes)
 {
-    atomic_store_explicit(&client->deadline_ms,
-                          since_ms + TRANSFER_MS + (int64_t)(bytes / BYTES_PER_MS),
-                          memory_order_relaxed);
+    int64_t deadline = since_ms + clients->times.transfer_ms + (int64_t)(bytes / BYTES_PER_MS);
+
+    atomic_store_explicit(&client->deadline_ms, deadline, memory_order_relaxed);
 }
 
 void http_client_waits(struct http_client *client)
@@ -99,12 +101,7 @@ static void *run(void *state)
 
     pthread_mutex_lock(&clients->lock);
     while (!clients->stopping) {
-        clock_gettime(CLOCK_MONOTONIC, &next);
-        next.tv_nsec += TICK_MS * 1000000L;
-        if (next.tv_nsec >= 1000000000L) {
-            next.tv_sec++;
-            next.tv_nsec -= 1000000000L;
-        }
+        deadline_after_ms(TICK_MS, &next);
         (void)pthread_cond_timedwait(&clients->changed, &clients->lock, &next);
         end_late_ones(clients);
     }
@@ -112,7 +109,7 @@ static void *run(void *state)
     return NULL;
 }
 
-struct error *http_clients_start(struct http_clients *clients, int headers_ms)
+struct error *http_clients_start(struct http_clients *clients, const struct http_times *times)
 {
     pthread_condattr_t attributes;
 
@@ -121,7 +118,8 @@ struct error *http_clients_start(struct http_clients *clients, int headers_ms)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&clients->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    clients->headers_ms = headers_ms ? headers_ms : HEADERS_MS;
+    clients->times.headers_ms = times->headers_ms ? times->headers_ms : HEADERS_MS;
+    clients->times.transfer_ms = times->transfer_ms ? times->transfer_ms : TRANSFER_MS;
     int rc = pthread_create(&clients->thread, NULL, run, clients);
     if (rc != 0)
         return error_errno(rc, "start a thread");

@@ -16,6 +16,12 @@
 
 struct http_server;
 
+/* 0: the usual. */
+struct http_times {
+    int headers_ms;  /* of a connection, or after an answer: until the next headers are complete */
+    int transfer_ms; /* of a body or an answer, and more for a large one */
+};
+
 struct http_client {
     struct http_client *next;
     struct http_client **previous;
@@ -31,11 +37,12 @@ struct http_clients {
     pthread_t thread;
     bool running;
     bool stopping;
-    int headers_ms; /* of a connection, or after an answer: until the next headers are complete */
+    struct http_times times;
 };
 
-/* Starts the thread that ends connections. headers_ms 0: the usual. */
-struct error *http_clients_start(struct http_clients *clients, int headers_ms) _must_check_;
+/* Starts the thread that ends connections. */
+struct error *http_clients_start(struct http_clients *clients,
+                                 const struct http_times *times) _must_check_;
 void http_clients_stop(struct http_clients *clients); /* fine if never started */
 
 /* For a new connection; the client is freed by http_client_free() before its socket is closed. */
@@ -45,5 +52,6 @@ void http_client_free(struct http_clients *clients, struct http_client *client);
 
 /* What happens next on the connection. */
 void http_client_expects_headers(const struct http_clients *clients, struct http_client *client);
-void http_client_transfers(struct http_client *client, int64_t since_ms, size_t bytes);
+void http_client_transfers(const struct http_clients *clients, struct http_client *client,
+                           int64_t since_ms, size_t bytes);
 void http_client_waits(struct http_client *client); /* for us: no end */

@@ -5,6 +5,8 @@
 
 #include "services/api-gateway/http.h"
 #include "services/api-gateway/http_clients.h"
+#include "services/api-gateway/http_cors.h"
+#include "services/api-gateway/http_tls.h"
 
 enum { SPARE_REQUESTS_MAX = 256 };
 
@@ -13,6 +15,8 @@ struct http_server {
     struct http_options options;
     struct http_pool *pool;
     struct http_clients clients;
+    struct http_tls *tls; /* NULL: plain HTTP */
+    struct http_cors cors;
     uint64_t id_seed[2];
     _Atomic uint64_t id_count;
     atomic_bool draining;

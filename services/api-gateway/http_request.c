@@ -173,12 +173,12 @@ static struct error *check_framing(struct request *request)
 {
     const char *length = http_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
     const char *coding = http_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING);
-    bool unclear = (length && coding) || (coding && strcasecmp(coding, "chunked") != 0) ||
-                   (length && header_is_repeated(request, MHD_HTTP_HEADER_CONTENT_LENGTH)) ||
-                   (coding && header_is_repeated(request, MHD_HTTP_HEADER_TRANSFER_ENCODING));
+    request->unclear = (length && coding) || (coding && strcasecmp(coding, "chunked") != 0) ||
+                       (length && header_is_repeated(request, MHD_HTTP_HEADER_CONTENT_LENGTH)) ||
+                       (coding && header_is_repeated(request, MHD_HTTP_HEADER_TRANSFER_ENCODING));
 
     request->has_body = coding || (length && strtoull(length, NULL, 10) > 0);
-    if (!unclear)
+    if (!request->unclear)
         return NULL;
     response_header(request, &request->response, MHD_HTTP_HEADER_CONNECTION, "close");
     return error_new(ERROR_INVALID_ARGUMENT, "it is unclear where the request ends");
@@ -214,9 +214,14 @@ static bool admit_now(struct request *request, const char *method, const char *p
     struct error *err = check_framing(request);
 
     request->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    request->is_options = strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0;
     err = err
               ?: routes_find(request->server->options.routes,
                              request->is_head ? MHD_HTTP_METHOD_GET : method, path, request);
+    if (!err && !request->route) { /* it was about the path itself */
+        settle(request, NULL);
+        return true;
+    }
     if (!err && request->route->scope != SCOPE_NONE && !auth_check_now(request, &err))
         return false;
     if (request->route && request->route->scope != SCOPE_NONE)
@@ -226,19 +231,20 @@ static bool admit_now(struct request *request, const char *method, const char *p
     return true;
 }
 
-/* The body is held back until we say "continue": the answer can go out instead. */
-static bool waits_for_continue(const struct request *request)
+/* No body will come, or none is wanted: it is held back until we say "continue", or has no end. */
+static bool is_answered_early(const struct request *request)
 {
     const char *expect = http_header(request, MHD_HTTP_HEADER_EXPECT);
 
-    return request->has_body && expect && strcasecmp(expect, "100-continue") == 0;
+    return request->unclear ||
+           (request->has_body && expect && strcasecmp(expect, "100-continue") == 0);
 }
 
 static enum MHD_Result after_headers(struct request *request)
 {
     if (request->has_body)
-        http_client_transfers(request->client, request->started_ms, 0);
-    if (request->refused && waits_for_continue(request))
+        http_client_transfers(&request->server->clients, request->client, request->started_ms, 0);
+    if (request->refused && is_answered_early(request))
         settle(request, TAKE_PTR(request->refused));
     return request->answered && request->has_body ? http_send(request) : MHD_YES;
 }
@@ -262,7 +268,8 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
     size_t max = request->route ? request->route->body_max : 0;
 
     request->received += *size;
-    http_client_transfers(request->client, request->started_ms, request->received);
+    http_client_transfers(&request->server->clients, request->client, request->started_ms,
+                          request->received);
     if (!request->refused && request->received > max)
         request->refused = too_large(request);
     if (!request->refused)

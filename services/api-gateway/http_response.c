@@ -4,7 +4,8 @@
 #include "services/api-gateway/http_internal.h"
 #include "shared/base/clock.h"
 
-#define PROBLEM_RETRY_S "1"
+#define RETRY_S "1"
+#define HSTS    "max-age=31536000"
 
 /* An answer may hold what is shown once. */
 static void free_wiped(void *text)
@@ -50,21 +51,33 @@ static void add_default(const struct response *response, const char *name, const
     MHD_add_response_header(response->raw, name, value);
 }
 
+/* An API's answers are no pages: nothing in them may run, be framed, or be kept. */
+static void add_security(const struct http_server *server, const struct response *response)
+{
+    add_default(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    add_default(response, "X-Content-Type-Options", "nosniff");
+    add_default(response, "X-Frame-Options", "DENY");
+    add_default(response, "Referrer-Policy", "no-referrer");
+    add_default(response, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    if (server->tls)
+        add_default(response, "Strict-Transport-Security", HSTS);
+}
+
 static void add_headers(struct request *request)
 {
     struct response *response = &request->response;
 
+    http_cors_answer(&request->server->cors, request, request->is_options);
     for (size_t i = 0; i < response->n_headers; i++)
         MHD_add_response_header(response->raw, response->headers[i].name,
                                 response->headers[i].value);
     MHD_add_response_header(response->raw, "X-Request-Id", request->id);
-    add_default(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    add_default(response, "X-Content-Type-Options", "nosniff");
+    add_security(request->server, response);
     if (response->status == MHD_HTTP_UNAUTHORIZED)
         add_default(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     if (response->status == MHD_HTTP_SERVICE_UNAVAILABLE ||
         response->status == MHD_HTTP_TOO_MANY_REQUESTS)
-        add_default(response, MHD_HTTP_HEADER_RETRY_AFTER, PROBLEM_RETRY_S);
+        add_default(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_S);
     if (atomic_load_explicit(&request->server->draining, memory_order_relaxed))
         add_default(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
@@ -81,6 +94,7 @@ enum MHD_Result http_send(struct request *request)
     if (response->endless)
         request_slim(request);
     else
-        http_client_transfers(request->client, clock_monotonic_ms(clock_system()), 0);
+        http_client_transfers(&request->server->clients, request->client,
+                              clock_monotonic_ms(clock_system()), 0);
     return result;
 }

@@ -5,6 +5,16 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/http_internal.h"
 #include "shared/base/alloc.h"
+#include "shared/bus/delivery.h"
+
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
+/* Refuse what a client may not send, rather than guess. */
+#if MHD_VERSION >= 0x00097701
+#define STRICT_OPTION MHD_OPTION_CLIENT_DISCIPLINE_LVL
+#else
+#define STRICT_OPTION MHD_OPTION_STRICT_FOR_CLIENT
+#endif
 
 enum {
     IDLE_S = 60,
@@ -49,21 +59,44 @@ static struct error *resolve(const char *listen, struct addrinfo **ret_address)
     return NULL;
 }
 
+/* gnutls calls for each handshake; libmicrohttpd left it the connection. */
+static int on_handshake(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
+                        gnutls_pcert_st **ret_chain, unsigned *ret_n, gnutls_ocsp_data_st **ocsp,
+                        unsigned *n_ocsp, gnutls_privkey_t *ret_key, unsigned *flags)
+{
+    struct MHD_Connection *connection = gnutls_session_get_ptr(session);
+    const union MHD_ConnectionInfo *place =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const struct http_client *client = place ? place->socket_context : NULL;
+
+    (void)info;
+    *ocsp = NULL;
+    *n_ocsp = 0;
+    *flags = GNUTLS_CERT_RETR_DEINIT_ALL;
+    return client ? http_tls_certificate(client->server->tls, ret_chain, ret_n, ret_key) : -1;
+}
+
+/* The first that ends the list ends it early without TLS. */
+static void tls_options(const struct http_server *server, struct MHD_OptionItem ret_items[3])
+{
+    ret_items[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, NULL};
+    ret_items[0].ptr_value = (void *)(uintptr_t)on_handshake;
+    ret_items[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES};
+    ret_items[2] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+    if (!server->tls)
+        ret_items[0] = ret_items[2];
+}
+
 static struct MHD_Daemon *start_daemon(struct http_server *server, const struct sockaddr *address)
 {
     const struct http_options *options = &server->options;
     unsigned flags =
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO;
-    struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)options->tls_cert},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)options->tls_key},
-        {MHD_OPTION_END, 0, NULL},
-    };
+    struct MHD_OptionItem tls[3];
 
-    if (options->tls_cert)
+    tls_options(server, tls);
+    if (server->tls)
         flags |= MHD_USE_TLS;
-    else
-        tls[0] = tls[2];
     if (address->sa_family == AF_INET6)
         flags |= MHD_USE_IPv6;
     return MHD_start_daemon(
@@ -71,7 +104,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const struct 
         MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, server, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)LOOPS,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_CONNECTION_LIMIT,
-        options->max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        options->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->max_per_address,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, STRICT_OPTION, 1,
         MHD_OPTION_THREAD_STACK_SIZE, (size_t)LOOP_STACK_BYTES, MHD_OPTION_LISTEN_BACKLOG_SIZE,
         (unsigned)BACKLOG, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_ARRAY, tls,
         MHD_OPTION_END);
@@ -80,13 +114,17 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const struct 
 static struct http_server *server_new(const struct http_options *options)
 {
     struct http_server *server = xnew(struct http_server);
+    pthread_condattr_t attributes;
 
     server->options = *options;
     server->listen_fd = -1;
     if (RAND_bytes((uint8_t *)server->id_seed, sizeof(server->id_seed)) != 1)
         abort();
     pthread_mutex_init(&server->lock, NULL);
-    pthread_cond_init(&server->idle, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->idle, &attributes);
+    pthread_condattr_destroy(&attributes);
     server->pool = http_pool_new(options->workers);
     return server;
 }
@@ -100,7 +138,10 @@ struct error *http_server_start(const struct http_options *options, struct http_
     if (err)
         return err;
     server = server_new(options);
-    err = http_clients_start(&server->clients, 0);
+    err = http_clients_start(&server->clients, &options->times);
+    err = err ?: http_cors_init(&server->cors, options->cors_origins ?: "");
+    if (!err && options->tls_cert)
+        err = http_tls_new(options->tls_cert, options->tls_key, &server->tls);
     if (err)
         return err;
     errno = 0;
@@ -110,6 +151,30 @@ struct error *http_server_start(const struct http_options *options, struct http_
                          errno ? strerror(errno) : "libmicrohttpd does not start");
     *ret_server = TAKE_PTR(server);
     return NULL;
+}
+
+void http_server_drain(struct http_server *server)
+{
+    atomic_store(&server->draining, true);
+    if (server->listen_fd >= 0)
+        return;
+    server->listen_fd = MHD_quiesce_daemon(server->daemon);
+    if (server->listen_fd >= 0) /* or the system would go on taking them, and nobody answer */
+        (void)shutdown(server->listen_fd, SHUT_RDWR);
+}
+
+bool http_server_wait(struct http_server *server, int timeout_ms)
+{
+    struct timespec deadline;
+    int rc = 0;
+
+    deadline_after_ms(timeout_ms, &deadline);
+    pthread_mutex_lock(&server->lock);
+    while (server->n_open && rc == 0)
+        rc = pthread_cond_timedwait(&server->idle, &server->lock, &deadline);
+    bool idle = server->n_open == 0;
+    pthread_mutex_unlock(&server->lock);
+    return idle;
 }
 
 /* The pool first: no connection may be suspended when the daemon ends. */
@@ -125,6 +190,8 @@ void http_server_stop(struct http_server *server)
         close(server->listen_fd);
     http_clients_stop(&server->clients);
     http_spare_free(server);
+    http_tls_free(server->tls);
+    http_cors_done(&server->cors);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);
     free(server);

@@ -96,22 +96,44 @@ static bool path_matches(const char *pattern, const char *path,
     return !*pattern && !*path;
 }
 
+/* Methods are few and short; each once. */
+static void allow(char methods[64], const char *method)
+{
+    size_t size = strlen(methods);
+
+    if (!strstr(methods, method))
+        snprintf(methods + size, 64 - size, "%s, ", method);
+}
+
+static struct error *wrong_method(struct request *request, char methods[64])
+{
+    struct response *response = &request->response;
+
+    if (strstr(methods, MHD_HTTP_METHOD_GET))
+        allow(methods, MHD_HTTP_METHOD_HEAD);
+    strncat(methods, MHD_HTTP_METHOD_OPTIONS, 64 - strlen(methods) - 1);
+    response_header(request, response, MHD_HTTP_HEADER_ALLOW, methods);
+    if (request->is_options) {
+        response->status = MHD_HTTP_NO_CONTENT;
+        return NULL;
+    }
+    return http_refuse(request, 405, "METHOD_NOT_ALLOWED",
+                       error_new(ERROR_INVALID_ARGUMENT, "this path has another method"));
+}
+
 struct error *routes_find(const struct route *routes, const char *method, const char *path,
                           struct request *request)
 {
-    bool path_known = false;
+    char methods[64] = "";
 
     for (const struct route *route = routes; route->path; route++) {
         if (!path_matches(route->path, path, request->parameter))
             continue;
-        path_known = true;
         if (strcmp(route->method, method) == 0) {
             request->route = route;
             return NULL;
         }
+        allow(methods, route->method);
     }
-    if (path_known)
-        return http_refuse(request, 405, "METHOD_NOT_ALLOWED",
-                           error_new(ERROR_INVALID_ARGUMENT, "this path has another method"));
-    return error_new(ERROR_NOT_FOUND, "no such path");
+    return *methods ? wrong_method(request, methods) : error_new(ERROR_NOT_FOUND, "no such path");
 }

@@ -5,6 +5,7 @@
 #include "services/api-gateway/sse_internal.h"
 #include "services/api-gateway/workloads.h"
 #include "shared/base/alloc.h"
+#include "shared/bus/delivery.h"
 #include "shared/bus/subject.h"
 
 enum { TICK_MS = 250, WORKLOAD_TOKEN = 2 };
@@ -165,13 +166,8 @@ static void *timer_main(void *state)
 
     pthread_mutex_lock(&hub->lock);
     while (!hub->ending) {
-        long ms = hub->n_settling ? SSE_SETTLE_MS : TICK_MS;
-        clock_gettime(CLOCK_MONOTONIC, &next);
-        next.tv_nsec += ms * 1000000L;
-        if (next.tv_nsec >= 1000000000L) {
-            next.tv_sec++;
-            next.tv_nsec -= 1000000000L;
-        }
+        int ms = hub->n_settling ? SSE_SETTLE_MS : TICK_MS;
+        deadline_after_ms(ms, &next);
         (void)pthread_cond_timedwait(&hub->tick, &hub->lock, &next);
         int64_t now = now_ms();
         for (struct sse_stream *stream = hub->streams; stream; stream = stream->next)
@@ -229,13 +225,7 @@ bool sse_hub_wait(struct sse_hub *hub, int timeout_ms)
     struct timespec deadline;
     int rc = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
-    if (deadline.tv_nsec >= 1000000000L) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000L;
-    }
+    deadline_after_ms(timeout_ms, &deadline);
     pthread_mutex_lock(&hub->lock);
     while (hub->n && rc == 0)
         rc = pthread_cond_timedwait(&hub->gone, &hub->lock, &deadline);

@@ -63,6 +63,8 @@ static void configure(struct fixture *fixture)
     config->tls_key = xstrdup("");
     config->max_connections = 64;
     config->workers = 16;
+    config->streams_per_account = 32;
+    config->cors_origins = xstrdup("https://console.coffer.test");
 }
 
 static void put(const struct fixture *fixture, const char *key, const void *data, size_t size)

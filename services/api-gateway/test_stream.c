@@ -209,6 +209,60 @@ static void test_logs_of_one_container(void **state)
     assert_int_equal(count(&seen, "of the web"), 2);
 }
 
+static void put_log_at(const struct fixture *f, int64_t at_ms, const char *text)
+{
+    struct log_signer signer = {.base = {log_sign}, .key = &f->guest_key};
+    Coffer__V1__LogBatch batch = COFFER__V1__LOG_BATCH__INIT;
+    Coffer__V1__LogLine line = COFFER__V1__LOG_LINE__INIT;
+    Coffer__V1__LogLine *lines[] = {&line};
+
+    line.text = (ProtobufCBinaryData){strlen(text), (uint8_t *)text};
+    line.at_ms = at_ms;
+    batch.source = "web";
+    batch.boot_number = 1;
+    batch.lines = lines;
+    batch.n_lines = 1;
+    assert_null(
+        bus_send(f->peer, "log." TEST_HOST ".w-1.web", &batch.base, NULL, &signer.base, 1000));
+}
+
+static void test_logs_since_a_time(void **state)
+{
+    static const char *const paths[] = {"?since=10m", "?since=600s", "?since=2023-11-14T22:03:20Z"};
+    struct clock_fake clock;
+    clock_fake_init(&clock, 1700000000000);
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new_with_clock(&clock.base);
+
+    (void)state;
+    put_workload(f, "w-1", "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
+    put_log_at(f, 1700000000000 - 600001, "too old");
+    put_log_at(f, 1700000000000 - 600000, "just in time");
+    for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
+        _cleanup_buffer_ struct buffer seen = {0};
+        _cleanup_free_ char *path = xasprintf("/api/v1/workloads/w-1/logs%s", paths[i]);
+        assert_true(http_stream_until(f, path, NULL, "just in time", PATIENCE_S, &seen));
+        assert_null(strstr(buffer_text(&seen), "too old"));
+    }
+}
+
+static void test_bad_since(void **state)
+{
+    static const char *const values[] = {
+        "10",        "m", "10x", "-10m", "1.5h", "9999999s", "yesterday", "2023-02-30T00:00:00Z",
+        "2023-01-01"};
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    (void)state;
+    put_workload(f, "w-1", "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
+    for (size_t i = 0; i < ELEMENTSOF(values); i++) {
+        _cleanup_free_ char *path = xasprintf("/api/v1/workloads/w-1/logs?since=%s", values[i]);
+        _cleanup_answer_ struct answer answer = http_get(f, path);
+        if (answer.status != 400)
+            fail_msg("%s: %ld", values[i], answer.status);
+    }
+    assert_int_equal(sse_hub_count(&f->gateway->streams), 0);
+}
+
 static void *follow_until_the_end(void *state)
 {
     _cleanup_buffer_ struct buffer seen = {0};
@@ -259,6 +313,8 @@ int main(void)
         cmocka_unit_test(test_only_logs_of_the_attested_guest_are_shown),
         cmocka_unit_test(test_earlier_boots_are_shown_marked_when_asked_for),
         cmocka_unit_test(test_logs_of_one_container),
+        cmocka_unit_test(test_logs_since_a_time),
+        cmocka_unit_test(test_bad_since),
         cmocka_unit_test(test_stopping_ends_streams),
         cmocka_unit_test(test_streams_of_one_account_are_limited),
     };

@@ -112,14 +112,30 @@ struct error *artifacts_adopt(struct scheduler *scheduler)
     return error_wrap(err, "adopt images");
 }
 
+static struct error *check_enabled(const Coffer__V1__Artifact *artifact, const char *version)
+{
+    if (artifact && artifact->enabled)
+        return NULL;
+    struct error *err = error_new(ERROR_NOT_FOUND, "image version '%.64s' is not enabled", version);
+    return error_set_reason(err, "no_image");
+}
+
 struct error *artifact_check(struct scheduler *scheduler, const char *version, struct arena *arena)
 {
     struct setting setting = {.scheduler = scheduler, .version = version, .arena = arena};
     uint64_t record_version;
     struct error *err = load(&setting, &record_version);
 
-    if (err || (setting.artifact && setting.artifact->enabled))
-        return err;
-    err = error_new(ERROR_NOT_FOUND, "image version '%.64s' is not enabled", version);
-    return error_set_reason(err, "no_image");
+    return err ?: check_enabled(setting.artifact, version);
+}
+
+struct error *artifact_check_record(const struct store_record *record, const char *version,
+                                    struct arena *arena)
+{
+    void *artifact = NULL;
+    struct error *err = NULL;
+
+    if (record->version)
+        err = record_read(record, &coffer__v1__artifact__descriptor, arena, &artifact);
+    return err ?: check_enabled(artifact, version);
 }

@@ -22,3 +22,7 @@ struct error *artifact_set(struct scheduler *scheduler, const char *version, boo
 /* NOT_FOUND, reason "no_image", unless new workloads may name it. */
 struct error *artifact_check(struct scheduler *scheduler, const char *version,
                              struct arena *arena) _must_check_;
+
+/* The same of its record that was read already. */
+struct error *artifact_check_record(const struct store_record *record, const char *version,
+                                    struct arena *arena) _must_check_;

@@ -19,10 +19,26 @@ static ProtobufCBinaryData pack(struct arena *arena, const ProtobufCMessage *mes
     return packed;
 }
 
+/* Room for one more: lists double whenever they are full, from 8 on. */
+static void *grown(struct arena *arena, void *list, size_t n, size_t size)
+{
+    bool full = n == 0 || (n >= 8 && (n & (n - 1)) == 0);
+
+    assert(n < CHANGE_PARTS_MAX);
+    if (!full)
+        return list;
+    void *larger = arena_alloc(arena, (n < 8 ? 8 : 2 * n) * size);
+    if (n)
+        memcpy(larger, list, n * size);
+    return larger;
+}
+#define GROW(change, list, n)                                                                      \
+    ((change)->list = grown((change)->arena, (change)->list, (change)->n, sizeof(*(change)->list)))
+
 static struct store_write *add_write(struct change *change, const char *prefix, const char *id,
                                      uint64_t expected)
 {
-    assert(change->n_writes < CHANGE_PARTS_MAX);
+    GROW(change, writes, n_writes);
     struct store_write *write = &change->writes[change->n_writes++];
     *write = (struct store_write){.key = arena_printf(change->arena, "%s%s", prefix, id),
                                   .expected_version = expected};
@@ -52,12 +68,32 @@ void change_delete(struct change *change, const char *prefix, const char *id, ui
 void change_index(struct change *change, const char *set, const char *id, const char *member,
                   bool remove)
 {
-    assert(change->n_edits < CHANGE_PARTS_MAX);
+    GROW(change, edits, n_edits);
     change->edits[change->n_edits++] = (struct store_index_edit){
         .set = arena_printf(change->arena, "%s%s", set, id),
         .member = arena_strdup(change->arena, member),
         .remove = remove,
     };
+}
+
+void change_add(struct change *change, const struct change *other)
+{
+    for (size_t i = 0; i < other->n_writes; i++) {
+        GROW(change, writes, n_writes);
+        change->writes[change->n_writes++] = other->writes[i];
+    }
+    for (size_t i = 0; i < other->n_edits; i++) {
+        GROW(change, edits, n_edits);
+        change->edits[change->n_edits++] = other->edits[i];
+    }
+    for (size_t i = 0; i < other->n_outbox; i++) {
+        GROW(change, outbox, n_outbox);
+        change->outbox[change->n_outbox++] = other->outbox[i];
+    }
+    for (size_t i = 0; i < other->n_lists; i++) {
+        GROW(change, lists, n_lists);
+        change->lists[change->n_lists++] = other->lists[i];
+    }
 }
 
 struct error *change_commit(struct change *change)
@@ -93,7 +129,7 @@ struct error *change_repeat(struct error *(*attempt)(void *data), void *data)
 static void add_outbox(struct change *change, char *id, char *subject,
                        const ProtobufCMessage *message)
 {
-    assert(change->n_outbox < CHANGE_PARTS_MAX);
+    GROW(change, outbox, n_outbox);
     change->outbox[change->n_outbox++] = (struct store_outbox_entry){
         .id = id,
         .subject = subject,
@@ -133,7 +169,7 @@ void change_workload_event(struct change *change, Coffer__V1__Workload *workload
     event.source = (char *)source_name(source);
     add_outbox(change, arena_printf(arena, "%s.%" PRIu64, workload->workload_id, event.sequence),
                arena_printf(arena, "evt.workload.%s.%s", workload->workload_id, kind), &event.base);
-    assert(change->n_lists < CHANGE_PARTS_MAX);
+    GROW(change, lists, n_lists);
     change->lists[change->n_lists++] = (struct store_list_edit){
         .key = arena_printf(arena, "%s%s", KEY_EVENTS_OF, workload->workload_id),
         .value = change->outbox[change->n_outbox - 1].payload,
@@ -202,7 +238,7 @@ struct error *workload_update(struct scheduler *scheduler, const char *id, updat
     if (err)
         return err;
     if (!update.skip)
-        scheduler_kick(scheduler);
+        scheduler_kick_workload(scheduler, id);
     if (ret_workload)
         *ret_workload = update.workload;
     return NULL;

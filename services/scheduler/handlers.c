@@ -1,6 +1,7 @@
 /* What the scheduler answers and hears on the bus: one row per subject. */
 #include "services/scheduler/artifacts.h"
 #include "services/scheduler/hosts.h"
+#include "services/scheduler/intake.h"
 #include "services/scheduler/release.h"
 #include "services/scheduler/tiers.h"
 #include "services/scheduler/workloads.h"
@@ -8,9 +9,7 @@
 
 static struct error *on_create(void *state, struct bus_call *call)
 {
-    Coffer__V1__WorkloadReply *reply = call->out;
-
-    return workload_create(state, call->in, call->arena, &reply->workload);
+    return intake_create(state, call);
 }
 
 /* Only what makes a workload run is measured by the allowance. */

@@ -153,6 +153,8 @@ static struct error *check_one(struct scheduler *scheduler, Coffer__V1__Host *ho
                arena_printf(arena, "not heard of for %" PRId64 " s", silence_ms / 1000));
     change_put(&change, KEY_HOST, host->host_id, version, &host->base, 0);
     struct error *err = change_commit(&change);
+    if (!err)
+        scheduler_kick(scheduler);
     /* A heartbeat came in between: then it is not silent. */
     if (error_get_code(err) != ERROR_ABORTED)
         return err;

@@ -7,7 +7,18 @@
 #include "services/scheduler/reconcile_private.h"
 #include "shared/base/log.h"
 
-enum { PASS_INTERVAL_MS = 1000, PACE_MS = 5000, IMAGES_INTERVAL_MS = 30000 };
+/*
+ * A full pass looks at everything, once a second at the most, and so seldom that it takes a tenth
+ * of the time; what has changed is looked at at once, some at a time so that events do not wait.
+ */
+enum {
+    TICK_MS = 1000,
+    FULL_SHARE = 10,
+    FULL_INTERVAL_MAX_MS = 10000,
+    SOME = 64,
+    PACE_MS = 5000,
+    IMAGES_INTERVAL_MS = 30000,
+};
 
 Coffer__V1__Host *pass_host(const struct pass *pass, const char *host_id)
 {
@@ -148,6 +159,21 @@ static struct error *settle(struct scheduler *scheduler, const char *workload_id
     return NULL;
 }
 
+/* Events leave every now and then, however long it takes. */
+static struct error *reconcile_workloads(struct pass *pass)
+{
+    struct scheduler *scheduler = pass->scheduler;
+    struct error *err = NULL;
+
+    for (size_t i = 0; !err && i < pass->n_workloads; i++) {
+        Coffer__V1__Workload *workload = pass->workloads[i];
+        if (i % SOME == 0)
+            log_failure(LOG_LEVEL_WARNING, "events wait in the outbox", outbox_flush(scheduler));
+        err = settle(scheduler, workload->workload_id, reconcile_workload(pass, workload));
+    }
+    return err;
+}
+
 struct error *reconcile_pass(struct scheduler *scheduler)
 {
     _cleanup_(arena_freep) struct arena *arena = arena_new();
@@ -156,39 +182,118 @@ struct error *reconcile_pass(struct scheduler *scheduler)
 
     err = err ?: hosts_check_silence(scheduler, arena);
     err = err ?: take_snapshot(&pass);
-    if (err)
-        return err;
-    log_failure(LOG_LEVEL_WARNING, "events wait in the outbox", outbox_flush(scheduler));
-    for (size_t i = 0; !err && i < pass.n_workloads; i++) {
-        Coffer__V1__Workload *workload = pass.workloads[i];
-        err = settle(scheduler, workload->workload_id, reconcile_workload(&pass, workload));
-    }
+    err = err ?: reconcile_workloads(&pass);
     err = err ?: reconcile_orphans(&pass);
+    return err ?: outbox_flush(scheduler);
+}
+
+/* These workloads and the hosts that they are on. */
+static struct error *take_part(struct pass *pass, const char *const *ids, size_t n)
+{
+    const char **host_ids = arena_alloc(pass->arena, (n + 1) * sizeof(*host_ids));
+    size_t n_hosts = 0;
+    uint64_t *versions;
+    void **hosts;
+    void **workloads;
+    struct error *err =
+        records_load(pass->scheduler, KEY_WORKLOAD, ids, n, &coffer__v1__workload__descriptor,
+                     pass->arena, &workloads, &versions, &pass->n_workloads);
+
     if (err)
         return err;
-    return outbox_flush(scheduler);
+    pass->workloads = (Coffer__V1__Workload **)workloads;
+    for (size_t i = 0; i < pass->n_workloads; i++) {
+        size_t k = 0;
+        while (k < n_hosts && strcmp(host_ids[k], pass->workloads[i]->host_id) != 0)
+            k++;
+        if (k == n_hosts && pass->workloads[i]->host_id[0])
+            host_ids[n_hosts++] = pass->workloads[i]->host_id;
+    }
+    err = records_load(pass->scheduler, KEY_HOST, host_ids, n_hosts, &coffer__v1__host__descriptor,
+                       pass->arena, &hosts, &versions, &pass->n_hosts);
+    if (err)
+        return err;
+    pass->hosts = (Coffer__V1__Host **)hosts;
+    pass->unreachable = arena_alloc(pass->arena, pass->n_hosts + 1);
+    return NULL;
+}
+
+struct error *reconcile_some(struct scheduler *scheduler, const char *const *ids, size_t n)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct pass pass = {.scheduler = scheduler, .arena = arena};
+    struct error *err = check_leadership(scheduler);
+
+    err = err ?: take_part(&pass, ids, n);
+    err = err ?: reconcile_workloads(&pass);
+    return err ?: outbox_flush(scheduler);
+}
+
+/* What is due by the clock and not by a workload. */
+static struct error *tick(struct scheduler *scheduler)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct error *err = check_leadership(scheduler);
+
+    err = err ?: hosts_check_silence(scheduler, arena);
+    return err ?: outbox_flush(scheduler);
+}
+
+void scheduler_kick_workload(struct scheduler *scheduler, const char *workload_id)
+{
+    struct changed *changed = &scheduler->changed;
+
+    pthread_mutex_lock(&scheduler->job_lock);
+    if (changed->n == CHANGED_MAX)
+        changed->all = true;
+    else
+        snprintf(changed->ids[changed->n++], sizeof(changed->ids[0]), "%s", workload_id);
+    pthread_cond_signal(&scheduler->job_wake);
+    pthread_mutex_unlock(&scheduler->job_lock);
 }
 
 void scheduler_kick(struct scheduler *scheduler)
 {
     pthread_mutex_lock(&scheduler->job_lock);
-    scheduler->job_kicked = true;
+    scheduler->changed.all = true;
     pthread_cond_signal(&scheduler->job_wake);
     pthread_mutex_unlock(&scheduler->job_lock);
 }
 
-/* Until the interval is over or somebody kicks; false: stop. */
-static bool wait_for_work(struct scheduler *scheduler)
+/* Under the lock: the oldest changes, each workload once; all of them when everything is looked at
+ * anyway. */
+static void take_changed(struct scheduler *scheduler, bool full, struct arena *arena,
+                         const char **ret_ids, size_t *ret_n, bool *ret_all)
 {
-    struct timespec until;
+    struct changed *changed = &scheduler->changed;
+    size_t taken = full || changed->all ? changed->n : changed->n < SOME ? changed->n : SOME;
+    size_t n = 0;
+
+    *ret_all = full || changed->all;
+    for (size_t i = 0; i < taken && !*ret_all; i++) {
+        size_t k = 0;
+        while (k < n && strcmp(ret_ids[k], changed->ids[i]) != 0)
+            k++;
+        if (k == n)
+            ret_ids[n++] = arena_strdup(arena, changed->ids[i]);
+    }
+    changed->n -= taken;
+    memmove(changed->ids, changed->ids + taken, changed->n * sizeof(changed->ids[0]));
+    changed->all = false;
+    *ret_n = n;
+}
+
+/* Until there is something to do or the time has come; false: stop. */
+static bool wait_for_work(struct scheduler *scheduler, int64_t until_ms)
+{
+    const struct timespec until = {.tv_sec = until_ms / 1000,
+                                   .tv_nsec = (until_ms % 1000) * 1000000};
+    const struct changed *changed = &scheduler->changed;
     int rc = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += PASS_INTERVAL_MS / 1000;
     pthread_mutex_lock(&scheduler->job_lock);
-    while (!scheduler->job_kicked && !scheduler->job_stop && rc != ETIMEDOUT)
+    while (!changed->n && !changed->all && !scheduler->job_stop && rc != ETIMEDOUT)
         rc = pthread_cond_timedwait(&scheduler->job_wake, &scheduler->job_lock, &until);
-    scheduler->job_kicked = false;
     bool go_on = !scheduler->job_stop;
     pthread_mutex_unlock(&scheduler->job_lock);
     return go_on;
@@ -206,16 +311,60 @@ static void refresh_images(struct scheduler *scheduler)
                 images_publish(scheduler->images, scheduler->store, scheduler->term));
 }
 
+static int64_t monotonic_ms(void)
+{
+    return clock_monotonic_ms(clock_system());
+}
+
+static struct error *full_pass(struct scheduler *scheduler, int64_t *ret_next_ms)
+{
+    int64_t start_ms = monotonic_ms();
+    struct error *err = reconcile_pass(scheduler);
+    int64_t pause_ms = (monotonic_ms() - start_ms) * FULL_SHARE;
+
+    pause_ms = pause_ms < TICK_MS ? TICK_MS : pause_ms;
+    pause_ms = pause_ms > FULL_INTERVAL_MAX_MS ? FULL_INTERVAL_MAX_MS : pause_ms;
+    *ret_next_ms = monotonic_ms() + pause_ms;
+    return err;
+}
+
+static struct error *work(struct scheduler *scheduler, int64_t *full_at_ms, int64_t *tick_at_ms)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    const char *ids[SOME];
+    size_t n;
+    bool all;
+
+    pthread_mutex_lock(&scheduler->job_lock);
+    take_changed(scheduler, monotonic_ms() >= *full_at_ms, arena, ids, &n, &all);
+    pthread_mutex_unlock(&scheduler->job_lock);
+    bool due = all || monotonic_ms() >= *tick_at_ms;
+    if (due)
+        *tick_at_ms = monotonic_ms() + TICK_MS;
+    if (all)
+        return full_pass(scheduler, full_at_ms);
+    struct error *err = due ? tick(scheduler) : NULL;
+    if (!err && n)
+        err = reconcile_some(scheduler, ids, n);
+    /* What was taken off the list is found again by looking at everything. */
+    if (err && *full_at_ms > *tick_at_ms)
+        *full_at_ms = *tick_at_ms;
+    return err;
+}
+
 static void *job_main(void *data)
 {
     struct scheduler *scheduler = data;
+    int64_t full_at_ms = 0;
+    int64_t tick_at_ms = 0;
 
     do {
-        log_failure(LOG_LEVEL_WARNING, "pass not finished", reconcile_pass(scheduler));
+        log_failure(LOG_LEVEL_WARNING, "pass not finished",
+                    work(scheduler, &full_at_ms, &tick_at_ms));
         refresh_images(scheduler);
         if (scheduler->fenced)
             service_request_stop();
-    } while (!scheduler->fenced && wait_for_work(scheduler));
+    } while (!scheduler->fenced && wait_for_work(scheduler, tick_at_ms));
     return NULL;
 }
 

@@ -4,9 +4,8 @@
 
 enum { RETRY_CAP_MS = 5 * 60 * 1000, RAN_WELL_MS = 10 * 60 * 1000 };
 
-static struct error *unpack_record(const struct store_record *record,
-                                   const ProtobufCMessageDescriptor *type, struct arena *arena,
-                                   void **ret_message)
+struct error *record_read(const struct store_record *record, const ProtobufCMessageDescriptor *type,
+                          struct arena *arena, void **ret_message)
 {
     struct error *err = bus_unpack(type, record->value.data, record->value.len, arena, ret_message);
 
@@ -23,11 +22,39 @@ struct error *record_load(struct scheduler *scheduler, const char *prefix, const
         store_get(scheduler->store, arena_printf(arena, "%s%s", prefix, id), arena, &record);
 
     if (!err && record.version)
-        err = unpack_record(&record, type, arena, &message);
+        err = record_read(&record, type, arena, &message);
     if (err)
         return err;
     *(void **)ret_message = message;
     *ret_version = record.version;
+    return NULL;
+}
+
+struct error *records_load(struct scheduler *scheduler, const char *prefix, const char *const *ids,
+                           size_t n_ids, const ProtobufCMessageDescriptor *type,
+                           struct arena *arena, void ***ret_messages, uint64_t **ret_versions,
+                           size_t *ret_n)
+{
+    const char **keys = arena_alloc(arena, (n_ids + 1) * sizeof(*keys));
+    struct store_record *records = arena_alloc(arena, (n_ids + 1) * sizeof(*records));
+    void **messages = arena_alloc(arena, (n_ids + 1) * sizeof(*messages));
+    uint64_t *versions = arena_alloc(arena, (n_ids + 1) * sizeof(*versions));
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_ids; i++)
+        keys[i] = arena_printf(arena, "%s%s", prefix, ids[i]);
+    struct error *err = store_get_many(scheduler->store, keys, n_ids, arena, records);
+    for (size_t i = 0; !err && i < n_ids; i++) {
+        if (!records[i].version)
+            continue;
+        versions[n] = records[i].version;
+        err = record_read(&records[i], type, arena, &messages[n++]);
+    }
+    if (err)
+        return err;
+    *ret_messages = messages;
+    *ret_versions = versions;
+    *ret_n = n;
     return NULL;
 }
 
@@ -38,29 +65,11 @@ struct error *records_load_all(struct scheduler *scheduler, const char *set, con
 {
     const char **ids;
     size_t n_ids;
-    size_t n = 0;
     struct error *err = store_members(scheduler->store, set, max, arena, &ids, &n_ids);
 
-    if (err)
-        return err;
-    struct store_record *records = arena_alloc(arena, (n_ids + 1) * sizeof(*records));
-    void **messages = arena_alloc(arena, (n_ids + 1) * sizeof(*messages));
-    uint64_t *versions = arena_alloc(arena, (n_ids + 1) * sizeof(*versions));
-    for (size_t i = 0; i < n_ids; i++)
-        ids[i] = arena_printf(arena, "%s%s", prefix, ids[i]);
-    err = store_get_many(scheduler->store, ids, n_ids, arena, records);
-    for (size_t i = 0; !err && i < n_ids; i++) {
-        if (!records[i].version)
-            continue;
-        versions[n] = records[i].version;
-        err = unpack_record(&records[i], type, arena, &messages[n++]);
-    }
-    if (err)
-        return err;
-    *ret_messages = messages;
-    *ret_versions = versions;
-    *ret_n = n;
-    return NULL;
+    return err
+               ?: records_load(scheduler, prefix, ids, n_ids, type, arena, ret_messages,
+                               ret_versions, ret_n);
 }
 
 static int64_t deadline_for(const struct scheduler *scheduler, enum status status)

@@ -17,24 +17,27 @@ enum {
     WORKLOADS_MAX = 65536,
     EVENTS_KEPT = 1000,
     EVENT_MESSAGE_MAX = 4096,
-    CHANGE_PARTS_MAX = 8,
+    CHANGE_PARTS_MAX = 4096,
 };
 
-/* A change under construction; everything it points to lives in its arena. */
+/* A change under construction; everything it points to lives in its arena. At most
+ * CHANGE_PARTS_MAX of each kind. */
 struct change {
     struct scheduler *scheduler;
     struct arena *arena;
-    struct store_write writes[CHANGE_PARTS_MAX];
+    struct store_write *writes;
     size_t n_writes;
-    struct store_index_edit edits[CHANGE_PARTS_MAX];
+    struct store_index_edit *edits;
     size_t n_edits;
-    struct store_outbox_entry outbox[CHANGE_PARTS_MAX];
+    struct store_outbox_entry *outbox;
     size_t n_outbox;
-    struct store_list_edit lists[CHANGE_PARTS_MAX];
+    struct store_list_edit *lists;
     size_t n_lists;
 };
 
 void change_init(struct change *change, struct scheduler *scheduler, struct arena *arena);
+/* Adds all of another change, of the same arena, to this one. */
+void change_add(struct change *change, const struct change *other);
 void change_put(struct change *change, const char *prefix, const char *id, uint64_t expected,
                 const ProtobufCMessage *message, int64_t expire_ms);
 void change_put_bytes(struct change *change, const char *prefix, const char *id, uint64_t expected,
@@ -69,6 +72,16 @@ void change_host_event(struct change *change, Coffer__V1__Host *host, const char
 struct error *record_load(struct scheduler *scheduler, const char *prefix, const char *id,
                           const ProtobufCMessageDescriptor *type, struct arena *arena,
                           void *ret_message, uint64_t *ret_version) _must_check_;
+
+/* Of a record that was read and exists. DATA_LOSS when it cannot be unpacked. */
+struct error *record_read(const struct store_record *record, const ProtobufCMessageDescriptor *type,
+                          struct arena *arena, void **ret_message) _must_check_;
+
+/* Those of these ids that exist. Lists live in the arena. */
+struct error *records_load(struct scheduler *scheduler, const char *prefix, const char *const *ids,
+                           size_t n_ids, const ProtobufCMessageDescriptor *type,
+                           struct arena *arena, void ***ret_messages, uint64_t **ret_versions,
+                           size_t *ret_n) _must_check_;
 
 /* All that exist, of the ids of a set. Lists live in the arena. */
 struct error *records_load_all(struct scheduler *scheduler, const char *set, const char *prefix,

@@ -65,95 +65,98 @@ static Coffer__V1__Resources *used_of(struct change *change, Coffer__V1__Host *h
     return host->used;
 }
 
-static void put_host(struct change *change, const Coffer__V1__Host *host, uint64_t version,
-                     const char *workload_id, bool remove)
+struct error *fleet_load(struct scheduler *scheduler, struct arena *arena, struct fleet *ret_fleet)
 {
-    change_put(change, KEY_HOST, host->host_id, version, &host->base, 0);
-    change_index(change, KEY_WORKLOADS_ON, host->host_id, workload_id, remove);
+    struct fleet fleet = {0};
+    void **hosts;
+    struct error *err =
+        records_load_all(scheduler, KEY_HOSTS, KEY_HOST, &coffer__v1__host__descriptor, HOSTS_MAX,
+                         arena, &hosts, &fleet.versions, &fleet.n);
+
+    if (err)
+        return err;
+    fleet.hosts = (Coffer__V1__Host **)hosts;
+    fleet.candidates = arena_alloc(arena, (fleet.n + 1) * sizeof(*fleet.candidates));
+    fleet.touched = arena_alloc(arena, fleet.n + 1);
+    *ret_fleet = fleet;
+    return NULL;
 }
 
-static void reserve(struct change *change, Coffer__V1__Host *host, uint64_t version,
-                    Coffer__V1__Workload *workload)
+static void place(struct fleet *fleet, const Coffer__V1__Resources *size, const char *image_version,
+                  struct placement *ret_placement)
 {
+    const struct demand demand = {.needs = capacity_of(size), .image_version = image_version};
+
+    for (size_t i = 0; i < fleet->n; i++)
+        fleet->candidates[i] = candidate_of(fleet->hosts[i], image_version);
+    placement_explain(fleet->candidates, fleet->n, &demand, ret_placement);
+}
+
+static struct error *fits_nowhere(const struct fleet *fleet, const struct placement *placement)
+{
+    _cleanup_buffer_ struct buffer reasons = {0};
+
+    placement_words(placement, fleet->n, &reasons);
+    struct error *err =
+        error_new(ERROR_RESOURCE_EXHAUSTED, "no host can take it: %s", buffer_text(&reasons));
+    return error_set_reason(err, "no_host");
+}
+
+struct error *fleet_reserve(struct fleet *fleet, struct change *change,
+                            Coffer__V1__Workload *workload)
+{
+    struct placement placement;
+
+    place(fleet, workload->resources, workload->image_version, &placement);
+    if (placement.chosen == fleet->n)
+        return fits_nowhere(fleet, &placement);
+    Coffer__V1__Host *host = fleet->hosts[placement.chosen];
     Coffer__V1__Resources *used = used_of(change, host);
     const struct capacity needs = capacity_of(workload->resources);
-
     used->cpus += needs.cpus;
     used->memory_mib += needs.memory_mib;
     used->disk_gib += needs.disk_gib;
     used->gpus += needs.gpus;
     workload->host_id = host->host_id;
-    put_host(change, host, version, workload->workload_id, false);
-}
-
-/* All hosts as placement sees them. */
-struct survey {
-    void **hosts;
-    uint64_t *versions;
-    size_t n;
-    struct placement placement;
-};
-
-static struct error *survey(struct scheduler *scheduler, const struct demand *demand,
-                            struct arena *arena, struct survey *ret_survey)
-{
-    struct error *err =
-        records_load_all(scheduler, KEY_HOSTS, KEY_HOST, &coffer__v1__host__descriptor, HOSTS_MAX,
-                         arena, &ret_survey->hosts, &ret_survey->versions, &ret_survey->n);
-
-    if (err)
-        return err;
-    struct candidate *candidates = arena_alloc(arena, (ret_survey->n + 1) * sizeof(*candidates));
-    for (size_t i = 0; i < ret_survey->n; i++)
-        candidates[i] = candidate_of(ret_survey->hosts[i], demand->image_version);
-    placement_explain(candidates, ret_survey->n, demand, &ret_survey->placement);
+    change_index(change, KEY_WORKLOADS_ON, host->host_id, workload->workload_id, false);
+    fleet->touched[placement.chosen] = true;
     return NULL;
 }
 
-static struct error *fits_nowhere(const struct survey *found)
+void fleet_put(const struct fleet *fleet, struct change *change)
 {
-    _cleanup_buffer_ struct buffer reasons = {0};
-
-    placement_words(&found->placement, found->n, &reasons);
-    struct error *err =
-        error_new(ERROR_RESOURCE_EXHAUSTED, "no host can take it: %s", buffer_text(&reasons));
-    return error_set_reason(err, "no_host");
+    for (size_t i = 0; i < fleet->n; i++)
+        if (fleet->touched[i])
+            change_put(change, KEY_HOST, fleet->hosts[i]->host_id, fleet->versions[i],
+                       &fleet->hosts[i]->base, 0);
 }
 
 struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__Resources *size,
                                  const char *image_version, struct arena *arena,
                                  struct placement *ret_placement, const char **ret_host_id)
 {
-    struct survey found;
-    const struct demand demand = {.needs = capacity_of(size), .image_version = image_version};
-    struct error *err = survey(scheduler, &demand, arena, &found);
+    struct fleet fleet;
+    struct error *err = fleet_load(scheduler, arena, &fleet);
 
     if (err)
         return err;
-    *ret_placement = found.placement;
+    place(&fleet, size, image_version, ret_placement);
     *ret_host_id = "";
-    if (found.placement.chosen == found.n)
-        return fits_nowhere(&found);
-    *ret_host_id = ((const Coffer__V1__Host *)found.hosts[found.placement.chosen])->host_id;
+    if (ret_placement->chosen == fleet.n)
+        return fits_nowhere(&fleet, ret_placement);
+    *ret_host_id = fleet.hosts[ret_placement->chosen]->host_id;
     return NULL;
 }
 
 struct error *reservation_make(struct change *change, Coffer__V1__Workload *workload)
 {
-    struct survey found;
-    const struct demand demand = {
-        .needs = capacity_of(workload->resources),
-        .image_version = workload->image_version,
-    };
-    struct error *err = survey(change->scheduler, &demand, change->arena, &found);
-    size_t chosen = err ? 0 : found.placement.chosen;
+    struct fleet fleet;
+    struct error *err = fleet_load(change->scheduler, change->arena, &fleet);
 
-    if (err)
-        return err;
-    if (chosen == found.n)
-        return fits_nowhere(&found);
-    reserve(change, found.hosts[chosen], found.versions[chosen], workload);
-    return NULL;
+    err = err ?: fleet_reserve(&fleet, change, workload);
+    if (!err)
+        fleet_put(&fleet, change);
+    return err;
 }
 
 struct error *reservation_holds(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
@@ -194,7 +197,8 @@ struct error *reservation_drop(struct change *change, Coffer__V1__Workload *work
         used->memory_mib = left.memory_mib;
         used->disk_gib = left.disk_gib;
         used->gpus = left.gpus;
-        put_host(change, host, version, workload->workload_id, true);
+        change_put(change, KEY_HOST, host->host_id, version, &host->base, 0);
+        change_index(change, KEY_WORKLOADS_ON, host->host_id, workload->workload_id, true);
     }
     workload->host_id = arena_strdup(change->arena, "");
     return NULL;

@@ -201,6 +201,7 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, struct bu
     scheduler->make_credentials = credentials_mint;
     scheduler->credentials_data = &scheduler->authority;
     scheduler->started_at_ms = clock_wall_ms(clock);
+    scheduler->changed.ids = xcalloc(CHANGED_MAX, sizeof(*scheduler->changed.ids));
     init_job(scheduler);
     return scheduler;
 }
@@ -211,6 +212,8 @@ void scheduler_free(struct scheduler *scheduler)
         return;
     bus_unsubscribe(scheduler->sources);
     reconcile_stop(scheduler);
+    intake_done(&scheduler->intake);
+    free(scheduler->changed.ids);
     dns_free(scheduler->dns);
     store_free(scheduler->store);
     trust_roots_free(scheduler->roots);

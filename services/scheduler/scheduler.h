@@ -15,6 +15,7 @@
 #include "services/scheduler/authority.h"
 #include "services/scheduler/dns.h"
 #include "services/scheduler/images.h"
+#include "services/scheduler/intake.h"
 #include "services/scheduler/platform.h"
 #include "shared/attestation/verifier.h"
 #include "shared/base/clock.h"
@@ -73,6 +74,14 @@ struct pacing {
     int64_t at_ms;
 };
 
+/* What has changed since the job thread last looked. */
+enum { CHANGED_MAX = 4096 };
+struct changed {
+    char (*ids)[64]; /* workloads, oldest first */
+    size_t n;
+    bool all; /* anything may have, or there were too many */
+};
+
 struct scheduler {
     const struct scheduler_config *config;
     struct bus *bus;
@@ -90,13 +99,14 @@ struct scheduler {
     uint64_t term;
     int64_t started_at_ms; /* silence of a host before that is not its fault */
     atomic_uint_fast64_t counters[COUNTER_MAX_];
+    struct intake intake; /* of the delivery thread */
 
     pthread_t job_thread;
     bool job_running;
     pthread_mutex_t job_lock;
     pthread_cond_t job_wake;
-    bool fenced; /* of the job thread: another scheduler has taken over */
-    bool job_kicked;
+    bool fenced;            /* of the job thread: another scheduler has taken over */
+    struct changed changed; /* under job_lock */
     bool job_stop;
     struct pacing pacing[PACING_SLOTS]; /* of the job thread */
     int64_t images_at_ms;               /* of the job thread */
@@ -116,7 +126,8 @@ struct error *scheduler_open(struct scheduler *scheduler) _must_check_;
 extern const struct service scheduler_service;
 extern const struct bus_handler scheduler_handlers[];
 
-/* Wakes the job thread: there is something to do now. */
+/* Wakes the job thread: there is something to do now, with that workload, or anywhere. */
+void scheduler_kick_workload(struct scheduler *scheduler, const char *workload_id);
 void scheduler_kick(struct scheduler *scheduler);
 
 /* Counts and logs one refusal; detail is for people. */

@@ -235,6 +235,22 @@ struct error *tier_delete(struct scheduler *scheduler, const char *tier_id, stru
     return apply(delete, &edit, "tier deleted");
 }
 
+struct error *tier_find(const Coffer__V1__WorkloadTiers *all,
+                        const Coffer__V1__Resources *resources, Coffer__V1__WorkloadTier **ret_tier)
+{
+    Coffer__V1__WorkloadTier *tier = find_size(all, resources);
+
+    if (!tier && all->n_tiers) {
+        struct error *err = error_new(
+            ERROR_OUT_OF_RANGE,
+            "no workload tier has exactly these cpus, memory, disk and gpus: choose one of the "
+            "list of tiers");
+        return error_set_reason(err, "no_tier");
+    }
+    *ret_tier = tier;
+    return NULL;
+}
+
 struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resources *resources,
                          struct arena *arena, Coffer__V1__WorkloadTier **ret_tier)
 {
@@ -242,15 +258,13 @@ struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resource
     uint64_t version;
     struct error *err = load(scheduler, arena, &all, &version);
 
-    if (err)
-        return err;
-    Coffer__V1__WorkloadTier *tier = find_size(all, resources);
-    if (!tier && all->n_tiers) {
-        err = error_new(ERROR_OUT_OF_RANGE,
-                        "no workload tier has exactly these cpus, memory, disk and gpus: choose "
-                        "one of the list of tiers");
-        return error_set_reason(err, "no_tier");
-    }
-    *ret_tier = tier;
-    return NULL;
+    return err ?: tier_find(all, resources, ret_tier);
+}
+
+struct error *tiers_load(struct scheduler *scheduler, struct arena *arena,
+                         Coffer__V1__WorkloadTiers **ret_all)
+{
+    uint64_t version;
+
+    return load(scheduler, arena, ret_all, &version);
 }

@@ -18,6 +18,19 @@ struct error *workload_create(struct scheduler *scheduler,
                               const Coffer__V1__CreateWorkloadRequest *request, struct arena *arena,
                               Coffer__V1__Workload **ret_workload) _must_check_;
 
+/*
+ * Several creates, each judged as if it came alone, in their order, with one commit for all that
+ * are accepted; one that is refused harms no other. err and workload are set for each; the errors
+ * are the caller's, the workloads live in the arena.
+ */
+struct creation {
+    const Coffer__V1__CreateWorkloadRequest *request;
+    struct error *err;
+    Coffer__V1__Workload *workload;
+};
+void workloads_create(struct scheduler *scheduler, struct creation *creations, size_t n,
+                      struct arena *arena);
+
 /* NOT_FOUND also for another account's workload. account_id "": an operator. What is so already
  * stays as it is. ABORTED, reason if_match: it is not what the caller believes, also where there
  * would be nothing to do. */
@@ -54,10 +67,28 @@ struct error *workload_check_asker(struct update *update, const char *workload_i
                                    const char *account_id,
                                    const Coffer__V1__Expectation *if_match) _must_check_;
 
+/* The same of the name's record that was read already. */
+struct error *domain_check_record(const struct store_record *record, const char *domain,
+                                  const char *workload_id) _must_check_;
 /* ALREADY_EXISTS, reason domain_taken. *ret_version is for the write that takes it. */
 struct error *domain_check_free(struct scheduler *scheduler, const char *domain,
                                 const char *workload_id, struct arena *arena,
                                 uint64_t *ret_version) _must_check_;
+
+/* All hosts as they were read, and reservations on them that are not written yet. */
+struct fleet {
+    Coffer__V1__Host **hosts;
+    uint64_t *versions;
+    size_t n;
+    struct candidate *candidates;
+    bool *touched;
+};
+struct error *fleet_load(struct scheduler *scheduler, struct arena *arena,
+                         struct fleet *ret_fleet) _must_check_;
+/* As reservation_make(), which is these three; the hosts themselves are written by fleet_put(). */
+struct error *fleet_reserve(struct fleet *fleet, struct change *change,
+                            Coffer__V1__Workload *workload) _must_check_;
+void fleet_put(const struct fleet *fleet, struct change *change);
 
 /*
  * Adds a reservation on the host that fits best to the change and names it in the workload.

@@ -1,0 +1,258 @@
+/* Methods, headers, origins, request ids, connections that are kept, and who waits for whom. */
+#include "services/api-gateway/test_fixture.h"
+#include "services/api-gateway/test_raw.h"
+
+#include <sys/socket.h>
+
+#include "schemas/guest.pb-c.h"
+#include "services/api-gateway/http_cors.h"
+#include "shared/base/alloc.h"
+
+#define ORIGIN     "Origin: https://console.coffer.test"
+#define AUTHORIZED "Host: x\r\nAuthorization: Bearer " TEST_KEY "\r\n"
+
+static bool has_header(const struct answer *answer, const char *line)
+{
+    return strcasestr(buffer_text(&answer->headers), line) != NULL;
+}
+
+static void test_every_answer_has_the_security_headers(_unused_ void **state)
+{
+    static const char *const paths[] = {"/health", "/api/v1/nothing", "/api/v1/workloads/list"};
+    static const char *const lines[] = {
+        "Cache-Control: no-store\r\n",       "X-Content-Type-Options: nosniff\r\n",
+        "X-Frame-Options: DENY\r\n",         "Referrer-Policy: no-referrer\r\n",
+        "Content-Security-Policy: default-", "X-Request-Id: ",
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
+        _cleanup_answer_ struct answer answer = http_call(f, "GET", paths[i], NULL, NULL);
+        for (size_t k = 0; k < ELEMENTSOF(lines); k++)
+            if (!has_header(&answer, lines[k]))
+                fail_msg("%s: no %s", paths[i], lines[k]);
+        assert_false(has_header(&answer, "Strict-Transport-Security"));
+        assert_false(has_header(&answer, "Access-Control"));
+    }
+}
+
+static void test_methods(_unused_ void **state)
+{
+    static const struct {
+        const char *method;
+        const char *path;
+        long status;
+        const char *allow; /* NULL: no such header */
+    } rows[] = {
+        {"HEAD", "/health", 200, NULL},
+        {"HEAD", "/api/v1/workloads/list", 401, NULL},
+        {"POST", "/health", 405, "Allow: GET, HEAD, OPTIONS\r\n"},
+        {"BREW", "/health", 405, "Allow: GET, HEAD, OPTIONS\r\n"},
+        {"GET", "/api/v1/accounts/update", 401, NULL}, /* an account called "update" */
+        {"GET", "/api/v1/workloads/create/x", 404, NULL},
+        {"DELETE", "/api/v1/workloads/create", 405, "Allow: POST, GET, HEAD, OPTIONS\r\n"},
+        {"TRACE", "/api/v1/audit", 405, "Allow: GET, HEAD, OPTIONS\r\n"},
+        {"OPTIONS", "/api/v1/audit", 204, "Allow: GET, HEAD, OPTIONS\r\n"},
+        {"OPTIONS", "/api/v1/nothing", 404, NULL},
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_close_ int fd = raw_connect(http_server_port(f->gateway->http));
+        _cleanup_buffer_ struct buffer seen = {0};
+        _cleanup_free_ char *request = xasprintf(
+            "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", rows[i].method, rows[i].path);
+        raw_send(fd, request);
+        assert_true(raw_read_to_end(fd, &seen));
+        if (raw_status(&seen) != rows[i].status ||
+            (rows[i].allow ? !raw_count(&seen, rows[i].allow) : raw_count(&seen, "Allow: ") != 0))
+            fail_msg("%s %s: %s", rows[i].method, rows[i].path, buffer_text(&seen));
+        if (strcmp(rows[i].method, "HEAD") == 0)
+            assert_string_equal(strstr(buffer_text(&seen), "\r\n\r\n"), "\r\n\r\n");
+    }
+}
+
+static void test_origins(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_answer_ struct answer preflight =
+        http_call(f, "OPTIONS", "/api/v1/workloads/create", ORIGIN, NULL);
+    _cleanup_answer_ struct answer foreign =
+        http_call(f, "OPTIONS", "/api/v1/workloads/create", "Origin: https://other.test", NULL);
+    _cleanup_answer_ struct answer refused =
+        http_call(f, "GET", "/api/v1/workloads/list", ORIGIN, NULL);
+
+    assert_int_equal(preflight.status, 204);
+    assert_true(
+        has_header(&preflight, "Access-Control-Allow-Origin: https://console.coffer.test\r\n"));
+    assert_true(has_header(&preflight, "Access-Control-Allow-Headers: Authorization, "));
+    assert_true(has_header(&preflight, "Idempotency-Key"));
+    assert_true(has_header(&preflight, "Access-Control-Allow-Methods: "));
+    assert_false(has_header(&foreign, "Access-Control"));
+    assert_true(has_header(&foreign, "Vary: Origin\r\n"));
+    assert_int_equal(refused.status, 401); /* the page may see why */
+    assert_true(has_header(&refused, "Access-Control-Allow-Origin: "));
+    assert_true(has_header(&refused, "Access-Control-Expose-Headers: ETag, "));
+}
+
+static void test_origins_of_the_configuration(_unused_ void **state)
+{
+    static const struct {
+        const char *text;
+        bool good;
+    } rows[] = {
+        {"", true},
+        {"*", true},
+        {"https://a.test", true},
+        {"https://a.test:8443, http://b.test", true},
+        {"https://a.test/", false},
+        {"a.test", false},
+        {"https://", false},
+        {"https://*.a.test", false},
+        {"null", false},
+        {"ftp://a.test", false},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        struct http_cors cors = {0};
+        struct error *err = http_cors_init(&cors, rows[i].text);
+        if ((err == NULL) != rows[i].good)
+            fail_msg("'%s': %s", rows[i].text, err ? error_text(err) : "taken");
+        error_free(err);
+        http_cors_done(&cors);
+    }
+}
+
+static void test_request_ids(_unused_ void **state)
+{
+    static const struct {
+        const char *given;
+        bool kept;
+    } rows[] = {
+        {"abc-DEF_1.2", true},
+        {"0123456789012345678901234567890123456789012345678901234567890123", true},
+        {"01234567890123456789012345678901234567890123456789012345678901234", false},
+        {"a b", false},
+        {"a;b", false},
+        {"<script>", false},
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_free_ char *header = xasprintf("X-Request-Id: %s", rows[i].given);
+        _cleanup_free_ char *line = xasprintf("X-Request-Id: %s\r\n", rows[i].given);
+        _cleanup_answer_ struct answer answer =
+            http_call(f, "GET", "/api/v1/nothing", header, NULL);
+        assert_int_equal(has_header(&answer, line), rows[i].kept);
+        assert_int_equal(strcmp(answer_text(&answer, "requestId"), rows[i].given) == 0,
+                         rows[i].kept);
+    }
+    _cleanup_answer_ struct answer one = http_call(f, "GET", "/api/v1/nothing", NULL, NULL);
+    _cleanup_answer_ struct answer two = http_call(f, "GET", "/api/v1/nothing", NULL, NULL);
+    assert_int_equal(strlen(answer_text(&one, "requestId")), 36);
+    assert_string_not_equal(answer_text(&one, "requestId"), answer_text(&two, "requestId"));
+}
+
+static void test_connections_are_kept(_unused_ void **state)
+{
+    static const char *const requests[] = {
+        "GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /api/v1/workloads/list HTTP/1.1\r\n" AUTHORIZED "\r\n",
+        "GET /api/v1/workloads/list HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /api/v1/workloads/stop HTTP/1.1\r\n" AUTHORIZED "Content-Length: 2\r\n\r\n{}",
+        "POST /api/v1/workloads/stop HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /api/v1/workloads/stop HTTP/1.1\r\n" AUTHORIZED
+        "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        "GET /api/v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n",
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_close_ int fd = raw_connect(http_server_port(f->gateway->http));
+
+    for (size_t i = 0; i < ELEMENTSOF(requests); i++) {
+        _cleanup_buffer_ struct buffer seen = {0};
+        raw_send(fd, requests[i]);
+        if (!raw_read_until(fd, "\r\n\r\n", &seen))
+            fail_msg("request %zu: the connection was not kept", i);
+        const char *length = strstr(buffer_text(&seen), "Content-Length: ");
+        assert_non_null(length);
+        size_t size = strtoul(length + strlen("Content-Length: "), NULL, 10);
+        size_t head = (size_t)(strstr(buffer_text(&seen), "\r\n\r\n") + 4 - buffer_text(&seen));
+        while (seen.size < head + size) {
+            char data[512];
+            ssize_t n = recv(fd, data, sizeof(data), 0);
+            assert_true(n > 0);
+            buffer_add(&seen, data, (size_t)n);
+        }
+        assert_int_equal(raw_count(&seen, "Connection: close"), 0);
+    }
+}
+
+/* A guest that does not answer until it is let go. */
+struct slow_guest {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool let_go;
+};
+
+static struct error *on_stats(void *state, _unused_ struct bus_call *call)
+{
+    struct slow_guest *guest = state;
+
+    pthread_mutex_lock(&guest->lock);
+    while (!guest->let_go)
+        pthread_cond_wait(&guest->changed, &guest->lock);
+    pthread_mutex_unlock(&guest->lock);
+    return error_new(ERROR_UNAVAILABLE, "late");
+}
+
+static const struct bus_handler guest_row = {"cmd.guest.*.*.stats",
+                                             &coffer__v1__guest_query__descriptor,
+                                             &coffer__v1__guest_sample__descriptor, on_stats, NULL};
+
+static void test_a_stalled_guest_does_not_hold_up_reads(_unused_ void **state)
+{
+    struct slow_guest guest = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    struct bus_subscription *subscription = NULL;
+    int fds[64];
+
+    put_workload(f, "w-1", "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
+    assert_null(bus_subscribe(f->peer, &guest_row, guest_row.subject, &guest, &subscription));
+    for (size_t i = 0; i < ELEMENTSOF(fds) - 8; i++) { /* more than there are workers */
+        fds[i] = raw_connect(http_server_port(f->gateway->http));
+        raw_send(fds[i], "POST /api/v1/workloads/stats HTTP/1.1\r\n" AUTHORIZED
+                         "Content-Length: 20\r\n\r\n{\"workloadId\":\"w-1\"}");
+    }
+    for (int i = 0; i < 20; i++) {
+        _cleanup_answer_ struct answer answer = http_get(f, "/api/v1/workloads/list");
+        assert_int_equal(answer.status, 200);
+    }
+    pthread_mutex_lock(&guest.lock);
+    assert_false(guest.let_go);
+    guest.let_go = true;
+    pthread_cond_broadcast(&guest.changed);
+    pthread_mutex_unlock(&guest.lock);
+    for (size_t i = 0; i < ELEMENTSOF(fds) - 8; i++) {
+        _cleanup_buffer_ struct buffer seen = {0};
+        assert_true(raw_read_until(fds[i], "\r\n\r\n", &seen));
+        unsigned status = raw_status(&seen);
+        assert_true(status == 503 || status == 429);
+        assert_int_equal(raw_count(&seen, "Retry-After: "), 1);
+        close(fds[i]);
+    }
+    bus_unsubscribe(subscription);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_answer_has_the_security_headers),
+        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_origins_of_the_configuration),
+        cmocka_unit_test(test_request_ids),
+        cmocka_unit_test(test_connections_are_kept),
+        cmocka_unit_test(test_a_stalled_guest_does_not_hold_up_reads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
