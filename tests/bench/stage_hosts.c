@@ -24,9 +24,7 @@ const char *stage_host_id(const struct stage *stage, size_t i)
 
 void stage_hosts_init(struct stage *stage)
 {
-    stage->hosts = calloc(stage->n_hosts, sizeof(*stage->hosts));
-    if (!stage->hosts)
-        abort();
+    stage->hosts = xnew_array(struct stage_host, stage->n_hosts);
     for (size_t i = 0; i < stage->n_hosts; i++) {
         snprintf(stage->hosts[i].id, sizeof(stage->hosts[i].id), "h%zu", i);
         pthread_mutex_init(&stage->hosts[i].lock, NULL);
