@@ -19,6 +19,7 @@
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
 #include "shared/base/file.h"
+#include "shared/base/log.h"
 #include "tests/bench/accepted.h"
 #include "tests/bench/bare.h"
 #include "tests/bench/gateway_program.h"
@@ -182,9 +183,9 @@ static void measure_creates(struct bench *bench, unsigned connections, const cha
 
 /* 4. Memory */
 
-static void print_memory(struct bench *bench)
+static void print_memory(struct bench *bench, const char *when)
 {
-    row("gateway, most of it resident",
+    row(stage_text(&bench->stage, "gateway, peak resident, ", when),
         arena_printf(bench->stage.arena, "%.1f MB", process_memory_mb(bench->gateway.pid, "VmHWM")),
         "<= 40 MB");
 }
@@ -250,8 +251,6 @@ static void measure_streams(struct bench *bench, size_t n)
                      after, took_s),
         "<= 60 MB");
     measure_event(bench, streams, n);
-    row("gateway, most of it resident",
-        arena_printf(arena, "%.1f MB", process_memory_mb(bench->gateway.pid, "VmHWM")), NULL);
     streams_close(streams);
 }
 
@@ -317,10 +316,11 @@ static void measure_all(struct bench *bench, size_t n_streams)
     gateway_program_end(&bench->gateway);
     gateway_program_start(&bench->stage, &bench->gateway);
     measure_reads(bench);
+    print_memory(bench, "after reads");
     section("creates that are in Redis, synced, before they are answered");
     measure_creates(bench, 8, "p50 <= 10 ms");
     measure_creates(bench, 64, ">= 2000 /s");
-    print_memory(bench);
+    print_memory(bench, "after creates");
     measure_stall(bench);
     gateway_program_end(&bench->gateway);
 }
@@ -337,6 +337,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "needs nats-server, redis-server and wrk\n");
         return 77;
     }
+    log_init("bench", LOG_LEVEL_WARNING);
     use_two_cores();
     print_load("before");
     bench->bare_port = free_port();
