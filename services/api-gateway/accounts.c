@@ -4,10 +4,15 @@
 
 #include "services/api-gateway/audit.h"
 #include "services/api-gateway/balance.h"
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/list_page.h"
+#include "services/api-gateway/read_cache.h"
+#include "services/api-gateway/records.h"
+#include "services/api-gateway/workloads.h"
 #include "shared/store/keys.h"
 
 enum { BATCH = 256, TRIES = 200 };
@@ -26,31 +31,54 @@ static void account_read(const json_t *json, struct arena *arena, struct account
         .created_at = json_record_text(json, "created_at", arena),
         .active = json_is_true(json_object_get(json, "active")),
         .balance_micro = json_integer_value(json_object_get(json, "balance_micro_usd")),
+        .quota = quota_from_json(json_object_get(json, "quota")),
     };
 }
 
 static ProtobufCBinaryData account_value(struct arena *arena, const struct account *account)
 {
     _cleanup_(json_decrefp) json_t *json =
-        json_pack("{s:s, s:o, s:b, s:s, s:s, s:I}", "account", account->id, "name",
+        json_pack("{s:s, s:o, s:b, s:s, s:s, s:I, s:o}", "account", account->id, "name",
                   json_text(account->name, strlen(account->name)), "active", account->active,
                   "created_at", account->created_at, "wallet", account->wallet, "balance_micro_usd",
-                  (json_int_t)account->balance_micro);
+                  (json_int_t)account->balance_micro, "quota", quota_to_json(&account->quota));
 
     return json_record_value(arena, json);
 }
 
 json_t *account_to_json(const struct account *account)
 {
-    return json_pack("{s:s, s:o, s:s, s:s, s:o}", "accountId", account->id, "name",
+    return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "accountId", account->id, "name",
                      json_text(account->name, strlen(account->name)), "walletAddress",
                      account->wallet, "createdAt", account->created_at, "balance",
-                     balance_to_json(account->balance_micro));
+                     balance_to_json(account->balance_micro), "quota",
+                     quota_to_json(&account->quota));
 }
 
-int64_t account_burn_rate_micro(_unused_ const struct account *account)
+static bool costs(const Coffer__V1__Workload *workload)
 {
-    return 0;
+    return workload->status != COFFER__V1__WORKLOAD_STATUS__STOPPED &&
+           workload->status != COFFER__V1__WORKLOAD_STATUS__DELETED;
+}
+
+struct error *account_burn_rate_micro(struct request *request, const struct account *account,
+                                      uint64_t *ret_micro)
+{
+    void **workloads;
+    uint64_t micro = 0;
+    size_t n;
+    struct error *err = records_load_all(
+        request, arena_printf(request->arena, "%s%s", KEY_WORKLOADS_OF, account->id), KEY_WORKLOAD,
+        &coffer__v1__workload__descriptor, WORKLOADS_MAX, &workloads, &n);
+
+    for (size_t i = 0; !err && i < n; i++) {
+        const Coffer__V1__Workload *workload = workloads[i];
+        if (costs(workload))
+            micro += workload->usd_micros_per_minute;
+    }
+    if (!err)
+        *ret_micro = micro;
+    return err;
 }
 
 static bool may_know(const struct request *request, const char *id)
@@ -76,15 +104,6 @@ struct error *account_load(struct request *request, const char *id, struct accou
     return NULL;
 }
 
-static int by_time(const void *a, const void *b)
-{
-    const struct account *one = a;
-    const struct account *other = b;
-    int order = strcmp(one->created_at, other->created_at);
-
-    return order ?: strcmp(one->id, other->id);
-}
-
 static struct error *load_batch(struct request *request, const char *const *keys, size_t n,
                                 struct account *accounts, size_t *n_accounts)
 {
@@ -99,27 +118,47 @@ static struct error *load_batch(struct request *request, const char *const *keys
     return err;
 }
 
-struct error *accounts_list(struct request *request, json_t **ret_list)
+static struct error *load_all(struct request *request, struct account **ret_accounts,
+                              size_t *ret_found)
 {
     const char **ids = NULL;
     size_t n = 0;
-    size_t found = 0;
     struct error *err = store_members(request->gateway->store, KEY_ACCOUNTS, ACCOUNTS_MAX,
                                       request->arena, &ids, &n);
 
     if (err)
         return err;
-    struct account *accounts = arena_alloc(request->arena, (n + 1) * sizeof(*accounts));
+    *ret_accounts = arena_alloc(request->arena, (n + 1) * sizeof(**ret_accounts));
     for (size_t i = 0; i < n; i++)
         ids[i] = record_key(request->arena, ids[i]);
     for (size_t i = 0; !err && i < n; i += BATCH)
-        err = load_batch(request, ids + i, n - i < BATCH ? n - i : BATCH, accounts, &found);
+        err = load_batch(request, ids + i, n - i < BATCH ? n - i : BATCH, *ret_accounts, ret_found);
+    return err;
+}
+
+struct error *accounts_list(struct request *request, struct response *response)
+{
+    static const char *const arguments[] = {"name", NULL};
+    struct account *accounts = NULL;
+    struct list_query query;
+    size_t found = 0;
+    size_t n = 0;
+
+    list_query_read(request, arguments, &query);
+    const char *name = list_query_text(&query, "name");
+    struct error *err = list_query_result(&query);
+    err = err ?: load_all(request, &accounts, &found);
     if (err)
         return err;
-    qsort(accounts, found, sizeof(*accounts), by_time);
-    *ret_list = json_array();
+    struct list_item *items = arena_alloc(request->arena, (found + 1) * sizeof(*items));
     for (size_t i = 0; i < found; i++)
-        json_array_append_new(*ret_list, account_to_json(&accounts[i]));
+        if (!name || strstr(accounts[i].name, name))
+            items[n++] = (struct list_item){
+                .key = accounts[i].created_at, .id = accounts[i].id, .what = &accounts[i]};
+    items = list_page(request, response, &query, list_by_key, items, &n);
+    response->json = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(response->json, account_to_json(items[i].what));
     return NULL;
 }
 
@@ -181,6 +220,7 @@ static struct error *try_change(struct request *request, const char *id, account
     _cleanup_(json_decrefp) json_t *answer = NULL;
     struct error *err = account_load(request, id, ret_account);
 
+    err = err ?: etag_check_version(request, ret_account->version);
     err = err ?: edit(ret_account, data, details);
     if (err)
         return err;
@@ -226,9 +266,9 @@ struct error *account_ensure(struct gateway *gateway, const char *id)
     const struct store_write write = {.key = record_key(arena, id),
                                       .value = account_value(arena, &account)};
     const struct store_change record = {.writes = &write, .n_writes = 1};
-    struct error *err = store_commit(gateway->store, &record);
+    struct error *err = read_cache_commit(gateway, &record);
     if (err && error_get_code(err) != ERROR_ABORTED)
         return err;
     error_free(err); /* it is there */
-    return store_commit(gateway->store, &index);
+    return read_cache_commit(gateway, &index);
 }

@@ -3,12 +3,13 @@
  * version it read, so two at once never lose one: the later one reads again.
  *
  * coffer:account:<id>          {"account", "name", "active", "created_at" RFC 3339, "wallet",
- *                               "balance_micro_usd"}
+ *                               "balance_micro_usd", "quota" {...}, see quota.h}
  * coffer:account-wallet:<0x..> {"account"}; lower case: no two accounts have one wallet
  */
 #pragma once
 
 #include "services/api-gateway/http.h"
+#include "services/api-gateway/quota.h"
 
 enum { ACCOUNT_ID_MAX = 63, ACCOUNT_NAME_MAX = 128, ACCOUNTS_MAX = 100000 };
 
@@ -19,13 +20,15 @@ struct account {
     const char *created_at;
     bool active;
     int64_t balance_micro;
+    struct quota quota;
     uint64_t version;
 };
 
 /* NOT_FOUND for no such account, and for one that the caller may not know of. */
 struct error *account_load(struct request *request, const char *id,
                            struct account *ret_account) _must_check_;
-struct error *accounts_list(struct request *request, json_t **ret_list) _must_check_;
+/* The page that the query asks for. */
+struct error *accounts_list(struct request *request, struct response *response) _must_check_;
 
 /* Fills id and created_at of *account, and keeps it. ALREADY_EXISTS: the wallet has an account. */
 struct error *account_create(struct request *request, struct account *account) _must_check_;
@@ -38,8 +41,10 @@ struct error *account_change(struct request *request, const char *id, account_ed
 
 json_t *account_to_json(const struct account *account); /* new reference */
 
-/* What the account's workloads cost now. They carry no price before workloads have tiers. */
-int64_t account_burn_rate_micro(const struct account *account);
+/* What the account's workloads cost a minute now, in millionths of USD: all that are neither
+ * stopped nor deleted. */
+struct error *account_burn_rate_micro(struct request *request, const struct account *account,
+                                      uint64_t *ret_micro) _must_check_;
 
 /* Makes the account unless it is there; without a request, so outside the audit trail. */
 struct error *account_ensure(struct gateway *gateway, const char *id) _must_check_;

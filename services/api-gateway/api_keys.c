@@ -4,9 +4,11 @@
 
 #include "services/api-gateway/api_key_record.h"
 #include "services/api-gateway/audit.h"
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
+#include "services/api-gateway/read_cache.h"
 #include "shared/base/alloc.h"
 #include "shared/store/keys.h"
 
@@ -201,6 +203,7 @@ static struct error *try_change(struct request *request, const char *id_or_secre
 {
     struct error *err = api_key_find(request, id_or_secret, ret_key);
 
+    err = err ?: etag_check_version(request, ret_key->version);
     if (err)
         return err;
     apply(ret_key, edit);
@@ -281,7 +284,7 @@ struct error *api_key_ensure(struct gateway *gateway, const char *account, const
     snprintf(key.sha256, sizeof(key.sha256), "%s", hash);
     fill_new(&key, gateway, arena);
     const struct store_change change = for_new(arena, &key, writes, &edit);
-    err = store_commit(gateway->store, &change);
+    err = read_cache_commit(gateway, &change);
     if (error_get_code(err) != ERROR_ABORTED)
         return err;
     error_free(err); /* another gateway was quicker */

@@ -76,9 +76,9 @@ struct error *api_key_change(struct request *request, const char *id_or_secret,
                              const struct api_key_edit *edit, struct api_key *ret_key) _must_check_;
 struct error *api_key_delete(struct request *request, const char *id_or_secret) _must_check_;
 
-/* Newest first. */
+/* The page that the query asks for, newest first. */
 struct error *api_keys_list(struct request *request, const char *account,
-                            json_t **ret_list) _must_check_;
+                            struct response *response) _must_check_;
 /* New reference. id: the public id, or the secret in the one answer that has it. */
 json_t *api_key_to_json(const struct api_key *key, const char *id);
 

@@ -128,47 +128,83 @@ static size_t after_cursor(const ProtobufCBinaryData *items, size_t n, const cha
     return cursor ? n : 0;
 }
 
+static bool is_text(const json_t *json, const char *name, const char *wanted)
+{
+    const char *text = json_string_value(json_object_get(json, name));
+
+    return !wanted || (text && strcmp(text, wanted) == 0);
+}
+
+/* Times are written alike, so they compare as texts. */
+static bool is_between(const json_t *json, const char *since, const char *until)
+{
+    const char *at = json_string_value(json_object_get(json, "at"));
+
+    return at && (!since || strcmp(at, since) >= 0) && (!until || strcmp(at, until) < 0);
+}
+
+static bool matches(const json_t *json, const struct audit_filter *filter)
+{
+    const json_t *actor = json_object_get(json, "actor");
+
+    return is_text(json, "action", filter->action) && is_text(json, "object", filter->object) &&
+           is_text(json, "result", filter->result) &&
+           (!filter->actor || is_text(actor, "keyId", filter->actor) ||
+            is_text(actor, "accountId", filter->actor) || is_text(actor, "type", filter->actor)) &&
+           is_between(json, filter->since, filter->until);
+}
+
+/* Adds what matches, at most max; whether there is more. */
+static bool add_matching(const ProtobufCBinaryData *items, size_t n,
+                         const struct audit_filter *filter, size_t max, json_t *entries)
+{
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_(json_decrefp) json_t *json = parse(&items[i]);
+        if (!json || !matches(json, filter))
+            continue;
+        if (json_array_size(entries) == max)
+            return true;
+        json_array_append(entries, json);
+    }
+    return false;
+}
+
 /*
  * New entries move the old ones, so the cursor is an entry, not a number. What is read grows until
- * it is found: the first pages, which people look at, cost little.
+ * a page is full: the first pages, which people look at, cost little.
  */
 static struct error *load_page(struct request *request, const char *key, const char *cursor,
-                               size_t max, ProtobufCBinaryData **ret_items, size_t *ret_n)
+                               const struct audit_filter *filter, size_t max, json_t *entries,
+                               bool *ret_more)
 {
-    size_t n = 0;
-
     for (size_t want = max + 1;; want *= 4) {
+        ProtobufCBinaryData *items = NULL;
+        size_t n = 0;
         struct error *err =
-            store_list_range(request->gateway->store, key, want, request->arena, ret_items, &n);
+            store_list_range(request->gateway->store, key, want, request->arena, &items, &n);
         if (err)
             return err;
-        size_t first = after_cursor(*ret_items, n, cursor);
-        if (n < want || n - first > max) {
-            *ret_items += first;
-            *ret_n = n - first;
+        size_t first = after_cursor(items, n, cursor);
+        json_array_clear(entries);
+        *ret_more = add_matching(items + first, n - first, filter, max, entries);
+        if (*ret_more || n < want)
             return NULL;
-        }
     }
 }
 
 struct error *audit_read(struct request *request, const char *account, const char *cursor,
-                         size_t max, json_t **ret_entries, const char **ret_next)
+                         const struct audit_filter *filter, size_t max, json_t **ret_entries,
+                         const char **ret_next)
 {
-    ProtobufCBinaryData *items = NULL;
-    size_t n = 0;
+    _cleanup_(json_decrefp) json_t *entries = json_array();
     const char *key = account ? list_key(request, account) : KEY_AUDIT;
-    struct error *err = load_page(request, key, cursor, max, &items, &n);
+    bool more = false;
+    struct error *err = load_page(request, key, cursor, filter, max, entries, &more);
 
     if (err)
         return err;
-    json_t *entries = json_array();
-    for (size_t i = 0; i < n && i < max; i++) {
-        json_t *json = parse(&items[i]);
-        if (json)
-            json_array_append_new(entries, json);
-    }
     const json_t *last = json_array_get(entries, json_array_size(entries) - 1);
-    *ret_next = n > max && last ? json_record_text(last, "id", request->arena) : NULL;
-    *ret_entries = entries;
+    *ret_next = more && last ? json_record_text(last, "id", request->arena) : NULL;
+    *ret_entries = json_incref(entries);
     return NULL;
 }

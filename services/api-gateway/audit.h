@@ -36,7 +36,18 @@ void audit_about(struct request *request, const char *object);
  * as asking, which is when it knows what it is about. */
 void audit_answer(struct request *request, unsigned status, const json_t *answer);
 
-/* At most max entries, newest first, older than the entry called cursor (NULL: from the newest).
- * account NULL: the fleet's. *ret_next is the cursor for more, or NULL at the end. */
+/* What an entry must be; NULL: anything. Times as clock_format() writes them. */
+struct audit_filter {
+    const char *action; /* "accounts/create" */
+    const char *object;
+    const char *actor; /* the id of its key or account, or its type */
+    const char *result;
+    const char *since; /* not before */
+    const char *until; /* before */
+};
+
+/* At most max entries that match, newest first, older than the entry called cursor (NULL: from the
+ * newest). account NULL: the fleet's. *ret_next is the cursor for more, or NULL at the end. */
 struct error *audit_read(struct request *request, const char *account, const char *cursor,
-                         size_t max, json_t **ret_entries, const char **ret_next) _must_check_;
+                         const struct audit_filter *filter, size_t max, json_t **ret_entries,
+                         const char **ret_next) _must_check_;

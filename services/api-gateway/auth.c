@@ -2,6 +2,7 @@
 
 #include "services/api-gateway/accounts.h"
 #include "services/api-gateway/api_keys.h"
+#include "services/api-gateway/auth_cache.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/members.h"
 #include "services/api-gateway/rate_limit.h"
@@ -55,61 +56,98 @@ static bool is_admin_key(const struct gateway *gateway, const char *key)
     return CRYPTO_memcmp(digest, gateway->admin_key_sha256, sizeof(digest)) == 0;
 }
 
-static struct error *check_account(struct request *request, const struct api_key *key)
-{
-    struct account account;
+/* How auth asks: from memory alone, on the event loop, or from the store where need be. */
+struct inquiry {
+    bool now;
+    bool unknown; /* memory could not tell */
+};
 
-    snprintf(request->account, sizeof(request->account), "%s", key->account);
-    struct error *err = account_load(request, key->account, &account);
-    if (!err && account.active)
+static struct error *check_account(struct request *request, const struct auth_key *key,
+                                   struct inquiry *inquiry)
+{
+    struct error *err = NULL;
+    bool active = false;
+
+    memcpy(request->account, key->account, sizeof(request->account));
+    if (inquiry->now)
+        inquiry->unknown = !auth_account_now(request->gateway, key->account, &active);
+    else
+        err = auth_account_find(request, &active);
+    if (!err && active)
         return NULL;
     *request->account = '\0';
-    if (err && error_get_code(err) != ERROR_NOT_FOUND)
-        return err;
-    error_free(err);
-    return refused();
+    return err ?: refused();
 }
 
-static bool is_usable(const struct gateway *gateway, const struct api_key *key)
+static bool is_usable(const struct gateway *gateway, const struct auth_key *key)
 {
-    return key->version && key->active &&
+    return key->active &&
            (!key->expires_at_ms || key->expires_at_ms > clock_wall_ms(gateway->clock));
 }
 
-static struct error *check_key(struct request *request, const char *secret)
+static struct error *find_key(struct request *request, const char *hash, struct inquiry *inquiry,
+                              struct auth_key *ret_key)
+{
+    if (!inquiry->now)
+        return auth_key_find(request, hash, ret_key);
+    inquiry->unknown = !auth_key_now(request->gateway, hash, ret_key);
+    return inquiry->unknown ? refused() : NULL;
+}
+
+static struct error *limit_by_member(struct request *request, struct inquiry *inquiry,
+                                     struct auth_key *key)
+{
+    struct auth_member member = {0};
+    struct error *err = NULL;
+
+    if (!*key->member)
+        return NULL;
+    if (!inquiry->now)
+        err = auth_member_find(request, key, &member);
+    else if (!auth_member_now(request->gateway, key->member, &member))
+        inquiry->unknown = true;
+    if (inquiry->unknown)
+        return refused();
+    key->active = key->active && member.active;
+    key->level = key->level < member.level ? key->level : member.level;
+    return err;
+}
+
+static struct error *check_key(struct request *request, const char *secret, struct inquiry *inquiry)
 {
     struct gateway *gateway = request->gateway;
-    struct api_key key;
+    struct auth_key key;
     char hash[65];
 
     if (!size_is_possible(secret))
         return refused();
-    error_free(gateway_ensure_bootstrap(gateway));
+    if (!inquiry->now)
+        error_free(gateway_ensure_bootstrap(gateway));
     api_key_hash(secret, hash);
-    struct error *err = api_key_load(gateway, hash, request->arena, &key);
-    err = err ?: member_limit_key(gateway, request->arena, &key);
+    struct error *err = find_key(request, hash, inquiry, &key);
+    err = err ?: limit_by_member(request, inquiry, &key);
     if (!err && !is_usable(gateway, &key))
         err = refused();
-    err = err ?: check_account(request, &key);
+    err = err ?: check_account(request, &key, inquiry);
     if (err)
         return err;
     request->principal = (struct principal){
         .kind = key.type == API_KEY_USER ? PRINCIPAL_USER : PRINCIPAL_ACCOUNT_ADMIN,
         .level = key.level,
     };
-    snprintf(request->principal.key_id, sizeof(request->principal.key_id), "%s", key.id);
+    memcpy(request->principal.key_id, key.id, sizeof(request->principal.key_id));
     key_usage_note(&gateway->key_usage, hash);
     return NULL;
 }
 
 /* The admin key first, as there; who sends another x-api-key may still have a good bearer. */
-static struct error *authenticate(struct request *request)
+static struct error *authenticate(struct request *request, struct inquiry *inquiry)
 {
     const char *bearer = bearer_of(request);
 
     if (!is_admin_key(request->gateway, http_header(request, "x-api-key")) &&
         !is_admin_key(request->gateway, bearer))
-        return check_key(request, bearer);
+        return check_key(request, bearer, inquiry);
     request->principal = (struct principal){.kind = PRINCIPAL_GLOBAL_ADMIN, .level = LEVEL_ADMIN};
     return NULL;
 }
@@ -121,25 +159,46 @@ const char *auth_secret(const struct request *request)
     return is_admin_key(request->gateway, admin) ? admin : bearer_of(request);
 }
 
-struct error *auth_check(struct request *request)
+static struct error *authenticate_now(struct request *request, struct inquiry *inquiry)
+{
+    inquiry->now = true;
+    return authenticate(request, inquiry);
+}
+
+static struct error *authenticate_by_store(struct request *request)
+{
+    return authenticate(request, &(struct inquiry){0});
+}
+
+/* Whether the route is for a caller who is known. */
+static struct error *check_scope(const struct request *request)
 {
     enum scope scope = request->route->scope;
-    struct error *err = rate_limit_guess(request, authenticate);
 
-    if (err)
-        return err;
     if (!(scope_rows[scope].who & WHO(request->principal.kind)) ||
         request->principal.level < scope_rows[scope].least)
         return error_new(ERROR_PERMISSION_DENIED, "this API key may not do that");
     return NULL;
 }
 
-/* Nothing of the store's is kept in memory. */
+struct error *auth_check(struct request *request)
+{
+    struct error *err = rate_limit_guess(request, authenticate_by_store);
+
+    return err ?: check_scope(request);
+}
+
 bool auth_check_now(struct request *request, struct error **ret_err)
 {
-    (void)request;
-    (void)ret_err;
-    return false;
+    struct inquiry inquiry = {0};
+    struct error *err = authenticate_now(request, &inquiry);
+
+    err = err ?: check_scope(request);
+    if (inquiry.unknown)
+        error_free(err);
+    else
+        *ret_err = err;
+    return !inquiry.unknown;
 }
 
 struct error *auth_load_admin_key(struct gateway *gateway)

@@ -5,6 +5,7 @@
  * bench_gateway_http [SECONDS]: wrk must be installed.
  */
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "services/api-gateway/gateway.h"
 #include "shared/base/alloc.h"
@@ -49,24 +50,42 @@ static enum MHD_Result hello(void *state, struct MHD_Connection *connection, con
     return result;
 }
 
-static double rate(uint16_t port, const char *path, int seconds)
+static double cpu_us(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage); /* not wrk's: that is a child */
+    return 1e6 * (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+struct result {
+    double per_second;
+    double cpu_us; /* of ours, for each request */
+};
+
+static struct result run(uint16_t port, const char *path, int seconds)
 {
     _cleanup_free_ char *command =
         xasprintf("wrk -t2 -c%d -d%ds http://127.0.0.1:%u%s", CONNECTIONS, seconds, port, path);
     FILE *output = popen(command, "r");
     char line[256];
     double per_second = 0;
+    double total = 0;
+    double before = cpu_us();
 
     while (output && fgets(line, sizeof(line), output)) {
         const char *at = strstr(line, "Requests/sec:");
         if (at)
             per_second = strtod(at + strlen("Requests/sec:"), NULL);
+        else if (strstr(line, "requests in"))
+            total = strtod(line, NULL);
         else if (strstr(line, "Non-2xx"))
             printf("%s", line);
     }
     if (output)
         pclose(output);
-    return per_second;
+    return (struct result){per_second, total > 0 ? (cpu_us() - before) / total : 0};
 }
 
 static uint16_t bare_port(struct MHD_Daemon *bare)
@@ -98,11 +117,12 @@ int main(int argc, char **argv)
         return 1;
     }
     for (int i = 0; i < ROUNDS; i++) {
-        double plain = rate(bare_port(bare), "/", seconds);
-        double now = rate(http_server_port(server), "/now", seconds);
-        double pool = rate(http_server_port(server), "/pool", seconds);
-        printf("bare %.0f/s, from memory %.0f/s (%.0f%%), on the pool %.0f/s (%.0f%%)\n", plain,
-               now, 100 * now / plain, pool, 100 * pool / plain);
+        struct result plain = run(bare_port(bare), "/", seconds);
+        struct result now = run(http_server_port(server), "/now", seconds);
+        struct result pool = run(http_server_port(server), "/pool", seconds);
+        printf("bare %.0f/s %.1f us; from memory %.0f/s %.1f us; on the pool %.0f/s %.1f us\n",
+               plain.per_second, plain.cpu_us, now.per_second, now.cpu_us, pool.per_second,
+               pool.cpu_us);
     }
     MHD_stop_daemon(bare);
     http_server_stop(server);

@@ -35,3 +35,7 @@ struct create_input {
 /* Adds a finding for every problem; what could be read is filled in nevertheless, so that the
  * compose text can be linted too. */
 void create_input_read(struct form *form, struct create_input *ret_input);
+
+/* The field "domain": none, or a custom name for the workload and its manifest. */
+void create_input_read_domain(struct form *form, struct create_input *input);
+void create_input_set_domain(struct arena *arena, const char *domain, struct create_input *input);

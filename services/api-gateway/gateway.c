@@ -6,7 +6,9 @@
 
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/fleet_facts.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/routes.h"
+#include "services/api-gateway/webhook_sign.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 #include "shared/base/log.h"
@@ -41,6 +43,8 @@ const struct config_row gateway_config_rows[] = {
     ROW("GATEWAY_TLS_CERT", CONFIG_PATH, tls_cert, "",
         "PEM chain; empty: plain HTTP. Read again when it changes"),
     ROW("GATEWAY_TLS_KEY", CONFIG_PATH, tls_key, "", "PEM key of GATEWAY_TLS_CERT"),
+    ROW("GATEWAY_SEMVER_ONLY", CONFIG_BOOL, semver_only, "false",
+        "whether only semantic versions of guest images may be enabled"),
     ROW("GATEWAY_MAX_CONNECTIONS", CONFIG_UINT, max_connections, "8192",
         "most connections at a time"),
     ROW("GATEWAY_CONNECTIONS_PER_ADDRESS", CONFIG_UINT, connections_per_address, "1000",
@@ -58,6 +62,11 @@ const struct config_row gateway_config_rows[] = {
     ROW("GATEWAY_AUTH_FAILURES_PER_MINUTE", CONFIG_UINT, auth_failures_per_minute, "120",
         "requests a minute with a bad API key from one address, then 429; 0: any number, for a "
         "gateway behind a proxy"),
+    ROW("GATEWAY_WEBHOOK_INSECURE", CONFIG_BOOL, webhook_insecure, "false",
+        "webhooks may be http and lead to private addresses: for development only"),
+    ROW("GATEWAY_WEBHOOK_TIMEOUT_MS", CONFIG_UINT, webhook_timeout_ms, "10000",
+        "how long an attempt to deliver to a webhook may take; at most 20000"),
+    ROW("GATEWAY_CACHE_MIB", CONFIG_UINT, cache_mib, "8", "most memory for what was read, in MiB"),
     {NULL, CONFIG_STRING, 0, NULL, NULL},
 };
 
@@ -123,6 +132,22 @@ static struct error *listen_metrics(struct gateway *gateway)
     return http_server_start(&options, &gateway->metrics_http);
 }
 
+static struct error *start_webhooks(struct gateway *gateway)
+{
+    gateway->webhooks = (struct webhook_sender){.store = gateway->store,
+                                                .clock = gateway->clock,
+                                                .metrics = &gateway->metrics,
+                                                .key = &gateway->webhook_key,
+                                                .insecure = gateway->config->webhook_insecure,
+                                                .timeout_ms = gateway->config->webhook_timeout_ms};
+    gateway->webhook_feed = (struct webhook_feed){
+        .store = gateway->store, .clock = gateway->clock, .sender = &gateway->webhooks};
+    struct error *err = webhook_key_init(&gateway->signer.key, &gateway->webhook_key);
+    err = err ?: webhook_sender_start(&gateway->webhooks);
+    err = err ?: webhook_feed_start(&gateway->webhook_feed, gateway->bus);
+    return error_wrap(err, "webhooks");
+}
+
 struct error *gateway_new(const struct gateway_config *config, struct bus *bus, struct store *store,
                           struct clock *clock, struct gateway **ret_gateway)
 {
@@ -134,6 +159,7 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     gateway->store = store;
     gateway->clock = clock;
     pthread_mutex_init(&gateway->bootstrap_lock, NULL);
+    pthread_mutex_init(&gateway->host_lock, NULL);
     metrics_init(&gateway->metrics);
     limits_init(&gateway->limits);
     token_buckets_init(&gateway->key_rates, config->rate_per_minute, config->rate_burst);
@@ -145,7 +171,9 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     err = err ?: guest_signer_init(&gateway->signer, key_path, clock);
     err = err ?: fleet_load(config->fleet_dir, &gateway->fleet);
     err = err ?: auth_load_admin_key(gateway);
+    err = err ?: read_cache_start(gateway);
     err = err ?: key_usage_start(&gateway->key_usage, store, clock);
+    err = err ?: start_webhooks(gateway);
     err = err ?: listen_metrics(gateway);
     err = err ?: listen_api(gateway);
     if (err)
@@ -171,9 +199,14 @@ void gateway_free(struct gateway *gateway)
 {
     if (!gateway)
         return;
+    if (gateway->cache)
+        store_cache_stop(gateway->cache); /* ends long polls */
     drain(gateway);
     http_server_stop(gateway->http);
     http_server_stop(gateway->metrics_http);
+    webhook_feed_stop(&gateway->webhook_feed);
+    webhook_sender_stop(&gateway->webhooks);
+    box_key_done(&gateway->webhook_key);
     sse_hub_done(&gateway->streams);
     key_usage_stop(&gateway->key_usage);
     limits_done(&gateway->limits);
@@ -183,6 +216,8 @@ void gateway_free(struct gateway *gateway)
     guest_signer_done(&gateway->signer);
     fleet_done(&gateway->fleet);
     pthread_mutex_destroy(&gateway->bootstrap_lock);
+    pthread_mutex_destroy(&gateway->host_lock);
+    store_cache_free(gateway->cache);
     store_free(gateway->store);
     free(gateway);
 }

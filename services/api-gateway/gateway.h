@@ -13,12 +13,14 @@
 #include "services/api-gateway/limits.h"
 #include "services/api-gateway/metrics.h"
 #include "services/api-gateway/sse.h"
+#include "services/api-gateway/webhook_feed.h"
 #include "shared/base/clock.h"
 #include "shared/bus/bus.h"
 #include "shared/project/project.h"
 #include "shared/seal/seal.h"
 #include "shared/service/service.h"
 #include "shared/store/store.h"
+#include "shared/store/store_cache.h"
 
 #define HTTP_DISCARD_MAX (64 * 1024 * 1024) /* read after a refusal, so that it is seen */
 
@@ -39,6 +41,7 @@ struct gateway_config {
     char *tls_cert;
     char *tls_key;
     uint64_t max_connections;
+    bool semver_only;
     uint64_t workers;
     uint64_t rate_per_minute;
     uint64_t rate_burst;
@@ -46,6 +49,9 @@ struct gateway_config {
     uint64_t connections_per_address;
     uint64_t streams_per_account;
     char *cors_origins;
+    bool webhook_insecure;
+    uint64_t webhook_timeout_ms;
+    uint64_t cache_mib;
 };
 
 /* The public facts of fleet.json. */
@@ -58,7 +64,9 @@ struct fleet {
 struct gateway {
     const struct gateway_config *config;
     struct bus *bus;
-    struct store *store; /* owned */
+    struct store *store;       /* owned */
+    pthread_mutex_t host_lock; /* of reading a host for its address: rendered.c */
+    struct store_cache *cache; /* of reads: read_cache.h */
     struct clock *clock;
     struct fleet fleet;
     struct guest_signer signer;
@@ -68,6 +76,9 @@ struct gateway {
     struct token_buckets failure_rates; /* failed authentication by address */
     struct sse_hub streams;
     struct key_usage key_usage;
+    struct box_key webhook_key; /* seals webhooks' secrets */
+    struct webhook_sender webhooks;
+    struct webhook_feed webhook_feed;
     bool has_admin_key;
     uint8_t admin_key_sha256[SHA256_SIZE];
     pthread_mutex_t bootstrap_lock;

@@ -5,11 +5,18 @@
 
 /* handlers_create.c */
 struct error *on_create(struct request *request, struct response *ret_response);
+
+/* handlers_restart.c, handlers_update.c, handlers_plan.c, handlers_env.c */
 struct error *on_restart(struct request *request, struct response *ret_response);
+struct error *on_update(struct request *request, struct response *ret_response);
+struct error *on_plan(struct request *request, struct response *ret_response);
+struct error *on_env(struct request *request, struct response *ret_response);
 
 /* handlers_workloads.c */
 struct error *on_list(struct request *request, struct response *ret_response);
+bool on_list_now(struct request *request, struct response *ret_response);
 struct error *on_get(struct request *request, struct response *ret_response);
+bool on_get_now(struct request *request, struct response *ret_response);
 struct error *on_manifest(struct request *request, struct response *ret_response);
 struct error *on_events_list(struct request *request, struct response *ret_response);
 struct error *on_delete(struct request *request, struct response *ret_response);
@@ -46,6 +53,14 @@ struct error *on_member_create(struct request *request, struct response *ret_res
 struct error *on_member_list(struct request *request, struct response *ret_response);
 struct error *on_member_update(struct request *request, struct response *ret_response);
 struct error *on_member_delete(struct request *request, struct response *ret_response);
+/* handlers_webhooks.c */
+struct error *on_webhook_create(struct request *request, struct response *ret_response);
+struct error *on_webhook_list(struct request *request, struct response *ret_response);
+struct error *on_webhook_get(struct request *request, struct response *ret_response);
+struct error *on_webhook_update(struct request *request, struct response *ret_response);
+struct error *on_webhook_delete(struct request *request, struct response *ret_response);
+struct error *on_webhook_test(struct request *request, struct response *ret_response);
+struct error *on_webhook_deliveries(struct request *request, struct response *ret_response);
 
 /* handlers_audit.c */
 struct error *on_audit(struct request *request, struct response *ret_response);
@@ -61,11 +76,13 @@ struct error *on_docs_file(struct request *request, struct response *ret_respons
 
 /* handlers_artifacts.c */
 struct error *on_artifacts(struct request *request, struct response *ret_response);
+bool on_artifacts_now(struct request *request, struct response *ret_response);
 struct error *on_artifact_enable(struct request *request, struct response *ret_response);
 struct error *on_artifact_disable(struct request *request, struct response *ret_response);
 
 /* handlers_tiers.c */
 struct error *on_tiers(struct request *request, struct response *ret_response);
+bool on_tiers_now(struct request *request, struct response *ret_response);
 struct error *on_tier_create(struct request *request, struct response *ret_response);
 struct error *on_tier_update(struct request *request, struct response *ret_response);
 struct error *on_tier_delete(struct request *request, struct response *ret_response);

@@ -2,9 +2,11 @@
  */
 #include "services/api-gateway/accounts.h"
 #include "services/api-gateway/balance.h"
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/money.h"
 
 enum { WALLET_SIZE = 42 };
 
@@ -65,17 +67,32 @@ struct error *on_account_create(struct request *request, struct response *ret_re
     return err;
 }
 
-static struct error *rename_account(struct account *account, const void *data, json_t *details)
+struct account_changes {
+    const char *name;          /* NULL: stays */
+    const struct quota *quota; /* NULL: stays */
+};
+
+static struct error *change_account(struct account *account, const void *data, json_t *details)
 {
-    account->name = data;
-    json_object_set_new(details, "name", json_string(account->name));
+    const struct account_changes *changes = data;
+
+    if (changes->name) {
+        account->name = changes->name;
+        json_object_set_new(details, "name", json_string(account->name));
+    }
+    if (changes->quota) {
+        account->quota = *changes->quota;
+        json_object_set_new(details, "quota", quota_to_json(&account->quota));
+    }
     return NULL;
 }
 
 struct error *on_account_update(struct request *request, struct response *ret_response)
 {
     _cleanup_(json_decrefp) json_t *body = NULL;
+    struct account_changes changes = {0};
     struct account account;
+    struct quota quota;
     struct form form;
     struct error *err = http_json(request, &body);
 
@@ -83,10 +100,14 @@ struct error *on_account_update(struct request *request, struct response *ret_re
         return err;
     form_init(&form, request, body);
     const char *id = form_text(&form, "accountId", true, ACCOUNT_ID_MAX);
-    const char *name = form_name(&form, "name", true, ACCOUNT_NAME_MAX);
+    if (quota_read(&form, &quota))
+        changes.quota = &quota;
+    changes.name = form_name(&form, "name", !changes.quota, ACCOUNT_NAME_MAX);
     form_finish(&form);
     err = form_result(&form);
-    err = err ?: account_change(request, id, rename_account, name, &account);
+    if (!err && changes.quota && request->principal.kind != PRINCIPAL_GLOBAL_ADMIN)
+        err = error_new(ERROR_PERMISSION_DENIED, "only the global admin sets quotas");
+    err = err ?: account_change(request, id, change_account, &changes, &account);
     if (!err)
         ret_response->json = account_to_json(&account);
     return err;
@@ -117,7 +138,7 @@ struct error *on_account_add_balance(struct request *request, struct response *r
     form_finish(&form);
     err = form_result(&form);
     err = err ?: account_change(request, id, add_money, &amount, &account);
-    if (error_get_code(err) == ERROR_FAILED_PRECONDITION)
+    if (error_get_code(err) == ERROR_FAILED_PRECONDITION && !request->refused_kind)
         return http_refuse(request, 412, "NOT_ENOUGH_BALANCE", err);
     if (!err)
         ret_response->json = account_to_json(&account);
@@ -126,31 +147,37 @@ struct error *on_account_add_balance(struct request *request, struct response *r
 
 struct error *on_account_list(struct request *request, struct response *ret_response)
 {
-    return accounts_list(request, &ret_response->json);
+    return accounts_list(request, ret_response);
+}
+
+static struct error *answer_with_burn_rate(struct request *request, const char *id,
+                                           struct response *ret_response)
+{
+    struct account account;
+    char tag[ETAG_SIZE];
+    uint64_t burn_rate = 0;
+    struct error *err = account_load(request, id, &account);
+
+    err = err ?: account_burn_rate_micro(request, &account, &burn_rate);
+    if (err)
+        return err;
+    /* for If-Match; never a 304, since the rate changes without the record */
+    etag_of_version(account.version, tag);
+    response_header(request, ret_response, MHD_HTTP_HEADER_ETAG, tag);
+    ret_response->json = account_to_json(&account);
+    json_object_set_new(ret_response->json, "burnRatePerMin", usd_to_json(burn_rate));
+    return NULL;
 }
 
 struct error *on_account_get(struct request *request, struct response *ret_response)
 {
-    struct account account;
-
     if (!name_is_valid(request->parameter))
         return http_refuse(request, 400, "INVALID_PATH",
                            error_new(ERROR_INVALID_ARGUMENT, "this is no account's id"));
-    struct error *err = account_load(request, request->parameter, &account);
-    if (!err)
-        ret_response->json = account_to_json(&account);
-    return err;
+    return answer_with_burn_rate(request, request->parameter, ret_response);
 }
 
 struct error *on_account_me(struct request *request, struct response *ret_response)
 {
-    struct account account;
-    struct error *err = account_load(request, request->account, &account);
-
-    if (err)
-        return err;
-    ret_response->json = account_to_json(&account);
-    json_object_set_new(ret_response->json, "burnRatePerMin",
-                        balance_to_json(account_burn_rate_micro(&account)));
-    return NULL;
+    return answer_with_burn_rate(request, request->account, ret_response);
 }

@@ -146,7 +146,7 @@ struct error *on_api_key_list(struct request *request, struct response *ret_resp
         return http_refuse(request, 400, "INVALID_PATH",
                            error_new(ERROR_INVALID_ARGUMENT, "this is no account's id"));
     struct error *err = account_load(request, request->parameter, &account);
-    return err ?: api_keys_list(request, account.id, &ret_response->json);
+    return err ?: api_keys_list(request, account.id, ret_response);
 }
 
 struct error *on_api_key_update(struct request *request, struct response *ret_response)

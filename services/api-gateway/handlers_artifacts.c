@@ -4,6 +4,9 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/kept_answer.h"
+#include "services/api-gateway/list_page.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/records.h"
 #include "services/api-gateway/scheduler_call.h"
 #include "services/api-gateway/semver.h"
@@ -25,21 +28,19 @@ static json_t *artifact_to_json(const Coffer__V1__Artifact *artifact)
                      json_text(artifact->version, strlen(artifact->version)), "builtAt", built);
 }
 
-/* Semantic versions first, the highest first; then the others, the latest first. */
-static int compare(const void *left, const void *right)
+/* Semantic versions first, the highest first; then the others, the latest first. The key is when
+ * it was built. */
+static int compare(const struct list_item *a, const struct list_item *b)
 {
-    const Coffer__V1__Artifact *a = *(Coffer__V1__Artifact *const *)left;
-    const Coffer__V1__Artifact *b = *(Coffer__V1__Artifact *const *)right;
-    bool a_semver = semver_is_valid(a->version);
-    bool b_semver = semver_is_valid(b->version);
-    int order = a_semver && b_semver ? semver_compare(b->version, a->version) : b_semver - a_semver;
+    bool a_semver = semver_is_valid(a->id);
+    bool b_semver = semver_is_valid(b->id);
+    int order = a_semver && b_semver ? semver_compare(b->id, a->id) : b_semver - a_semver;
 
-    if (!order)
-        order = (b->built_at_ms > a->built_at_ms) - (b->built_at_ms < a->built_at_ms);
-    return order ?: strcmp(a->version, b->version);
+    return order ?: list_by_key_down(a, b);
 }
 
-struct error *on_artifacts(struct request *request, struct response *ret_response)
+static struct error *load_items(struct request *request, bool enabled, struct list_item **ret_items,
+                                size_t *ret_n)
 {
     void **artifacts;
     size_t n;
@@ -49,30 +50,67 @@ struct error *on_artifacts(struct request *request, struct response *ret_respons
 
     if (err)
         return err;
-    qsort(artifacts, n, sizeof(*artifacts), compare);
-    ret_response->json = json_array();
+    *ret_items = arena_alloc(request->arena, (n + 1) * sizeof(**ret_items));
     for (size_t i = 0; i < n; i++) {
         const Coffer__V1__Artifact *artifact = artifacts[i];
-        if (artifact->enabled)
-            json_array_append_new(ret_response->json, artifact_to_json(artifact));
+        if (artifact->enabled == enabled)
+            (*ret_items)[(*ret_n)++] = (struct list_item){
+                .key = list_key_of_number(request->arena, (uint64_t)artifact->built_at_ms),
+                .id = artifact->version,
+                .what = artifact};
     }
     return NULL;
 }
 
-static struct error *set(struct request *request, const char *subject,
-                         const struct refusal *refusals, void **ret_artifact)
+bool on_artifacts_now(struct request *request, struct response *ret_response)
 {
-    Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
-    struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
+    return kept_answer_now(request, ret_response, KEY_ARTIFACTS);
+}
 
-    return err ?: scheduler_ask(request, subject, &message.base, refusals, ret_artifact);
+/* Only what can be used, unless the others are asked for. */
+struct error *on_artifacts(struct request *request, struct response *ret_response)
+{
+    static const char *const arguments[] = {"enabled", NULL};
+    const struct store_ticket ticket = store_cache_ticket(request->gateway->cache, KEY_ARTIFACTS);
+    struct list_item *items = NULL;
+    struct list_query query;
+    bool enabled = true;
+    size_t n = 0;
+
+    list_query_read(request, arguments, &query);
+    (void)list_query_bool(&query, "enabled", &enabled);
+    struct error *err = list_query_result(&query);
+    err = err ?: load_items(request, enabled, &items, &n);
+    if (err)
+        return err;
+    items = list_page(request, ret_response, &query, compare, items, &n);
+    ret_response->json = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(ret_response->json, artifact_to_json(items[i].what));
+    kept_answer_put(request, ret_response, KEY_ARTIFACTS, &ticket, 0, NULL);
+    return NULL;
+}
+
+static struct error *check_semver(struct request *request, const char *version)
+{
+    if (!request->gateway->config->semver_only || semver_is_valid(version))
+        return NULL;
+    return http_refuse(request, 400, "ARTIFACT_VERSION_NOT_SEMVER",
+                       error_new(ERROR_INVALID_ARGUMENT,
+                                 "only semantic versions may be enabled here, such as 1.2.3"));
 }
 
 struct error *on_artifact_enable(struct request *request, struct response *ret_response)
 {
+    Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
     void *artifact = NULL;
-    struct error *err = set(request, "svc.scheduler.artifact.enable", enable_refusals, &artifact);
+    struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
 
+    err = err ?: check_semver(request, message.version);
+    err = err
+              ?: scheduler_ask(request, "svc.scheduler.artifact.enable", &message.base,
+                               enable_refusals, &artifact);
+    read_cache_forget(request->gateway, KEY_ARTIFACTS, "");
     if (!err)
         ret_response->json = artifact_to_json(artifact);
     return err;
@@ -80,8 +118,12 @@ struct error *on_artifact_enable(struct request *request, struct response *ret_r
 
 struct error *on_artifact_disable(struct request *request, struct response *ret_response)
 {
-    struct error *err = set(request, "svc.scheduler.artifact.disable", NULL, NULL);
+    Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
+    struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
 
+    err =
+        err ?: scheduler_ask(request, "svc.scheduler.artifact.disable", &message.base, NULL, NULL);
+    read_cache_forget(request->gateway, KEY_ARTIFACTS, "");
     if (!err)
         ret_response->json = json_object();
     return err;

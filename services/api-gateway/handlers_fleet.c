@@ -1,4 +1,5 @@
 /* What anybody may know of the fleet, and what a verifier needs. */
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/fleet_facts.h"
 #include "services/api-gateway/handlers.h"
 
@@ -38,6 +39,11 @@ struct error *on_fleet(struct request *request, struct response *ret_response)
 
 struct error *on_image(struct request *request, struct response *ret_response)
 {
+    struct error *err =
+        image_load(request->gateway, request->parameter, request->arena, &ret_response->body);
+
     ret_response->content_type = "application/json";
-    return image_load(request->gateway, request->parameter, request->arena, &ret_response->body);
+    if (!err)
+        etag_answer_body(request, ret_response);
+    return err;
 }

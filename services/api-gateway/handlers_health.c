@@ -35,7 +35,9 @@ struct error *on_metrics(struct request *request, struct response *ret_response)
 {
     struct gateway *gateway = request->gateway;
     struct error *err = store_ping(gateway->store);
+    struct store_cache_stats kept;
 
+    store_cache_stats(gateway->cache, &kept);
     ret_response->content_type = "text/plain; version=0.0.4";
     metrics_print(&gateway->metrics, &ret_response->body);
     buffer_printf(&ret_response->body,
@@ -44,5 +46,16 @@ struct error *on_metrics(struct request *request, struct response *ret_response)
                   "# TYPE coffer_gateway_streams gauge\ncoffer_gateway_streams %zu\n",
                   err == NULL, bus_is_connected(gateway->bus), sse_hub_count(&gateway->streams));
     error_free(err);
+    buffer_printf(&ret_response->body,
+                  "# TYPE coffer_gateway_cache_up gauge\ncoffer_gateway_cache_up %d\n"
+                  "# TYPE coffer_gateway_cache_hits_total counter\n"
+                  "coffer_gateway_cache_hits_total %llu\n"
+                  "# TYPE coffer_gateway_cache_misses_total counter\n"
+                  "coffer_gateway_cache_misses_total %llu\n"
+                  "# TYPE coffer_gateway_cache_changes_total counter\n"
+                  "coffer_gateway_cache_changes_total %llu\n"
+                  "# TYPE coffer_gateway_cache_bytes gauge\ncoffer_gateway_cache_bytes %zu\n",
+                  kept.on, (unsigned long long)kept.hits, (unsigned long long)kept.misses,
+                  (unsigned long long)kept.changes, kept.bytes);
     return NULL;
 }

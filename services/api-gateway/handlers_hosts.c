@@ -4,6 +4,7 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/list_page.h"
 #include "services/api-gateway/records.h"
 #include "services/api-gateway/scheduler_call.h"
 #include "shared/store/keys.h"
@@ -117,18 +118,43 @@ static json_t *host_to_json(const Coffer__V1__Host *host)
     return json;
 }
 
+static void check_state(struct list_query *query, const char *state)
+{
+    for (int i = 0; state && i <= COFFER__V1__HOST_STATUS__LOST; i++)
+        if (strcmp(state_name((Coffer__V1__HostStatus)i), state) == 0)
+            return;
+    if (state)
+        list_query_find(query, "state", "there is no such state",
+                        "write joining, ready, suspect or lost");
+}
+
 struct error *on_hosts(struct request *request, struct response *ret_response)
 {
+    static const char *const arguments[] = {"state", NULL};
+    struct list_query query;
     void **hosts;
-    size_t n;
-    struct error *err = records_load_all(request, KEY_HOSTS, KEY_HOST,
-                                         &coffer__v1__host__descriptor, HOSTS_MAX, &hosts, &n);
+    size_t n = 0;
+    size_t found = 0;
 
+    list_query_read(request, arguments, &query);
+    const char *state = list_query_text(&query, "state");
+    check_state(&query, state);
+    struct error *err = list_query_result(&query);
+    err = err
+              ?: records_load_all(request, KEY_HOSTS, KEY_HOST, &coffer__v1__host__descriptor,
+                                  HOSTS_MAX, &hosts, &n);
     if (err)
         return err;
+    struct list_item *items = arena_alloc(request->arena, (n + 1) * sizeof(*items));
+    for (size_t i = 0; i < n; i++) {
+        const Coffer__V1__Host *host = hosts[i];
+        if (!state || strcmp(state_name(host->status), state) == 0)
+            items[found++] = (struct list_item){.key = "", .id = host->host_id, .what = host};
+    }
+    items = list_page(request, ret_response, &query, list_by_key, items, &found);
     ret_response->json = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(ret_response->json, host_to_json(hosts[i]));
+    for (size_t i = 0; i < found; i++)
+        json_array_append_new(ret_response->json, host_to_json(items[i].what));
     return NULL;
 }
 

@@ -2,12 +2,15 @@
 #include "schemas/catalog.pb-c.h"
 #include "services/api-gateway/audit.h"
 #include "services/api-gateway/create_input.h"
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/kept_answer.h"
+#include "services/api-gateway/list_page.h"
 #include "services/api-gateway/money.h"
-#include "services/api-gateway/records.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/scheduler_call.h"
 #include "shared/store/keys.h"
 
@@ -29,30 +32,73 @@ static json_t *tier_to_json(const Coffer__V1__WorkloadTier *tier)
                      (json_int_t)size->disk_gib, "cost", usd_to_json(tier->usd_micros_per_minute));
 }
 
-static int compare_cost(const void *left, const void *right)
+static struct error *load_tiers(struct request *request, Coffer__V1__WorkloadTiers **ret_tiers,
+                                uint64_t *ret_version)
 {
-    const Coffer__V1__WorkloadTier *a = *(Coffer__V1__WorkloadTier *const *)left;
-    const Coffer__V1__WorkloadTier *b = *(Coffer__V1__WorkloadTier *const *)right;
-    int order = (a->usd_micros_per_minute > b->usd_micros_per_minute) -
-                (a->usd_micros_per_minute < b->usd_micros_per_minute);
+    struct store_record record;
+    void *message = NULL;
+    struct error *err = store_get(request->gateway->store, KEY_TIERS, request->arena, &record);
 
-    return order ?: strcmp(a->tier_id, b->tier_id);
+    if (!err && record.version)
+        err = error_recode(bus_unpack(&coffer__v1__workload_tiers__descriptor, record.value.data,
+                                      record.value.len, request->arena, &message),
+                           ERROR_INTERNAL);
+    *ret_tiers = message;
+    *ret_version = record.version;
+    return err;
+}
+
+/* The page of those that match, cheapest first. */
+static struct list_item *select_tiers(struct request *request, struct response *response,
+                                      const struct list_query *query,
+                                      const Coffer__V1__WorkloadTiers *all, size_t *ret_n)
+{
+    size_t max = all ? all->n_tiers : 0;
+    struct list_item *items = arena_alloc(request->arena, (max + 1) * sizeof(*items));
+    const char *name = list_query_text(query, "name");
+    size_t n = 0;
+
+    for (size_t i = 0; i < max; i++) {
+        const Coffer__V1__WorkloadTier *tier = all->tiers[i];
+        if (!name || strcmp(tier->name, name) == 0)
+            items[n++] = (struct list_item){
+                .key = list_key_of_number(request->arena, tier->usd_micros_per_minute),
+                .id = tier->tier_id,
+                .what = tier};
+    }
+    *ret_n = n;
+    return list_page(request, response, query, list_by_key, items, ret_n);
+}
+
+/* Its ETag is the version of all tiers: what If-Match of an update takes. */
+bool on_tiers_now(struct request *request, struct response *ret_response)
+{
+    return kept_answer_now(request, ret_response, KEY_TIERS);
 }
 
 struct error *on_tiers(struct request *request, struct response *ret_response)
 {
-    void *record = NULL;
-    struct error *err =
-        record_load(request, KEY_TIERS, "", &coffer__v1__workload_tiers__descriptor, &record);
+    static const char *const arguments[] = {"name", NULL};
+    const struct store_ticket ticket = store_cache_ticket(request->gateway->cache, KEY_TIERS);
+    Coffer__V1__WorkloadTiers *all = NULL;
+    struct list_query query;
+    char tag[ETAG_SIZE];
+    uint64_t version = 0;
+    size_t n = 0;
 
+    list_query_read(request, arguments, &query);
+    struct error *err = list_query_result(&query);
+    err = err ?: load_tiers(request, &all, &version);
     if (err)
         return err;
+    const struct list_item *items = select_tiers(request, ret_response, &query, all, &n);
+    etag_of_version(version, tag);
+    if (etag_answer(request, ret_response, tag))
+        return NULL;
     ret_response->json = json_array();
-    const Coffer__V1__WorkloadTiers *all = record;
-    if (all && all->n_tiers)
-        qsort(all->tiers, all->n_tiers, sizeof(*all->tiers), compare_cost);
-    for (size_t i = 0; all && i < all->n_tiers; i++)
-        json_array_append_new(ret_response->json, tier_to_json(all->tiers[i]));
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(ret_response->json, tier_to_json(items[i].what));
+    kept_answer_put(request, ret_response, KEY_TIERS, &ticket, version, tag);
     return NULL;
 }
 
@@ -62,6 +108,19 @@ static char *new_id(const struct request *request)
 
     idempotency_make_id(request, id);
     return arena_strdup(request->arena, id);
+}
+
+/* The scheduler writes tiers, so this is before it decides: who asks with If-Match is told of what
+ * they have not seen, though not of what happens in between. */
+static struct error *check_unchanged(struct request *request)
+{
+    Coffer__V1__WorkloadTiers *all;
+    uint64_t version;
+
+    if (!http_header(request, MHD_HTTP_HEADER_IF_MATCH))
+        return NULL;
+    struct error *err = load_tiers(request, &all, &version);
+    return err ?: etag_check_version(request, version);
 }
 
 /* With an id: all of a tier; without: a new one. */
@@ -97,8 +156,11 @@ static struct error *write_tier(struct request *request, bool with_id, const cha
     struct error *err = read_tier(request, with_id, &tier, &size);
 
     if (!err && with_id)
+        err = check_unchanged(request);
+    if (!err && with_id)
         audit_about(request, tier.tier_id);
     err = err ?: scheduler_ask(request, subject, &tier.base, NULL, &written);
+    read_cache_forget(request->gateway, KEY_TIERS, "");
     if (err)
         return err;
     audit_about(request, ((const Coffer__V1__WorkloadTier *)written)->tier_id);
@@ -122,6 +184,7 @@ struct error *on_tier_delete(struct request *request, struct response *ret_respo
     struct error *err = form_read_object(request, "tierId", ID_MAX_BYTES, &message.tier_id);
 
     err = err ?: scheduler_ask(request, "svc.scheduler.tier.delete", &message.base, NULL, NULL);
+    read_cache_forget(request->gateway, KEY_TIERS, "");
     if (!err)
         ret_response->json = json_object();
     return err;

@@ -1,78 +1,107 @@
 /* Workloads: read from the store, changed by asking the scheduler. */
+#include "services/api-gateway/allowance.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/if_match.h"
+#include "services/api-gateway/rendered_list.h"
+#include "services/api-gateway/workload_ask.h"
+#include "services/api-gateway/workload_wait.h"
 #include "services/api-gateway/workloads.h"
 #include "shared/store/keys.h"
 
-enum { BATCH = 256 };
-
-static struct error *add_batch(struct request *request, const char *const *keys, size_t n,
-                               json_t *list)
+static const char *index_of(struct request *request)
 {
-    struct store_record *records = arena_alloc(request->arena, (n + 1) * sizeof(*records));
-    struct error *err = store_get_many(request->gateway->store, keys, n, request->arena, records);
+    return arena_printf(request->arena, "%s%s", KEY_WORKLOADS_OF, request->account);
+}
 
-    for (size_t i = 0; !err && i < n; i++) {
-        void *message = NULL;
-        if (!records[i].version)
-            continue; /* deleted between the two reads */
-        err = bus_unpack(&coffer__v1__workload__descriptor, records[i].value.data,
-                         records[i].value.len, request->arena, &message);
-        const Coffer__V1__Workload *workload = message;
-        if (workload && workload->status != COFFER__V1__WORKLOAD_STATUS__DELETED &&
-            strcmp(workload->account_id, request->account) == 0)
-            json_array_append_new(list, workload_to_json(request, workload));
-    }
-    return error_recode(error_wrap(err, "list"),
-                        err && error_get_code(err) == ERROR_INVALID_ARGUMENT ? ERROR_INTERNAL
-                                                                             : error_get_code(err));
+static void unref_all(struct store_cached *const *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        store_cached_unref(values[i]);
+}
+
+/* What the event loop puts together; larger ones would hold up everybody else. */
+enum { LIST_NOW_MAX = 256 };
+
+bool on_list_now(struct request *request, struct response *ret_response)
+{
+    struct list_query query;
+    const char **ids;
+    size_t n = 0;
+    size_t found = 0;
+
+    workload_list_read(request, &query);
+    bool wrong = request->findings->n > 0;
+    if (wrong)
+        request->findings = NULL; /* on_list() finds them again */
+    if (wrong ||
+        !read_cache_members_now(request->gateway, index_of(request), request->arena, &ids, &n) ||
+        n > LIST_NOW_MAX)
+        return false;
+    struct store_cached **values =
+        arena_alloc(request->arena, (n + 1) * sizeof(struct store_cached *));
+    while (found < n && (values[found] = rendered_now(request->gateway, ids[found], false)))
+        found++;
+    if (found == n)
+        workload_list_answer(request, ret_response, &query, values, n);
+    unref_all(values, found);
+    return found == n;
 }
 
 struct error *on_list(struct request *request, struct response *ret_response)
 {
+    struct list_query query;
     const char **ids;
-    size_t n;
-    struct error *err =
-        store_members(request->gateway->store,
-                      arena_printf(request->arena, "%s%s", KEY_WORKLOADS_OF, request->account),
-                      WORKLOADS_MAX, request->arena, &ids, &n);
+    size_t n = 0;
+    size_t found = 0;
 
+    workload_list_read(request, &query);
+    struct error *err = list_query_result(&query);
+    err = err
+              ?: read_cache_members(request->gateway, index_of(request), WORKLOADS_MAX,
+                                    request->arena, &ids, &n);
     if (err)
         return err;
-    for (size_t i = 0; i < n; i++)
-        ids[i] = arena_printf(request->arena, "%s%s", KEY_WORKLOAD, ids[i]);
-    ret_response->json = json_array();
-    for (size_t i = 0; !err && i < n; i += BATCH)
-        err = add_batch(request, ids + i, n - i < BATCH ? n - i : BATCH, ret_response->json);
+    struct store_cached **values =
+        arena_alloc(request->arena, (n + 1) * sizeof(struct store_cached *));
+    err = rendered_load_many(request, ids, n, values, &found);
+    if (!err)
+        workload_list_answer(request, ret_response, &query, values, found);
+    unref_all(values, found);
     return err;
 }
 
-static struct error *add_manifest(struct request *request, const char *id, json_t *json)
+static void answer_one(struct request *request, struct response *response,
+                       const struct rendered *rendered)
 {
-    Coffer__V1__WorkloadInput *input;
-    struct manifest *manifest;
-    struct error *err = workload_load_input(request, id, &input);
+    if (etag_answer(request, response, rendered->etag))
+        return;
+    buffer_add(&response->body, rendered_json(rendered), rendered->json_size);
+    response->content_type = "application/json";
+}
 
-    if (error_get_code(err) == ERROR_NOT_FOUND) { /* a tombstone has none */
-        error_free(err);
-        return NULL;
-    }
-    err =
-        err ?: manifest_parse(input->manifest.data, input->manifest.len, request->arena, &manifest);
-    if (err)
-        return error_recode(err, ERROR_INTERNAL);
-    workload_json_add_manifest(json, manifest);
-    return NULL;
+bool on_get_now(struct request *request, struct response *ret_response)
+{
+    if (http_query(request, "wait"))
+        return false;
+    _cleanup_(store_cached_unrefp) struct store_cached *value =
+        rendered_now(request->gateway, request->parameter, true);
+    if (!value ||
+        strcmp(rendered_text(rendered_of(value), RENDERED_ACCOUNT), request->account) != 0)
+        return false;
+    answer_one(request, ret_response, rendered_of(value));
+    return true;
 }
 
 struct error *on_get(struct request *request, struct response *ret_response)
 {
-    Coffer__V1__Workload *workload;
-    struct error *err = workload_load(request, request->parameter, &workload);
+    _cleanup_(store_cached_unrefp) struct store_cached *value = NULL;
+    int wait_s = 0;
+    struct error *err = wait_of_query(request, &wait_s);
 
-    if (err)
-        return err;
-    ret_response->json = workload_to_json(request, workload);
-    return add_manifest(request, workload->workload_id, ret_response->json);
+    err = err ?: workload_wait(request, request->parameter, wait_s, &value);
+    if (!err)
+        answer_one(request, ret_response, rendered_of(value));
+    return err;
 }
 
 /* The exact bytes: their SHA-256 is what the hardware reports. */
@@ -87,50 +116,115 @@ struct error *on_manifest(struct request *request, struct response *ret_response
         return err;
     buffer_add(&ret_response->body, input->manifest.data, input->manifest.len);
     ret_response->content_type = "application/json";
+    etag_answer_body(request, ret_response);
     return NULL;
 }
 
-static struct error *load_events(struct request *request, const char *id, json_t *list)
+struct events_query {
+    const char *id;
+    uint64_t after; /* a sequence; later ones are told */
+    size_t limit;   /* 0: all that are kept */
+    int wait_s;
+    json_t *events;
+    bool more;
+};
+
+static struct error *take_number(const json_t *body, const char *name, json_int_t min,
+                                 json_int_t max, json_int_t *ret_value)
 {
+    const json_t *value = json_object_get(body, name);
+
+    if (!value || json_is_null(value))
+        return NULL;
+    if (!json_is_integer(value) || json_integer_value(value) < min ||
+        json_integer_value(value) > max)
+        return error_new(ERROR_INVALID_ARGUMENT, "'%s' is not a whole number from %lld to %lld",
+                         name, (long long)min, (long long)max);
+    *ret_value = json_integer_value(value);
+    return NULL;
+}
+
+static struct error *read_events_query(const json_t *body, struct events_query *query)
+{
+    json_int_t after = 0;
+    json_int_t limit = 0;
+    json_int_t wait_s = 0;
+    struct error *err = take_number(body, "afterSequence", 0, INT64_MAX, &after);
+
+    err = err ?: take_number(body, "limit", 1, EVENTS_MAX, &limit);
+    err = err ?: take_number(body, "wait", 1, WAIT_MAX_S, &wait_s);
+    query->after = (uint64_t)after;
+    query->limit = (size_t)limit;
+    query->wait_s = (int)wait_s;
+    return err;
+}
+
+static struct error *add_event(struct request *request, const ProtobufCBinaryData *item,
+                               struct events_query *query)
+{
+    void *place = NULL;
+    struct error *err = bus_unpack(&coffer__v1__workload_event__descriptor, item->data, item->len,
+                                   request->arena, &place);
+
+    if (err)
+        return error_recode(err, ERROR_INTERNAL);
+    const Coffer__V1__WorkloadEvent *event = place;
+    if (event->sequence <= query->after)
+        return NULL;
+    if (query->limit && json_array_size(query->events) == query->limit)
+        query->more = true;
+    else
+        json_array_append_new(query->events, event_to_json(event));
+    return NULL;
+}
+
+static struct error *load_events(struct request *request, void *state, bool *ret_done)
+{
+    struct events_query *query = state;
     ProtobufCBinaryData *items;
     size_t n;
-    struct error *err = store_list_range(request->gateway->store,
-                                         arena_printf(request->arena, "%s%s", KEY_EVENTS_OF, id),
-                                         EVENTS_MAX, request->arena, &items, &n);
+    struct error *err = store_list_range(
+        request->gateway->store, arena_printf(request->arena, "%s%s", KEY_EVENTS_OF, query->id),
+        EVENTS_MAX, request->arena, &items, &n);
 
-    for (size_t i = n; !err && i > 0; i--) { /* kept newest first, told oldest first */
-        void *event = NULL;
-        err = bus_unpack(&coffer__v1__workload_event__descriptor, items[i - 1].data,
-                         items[i - 1].len, request->arena, &event);
-        if (!err)
-            json_array_append_new(list, event_to_json(event));
-        else
-            err = error_recode(err, ERROR_INTERNAL);
-    }
+    json_array_clear(query->events);
+    query->more = false;
+    for (size_t i = n; !err && i > 0 && !query->more;
+         i--) /* kept newest first, told oldest first */
+        err = add_event(request, &items[i - 1], query);
+    *ret_done = json_array_size(query->events) > 0;
     return err;
 }
 
 struct error *on_events_list(struct request *request, struct response *ret_response)
 {
     _cleanup_(json_decrefp) json_t *body = NULL;
+    struct events_query query = {0};
     Coffer__V1__Workload *workload;
     struct error *err = http_json(request, &body);
 
     err = err ?: workload_of_body(request, body, &workload);
+    err = err ?: read_events_query(body, &query);
     if (err)
         return err;
-    json_t *events = json_array();
-    ret_response->json = json_pack("{s:o}", "events", events);
-    return load_events(request, workload->workload_id, events);
+    query.id = workload->workload_id;
+    query.events = json_array();
+    ret_response->json = json_pack("{s:o}", "events", query.events);
+    err = wait_until(request, query.id, query.wait_s, load_events, &query);
+    if (!err && query.more) {
+        const json_t *last = json_array_get(query.events, query.limit - 1);
+        json_object_set(ret_response->json, "nextAfterSequence", json_object_get(last, "sequence"));
+    }
+    return err;
 }
 
 /* The scheduler checks the account again: it is the one that decides. */
-static struct error *ask(struct request *request, const char *verb, struct response *ret_response)
+static struct error *ask(struct request *request, const char *verb, bool uses_more,
+                         struct response *ret_response)
 {
     Coffer__V1__WorkloadRequest message = COFFER__V1__WORKLOAD_REQUEST__INIT;
     _cleanup_(json_decrefp) json_t *body = NULL;
     Coffer__V1__Workload *workload;
-    void *reply = NULL;
     struct error *err = http_json(request, &body);
 
     err = err ?: workload_of_body(request, body, &workload);
@@ -142,29 +236,29 @@ static struct error *ask(struct request *request, const char *verb, struct respo
     message.workload_id = workload->workload_id;
     message.account_id = request->account;
     message.reason = arena_strdup(request->arena, reason);
-    err = bus_call(request->gateway->bus,
-                   arena_printf(request->arena, "svc.scheduler.workload.%s", verb), &message.base,
-                   &coffer__v1__workload_reply__descriptor, request->id, NULL, SCHEDULER_TIMEOUT_MS,
-                   request->arena, &reply, NULL);
-    if (err)
-        return err;
-    const Coffer__V1__WorkloadReply *answer = reply;
-    ret_response->json =
-        answer->workload ? workload_to_json(request, answer->workload) : json_object();
-    return NULL;
+    err = if_match_read(request, workload, &message.if_match);
+    if (!err && uses_more)
+        err = allowance_load(request, &message.allowance);
+    err = err
+              ?: workload_ask(request,
+                              arena_printf(request->arena, "svc.scheduler.workload.%s", verb),
+                              &message.base, NULL, &workload);
+    if (!err)
+        ret_response->json = workload_to_json(request, workload);
+    return err;
 }
 
 struct error *on_delete(struct request *request, struct response *ret_response)
 {
-    return ask(request, "delete", ret_response);
+    return ask(request, "delete", false, ret_response);
 }
 
 struct error *on_start(struct request *request, struct response *ret_response)
 {
-    return ask(request, "start", ret_response);
+    return ask(request, "start", true, ret_response);
 }
 
 struct error *on_stop(struct request *request, struct response *ret_response)
 {
-    return ask(request, "stop", ret_response);
+    return ask(request, "stop", false, ret_response);
 }

@@ -100,7 +100,6 @@ struct request {
     bool known;       /* the caller was known without the store */
     bool first_again; /* libmicrohttpd repeats its first call after a suspension in it */
     bool answered;    /* response is complete */
-    bool streaming;   /* response is without end: not waited for by a drain */
 };
 
 struct http_options {

@@ -36,12 +36,12 @@ enum MHD_Result http_on_access(void *state, struct MHD_Connection *connection, c
 void http_on_completed(void *state, struct MHD_Connection *connection, void **request_place,
                        enum MHD_RequestTerminationCode why);
 
-/* request_memory.c: with its id and arena; given back when the connection is done with it. */
+/* request_memory.c: with its id and arena; given back at its end, or when a stream begins. */
 struct request *request_new(struct http_server *server, struct MHD_Connection *connection);
 void request_free(struct request *request);
-/* Gives back what a stream does not need while it lasts. */
-void request_slim(struct request *request);
 void http_spare_free(struct http_server *server);
 
-/* http_response.c: queues request->response. */
+/* http_response.c: queues request->response, which libmicrohttpd then keeps itself. */
 enum MHD_Result http_send(struct request *request);
+
+struct http_client *http_client_of(struct MHD_Connection *connection);

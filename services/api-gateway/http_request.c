@@ -117,9 +117,12 @@ static void handle(struct request *request)
     settle(request, err);
 }
 
+/* Not logged, as other failures of ours are: there will be many. */
 static void settle_busy(struct request *request)
 {
-    settle(request, error_new(ERROR_UNAVAILABLE, "too much is asked of us: try again"));
+    settle(request,
+           http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "UNAVAILABLE",
+                       error_new(ERROR_RESOURCE_EXHAUSTED, "too much is asked of us: try again")));
 }
 
 /* On a worker. */
@@ -280,22 +283,31 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
     return MHD_YES;
 }
 
-static enum MHD_Result finish(struct request *request)
+/* False: it is not complete yet, and a worker is needed. */
+static bool finish_now(struct request *request)
 {
     const struct route *route = request->route;
 
-    http_client_waits(request->client);
     if (request->answered)
-        return http_send(request);
-    if (request->refused) {
+        return true;
+    if (request->refused)
         settle(request, TAKE_PTR(request->refused));
-        return http_send(request);
-    }
-    if (request->known && route->handle_now && route->handle_now(request, &request->response)) {
+    else if (request->known && route->handle_now && route->handle_now(request, &request->response))
         settle(request, NULL);
-        return http_send(request);
+    return request->answered;
+}
+
+/* A stream lasts; its request need not. */
+static enum MHD_Result answer(void **place)
+{
+    struct request *request = *place;
+    enum MHD_Result result = http_send(request);
+
+    if (request->response.endless) {
+        request_free(request);
+        *place = NULL;
     }
-    return hand_over(request, run_handler, share_of(route));
+    return result;
 }
 
 enum MHD_Result http_on_access(void *state, struct MHD_Connection *connection, const char *url,
@@ -313,20 +325,19 @@ enum MHD_Result http_on_access(void *state, struct MHD_Connection *connection, c
     }
     if (*upload_size)
         return take_body(request, upload, upload_size);
-    return finish(request);
+    http_client_waits(request->client);
+    return finish_now(request) ? answer(request_place)
+                               : hand_over(request, run_handler, share_of(request->route));
 }
 
 void http_on_completed(void *state, struct MHD_Connection *connection, void **request_place,
                        enum MHD_RequestTerminationCode why)
 {
     struct http_server *server = state;
-    struct request *request = *request_place;
 
-    (void)connection;
     (void)why;
-    if (!request)
-        return;
-    http_client_expects_headers(&server->clients, request->client);
-    request_free(request);
+    http_client_expects_headers(&server->clients, http_client_of(connection));
+    if (*request_place)
+        request_free(*request_place);
     *request_place = NULL;
 }

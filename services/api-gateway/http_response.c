@@ -91,9 +91,7 @@ enum MHD_Result http_send(struct request *request)
     add_headers(request);
     enum MHD_Result result =
         MHD_queue_response(request->connection, response->status, response->raw);
-    if (response->endless)
-        request_slim(request);
-    else
+    if (!response->endless)
         http_client_transfers(&request->server->clients, request->client,
                               clock_monotonic_ms(clock_system()), 0);
     return result;

@@ -24,6 +24,14 @@ enum {
     BACKLOG = 1024,
 };
 
+struct http_client *http_client_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *place =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return place ? place->socket_context : NULL;
+}
+
 static void on_connection(void *state, struct MHD_Connection *connection, void **client_place,
                           enum MHD_ConnectionNotificationCode what)
 {
@@ -64,10 +72,7 @@ static int on_handshake(gnutls_session_t session, const struct gnutls_cert_retr_
                         gnutls_pcert_st **ret_chain, unsigned *ret_n, gnutls_ocsp_data_st **ocsp,
                         unsigned *n_ocsp, gnutls_privkey_t *ret_key, unsigned *flags)
 {
-    struct MHD_Connection *connection = gnutls_session_get_ptr(session);
-    const union MHD_ConnectionInfo *place =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    const struct http_client *client = place ? place->socket_context : NULL;
+    const struct http_client *client = http_client_of(gnutls_session_get_ptr(session));
 
     (void)info;
     *ocsp = NULL;

@@ -4,6 +4,7 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency_seal.h"
 #include "services/api-gateway/json_record.h"
+#include "services/api-gateway/read_cache.h"
 #include "shared/base/alloc.h"
 #include "shared/base/log.h"
 #include "shared/store/keys.h"
@@ -321,14 +322,14 @@ struct error *idempotency_commit(struct request *request, const struct store_cha
     struct store_change both = *change;
 
     if (!ours || ours->finished)
-        return store_commit(request->gateway->store, change);
+        return read_cache_commit(request->gateway, change);
     struct store_write *writes =
         arena_alloc(request->arena, (change->n_writes + 1) * sizeof(*writes));
     for (size_t i = 0; i < change->n_writes; i++)
         writes[i] = change->writes[i];
     struct error *err = finish(request, MHD_HTTP_OK, NULL, answer, &writes[both.n_writes++]);
     both.writes = writes;
-    err = err ?: store_commit(request->gateway->store, &both);
+    err = err ?: read_cache_commit(request->gateway, &both);
     ours->finished = !err;
     return error_get_code(err) == ERROR_ABORTED ? explain_aborted(request, err) : err;
 }

@@ -15,7 +15,7 @@ static const struct {
     [LIMIT_GUEST_CALLS] = {8, "questions to guests"},
     [LIMIT_STREAMS] = {32, "event and log streams"},
     [LIMIT_UPLOADS] = {4, "large uploads"},
-    [LIMIT_WAITS] = {8, "waiting requests"},
+    [LIMIT_WAITS] = {8, "long polls"},
 };
 
 void limits_init(struct limits *limits)

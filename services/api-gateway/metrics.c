@@ -49,6 +49,20 @@ static void print_row(const struct metrics_row *row, struct buffer *text)
                 row->route, i, row->by_class[i]);
 }
 
+static void print_webhooks(const struct metrics *metrics, struct buffer *text)
+{
+    buffer_printf(text,
+                  "# TYPE coffer_gateway_webhook_attempts_total counter\n"
+                  "coffer_gateway_webhook_attempts_total{result=\"ok\"} %" PRIu64 "\n"
+                  "coffer_gateway_webhook_attempts_total{result=\"failed\"} %" PRIu64 "\n"
+                  "# TYPE coffer_gateway_webhook_deliveries_total counter\n"
+                  "coffer_gateway_webhook_deliveries_total{result=\"delivered\"} %" PRIu64 "\n"
+                  "coffer_gateway_webhook_deliveries_total{result=\"failed\"} %" PRIu64 "\n"
+                  "coffer_gateway_webhook_deliveries_total{result=\"dropped\"} %" PRIu64 "\n",
+                  metrics->webhook_ok, metrics->webhook_failures, metrics->webhook_delivered,
+                  metrics->webhook_given_up, metrics->webhook_dropped);
+}
+
 void metrics_print(struct metrics *metrics, struct buffer *ret_text)
 {
     pthread_mutex_lock(&metrics->lock);
@@ -65,5 +79,6 @@ void metrics_print(struct metrics *metrics, struct buffer *ret_text)
                   "# TYPE coffer_gateway_untrusted_logs_total counter\n"
                   "coffer_gateway_untrusted_logs_total %" PRIu64 "\n",
                   metrics->untrusted_answers, metrics->untrusted_logs);
+    print_webhooks(metrics, ret_text);
     pthread_mutex_unlock(&metrics->lock);
 }

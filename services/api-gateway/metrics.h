@@ -6,7 +6,7 @@
 
 #include "shared/base/buffer.h"
 
-#define METRICS_ROUTES_MAX 64
+#define METRICS_ROUTES_MAX 128
 
 struct metrics_row {
     const char *route;    /* static */
@@ -20,6 +20,11 @@ struct metrics {
     size_t n_rows;
     uint64_t untrusted_answers; /* of guests: not signed, or not by the attested key */
     uint64_t untrusted_logs;
+    uint64_t webhook_ok;        /* attempts that were answered with 2xx */
+    uint64_t webhook_failures;  /* and the others */
+    uint64_t webhook_delivered; /* deliveries that have ended well */
+    uint64_t webhook_given_up;
+    uint64_t webhook_dropped; /* never sent: too many were waiting, or the webhook was off */
 };
 
 void metrics_init(struct metrics *metrics);

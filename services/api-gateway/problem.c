@@ -36,7 +36,7 @@ static json_t *text(const char *value)
     return json_text(value, strlen(value));
 }
 
-static json_t *findings_to_json(const struct findings *findings)
+json_t *findings_to_json(const struct findings *findings)
 {
     json_t *list = json_array();
 

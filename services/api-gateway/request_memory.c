@@ -58,8 +58,6 @@ static struct request *take_spare(struct http_server *server)
 struct request *request_new(struct http_server *server, struct MHD_Connection *connection)
 {
     struct request *request = take_spare(server);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
     if (!request) {
         request = xnew(struct request);
@@ -69,7 +67,7 @@ struct request *request_new(struct http_server *server, struct MHD_Connection *c
     request->server = server;
     request->gateway = server->options.gateway;
     request->connection = connection;
-    request->client = info->socket_context;
+    request->client = http_client_of(connection);
     request->response.status = 200;
     request->started_ms = clock_monotonic_ms(clock_system());
     if (!take_id(request))
@@ -105,13 +103,11 @@ static void keep_or_free(struct http_server *server, struct request *request)
 {
     struct arena *arena = request->arena;
 
-    if (arena) {
-        arena_reset(arena);
-        memset(request, 0, sizeof(*request));
-        request->arena = arena;
-    }
+    arena_reset(arena);
+    memset(request, 0, sizeof(*request));
+    request->arena = arena;
     pthread_mutex_lock(&server->lock);
-    bool kept = arena && server->n_spare < SPARE_REQUESTS_MAX;
+    bool kept = server->n_spare < SPARE_REQUESTS_MAX;
     if (kept) {
         request->next = server->spare;
         server->spare = request;
@@ -130,18 +126,9 @@ static void leave_open(struct http_server *server)
     pthread_mutex_unlock(&server->lock);
 }
 
-void request_slim(struct request *request)
-{
-    body_done(request);
-    arena_free(TAKE_PTR(request->arena));
-    request->streaming = true;
-    leave_open(request->server);
-}
-
 void request_free(struct request *request)
 {
     struct http_server *server = request->server;
-    bool streaming = request->streaming;
 
     if (request->uploading)
         limits_leave(&request->gateway->limits, request->account, LIMIT_UPLOADS);
@@ -149,8 +136,7 @@ void request_free(struct request *request)
     response_done(&request->response);
     body_done(request);
     keep_or_free(server, request);
-    if (!streaming)
-        leave_open(server);
+    leave_open(server);
 }
 
 void http_spare_free(struct http_server *server)

@@ -7,17 +7,15 @@
 #include "shared/manifest/manifest.h"
 
 enum {
-    ENV_MAX = 256,
     ENV_VALUE_MAX = 128 * 1024,
     REGISTRIES_MAX = 16,
     CREDENTIAL_MAX = 8 * 1024,
-    SECRET_FILES_MAX = 64,
     SECRETS_MAX = 512 * 1024, /* all of them: they travel in one message */
 };
 
-static void check_env(struct form *form, const char *name, const json_t *value)
+static void check_env(struct form *form, const char *field, const char *name, const json_t *value)
 {
-    const char *where = arena_printf(form->request->arena, "envVars.%.80s", name);
+    const char *where = arena_printf(form->request->arena, "%s.%.80s", field, name);
 
     if (!manifest_env_is_valid(name))
         form_find(form, where, "not a name of an environment value",
@@ -30,9 +28,9 @@ static void check_env(struct form *form, const char *name, const json_t *value)
         form_find(form, where, "the value is longer than 128 KiB", "use a secret file");
 }
 
-static void read_env(struct form *form, struct secrets *secrets)
+static void read_env(struct form *form, const char *field, struct secrets *secrets)
 {
-    json_t *json = form_member(form, "envVars", JSON_OBJECT, ENV_MAX);
+    json_t *json = form_member(form, field, JSON_OBJECT, SECRETS_ENV_MAX);
     struct arena *arena = form->request->arena;
     size_t n = json_object_size(json);
     const char *name;
@@ -44,7 +42,7 @@ static void read_env(struct form *form, struct secrets *secrets)
     json_object_foreach(json, name, value)
     {
         struct secret_pair *pair = &secrets->env[secrets->n_env];
-        check_env(form, name, value);
+        check_env(form, field, name, value);
         pair->name = arena_strdup(arena, name);
         pair->value = arena_strdup(arena, json_string_value(value));
         secrets->env_names[secrets->n_env++] = pair->name;
@@ -88,6 +86,7 @@ static void read_registries(struct form *form, struct secrets *secrets)
     struct arena *arena = form->request->arena;
     size_t n = json_array_size(json);
 
+    secrets->registries_given = json;
     secrets->given = secrets->given || json;
     secrets->registries = arena_alloc(arena, (n + 1) * sizeof(*secrets->registries));
     secrets->servers = arena_alloc(arena, (n + 1) * sizeof(char *));
@@ -145,12 +144,14 @@ static struct error *read_content(const json_t *item, struct arena *arena, struc
 }
 
 static void read_file(struct form *form, const char *path, const json_t *item,
-                      struct secret_file *file)
+                      struct secrets *secrets)
 {
+    struct secret_file *file = &secrets->files[secrets->n_files++];
     struct arena *arena = form->request->arena;
 
     file->path = arena_strdup(arena, path);
     file->content = (const uint8_t *)"";
+    secrets->salted_by_us = secrets->salted_by_us || !json_object_get(item, "salt");
     struct error *err = read_content(item, arena, file);
     err = err ?: read_salt(item, file);
     if (err)
@@ -162,15 +163,14 @@ static void read_file(struct form *form, const char *path, const json_t *item,
 
 static void read_files(struct form *form, struct secrets *secrets)
 {
-    json_t *json = form_member(form, "secretFiles", JSON_OBJECT, SECRET_FILES_MAX);
+    json_t *json = form_member(form, "secretFiles", JSON_OBJECT, SECRETS_FILES_MAX);
     const char *path;
     json_t *item;
 
     secrets->given = secrets->given || json;
     secrets->files =
         arena_alloc(form->request->arena, (json_object_size(json) + 1) * sizeof(*secrets->files));
-    json_object_foreach(json, path, item)
-        read_file(form, path, item, &secrets->files[secrets->n_files++]);
+    json_object_foreach(json, path, item) read_file(form, path, item, secrets);
 }
 
 static size_t total_size(const struct secrets *secrets)
@@ -187,15 +187,36 @@ static size_t total_size(const struct secrets *secrets)
     return total;
 }
 
-void secrets_read(struct form *form, struct secrets *ret_secrets)
+void secrets_read(struct form *form, const char *env_field, struct secrets *ret_secrets)
 {
     *ret_secrets = (struct secrets){0};
-    read_env(form, ret_secrets);
+    read_env(form, env_field, ret_secrets);
     read_registries(form, ret_secrets);
     read_files(form, ret_secrets);
     if (total_size(ret_secrets) > SECRETS_MAX)
         form_find(form, "secretFiles", "all secrets together are larger than 512 KiB",
                   "encrypt large data, and give only its key");
+}
+
+bool secrets_any(const struct secrets *secrets)
+{
+    return secrets->n_env || secrets->n_registries || secrets->n_files;
+}
+
+bool secrets_have_env(const struct secrets *secrets, const char *name)
+{
+    for (size_t i = 0; i < secrets->n_env; i++)
+        if (strcmp(secrets->env_names[i], name) == 0)
+            return true;
+    return false;
+}
+
+bool secrets_have_file(const struct secrets *secrets, const char *path)
+{
+    for (size_t i = 0; i < secrets->n_files; i++)
+        if (strcmp(secrets->files[i].path, path) == 0)
+            return true;
+    return false;
 }
 
 static void fill_env(const struct secrets *secrets, struct arena *arena, Coffer__V1__Secrets *out)
@@ -246,7 +267,7 @@ struct error *secrets_seal(const struct gateway *gateway, const struct secrets *
     Coffer__V1__Secrets message = COFFER__V1__SECRETS__INIT;
     _cleanup_buffer_ struct buffer box = {0};
 
-    if (!secrets->n_env && !secrets->n_registries && !secrets->n_files) {
+    if (!secrets_any(secrets)) {
         *ret_box = (ProtobufCBinaryData){0};
         return NULL;
     }

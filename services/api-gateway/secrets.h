@@ -29,7 +29,9 @@ struct secret_file {
 
 /* In the request's arena, which is wiped at its end. */
 struct secrets {
-    bool given; /* at least one of the three fields is there */
+    bool given;            /* at least one of the three fields is there */
+    bool registries_given; /* dockerCredentials is, if only as an empty list */
+    bool salted_by_us;     /* a file's salt is random, so its commitment is another next time */
     struct secret_pair *env;
     const char **env_names;
     size_t n_env;
@@ -40,10 +42,17 @@ struct secrets {
     size_t n_files;
 };
 
-/* The fields envVars, dockerCredentials and secretFiles. */
-void secrets_read(struct form *form, struct secrets *ret_secrets);
+enum { SECRETS_ENV_MAX = 256, SECRETS_FILES_MAX = 64 };
 
-/* The sealed box for CreateWorkloadRequest.sealed_secrets; empty when there are none. */
+/* The fields dockerCredentials, secretFiles, and the one with the environment's values. */
+void secrets_read(struct form *form, const char *env_field, struct secrets *ret_secrets);
+
+bool secrets_any(const struct secrets *secrets);
+bool secrets_have_env(const struct secrets *secrets, const char *name);
+bool secrets_have_file(const struct secrets *secrets, const char *path);
+
+/* The sealed box for the sealed_secrets of a request to the scheduler; empty when there are none.
+ */
 struct error *secrets_seal(const struct gateway *gateway, const struct secrets *secrets,
                            const char *workload_id, struct arena *arena,
                            ProtobufCBinaryData *ret_box) _must_check_;

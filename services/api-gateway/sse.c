@@ -55,7 +55,9 @@ static ssize_t read_stream(void *state, uint64_t position, char *out, size_t max
     (void)position;
     pthread_mutex_lock(&hub->lock);
     ssize_t n = (ssize_t)take_text(stream, out, max);
-    if (n == 0 && stream->ended) {
+    if (stream->gone) {
+        n = MHD_CONTENT_READER_END_WITH_ERROR;
+    } else if (n == 0 && stream->ended) {
         n = MHD_CONTENT_READER_END_OF_STREAM;
     } else if (n == 0) {
         stream->parked = true;
@@ -88,11 +90,13 @@ static struct sse_stream *stream_new(struct request *request, const struct sse_o
 
     stream->hub = hub;
     stream->connection = request->connection;
+    stream->fd = request->client->fd;
     stream->options = *options;
     stream->options.filter = xstrdup(options->filter);
     stream->account = xstrdup(request->account);
     stream->wants = true;
-    stream->due_ms = clock_monotonic_ms(clock_system()) + SSE_KEEPALIVE_MS;
+    stream->fresh_ms = clock_monotonic_ms(clock_system());
+    stream->due_ms = stream->fresh_ms + SSE_KEEPALIVE_MS;
     buffer_add_text(&stream->text, "retry: 1000\n\n");
     pthread_mutex_lock(&hub->lock);
     sse_hub_add(hub, stream);

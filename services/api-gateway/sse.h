@@ -41,8 +41,9 @@ struct sse_hub {
     struct sse_stream **ready_tail;
     size_t n;
     size_t n_settling;
-    bool stopping; /* streams end */
-    bool ending;   /* threads end */
+    int64_t look_ms; /* when clients are looked at again */
+    bool stopping;   /* streams end */
+    bool ending;     /* threads end */
 };
 
 struct error *sse_hub_init(struct sse_hub *hub, struct gateway *gateway) _must_check_;

@@ -12,11 +12,13 @@ struct turn {
     bool ended;
 };
 
-static struct error *fetch(struct sse_stream *stream, bool polls, struct sse_fetched **ret_fetched)
+static struct error *fetch(struct sse_stream *stream, int64_t fresh_ms,
+                           struct sse_fetched **ret_fetched)
 {
     struct sse_hub *hub = stream->hub;
+    int64_t asked_ms = clock_monotonic_ms(clock_system());
 
-    if (sse_memo_find(hub->memo, stream, polls, ret_fetched))
+    if (sse_memo_find(hub->memo, stream, fresh_ms, ret_fetched))
         return NULL;
     _cleanup_(sse_fetched_releasep) struct sse_fetched *fetched = xnew(struct sse_fetched);
     fetched->holders = 1;
@@ -28,7 +30,7 @@ static struct error *fetch(struct sse_stream *stream, bool polls, struct sse_fet
     if (err && !nothing)
         return err;
     error_free(err);
-    sse_memo_keep(hub->memo, stream, nothing ? NULL : fetched);
+    sse_memo_keep(hub->memo, stream, asked_ms, nothing ? NULL : fetched);
     *ret_fetched = nothing ? NULL : TAKE_PTR(fetched);
     return NULL;
 }
@@ -66,12 +68,12 @@ static struct error *check_gap(struct sse_stream *stream, struct buffer *text)
 }
 
 /* One message. False: the turn is over. */
-static bool take_one(struct sse_stream *stream, bool polls, struct turn *turn)
+static bool take_one(struct sse_stream *stream, int64_t fresh_ms, struct turn *turn)
 {
     _cleanup_(sse_fetched_releasep) struct sse_fetched *fetched = NULL;
     struct error *err = check_gap(stream, &turn->text);
 
-    err = err ?: fetch(stream, polls, &fetched);
+    err = err ?: fetch(stream, fresh_ms, &fetched);
     turn->away = err != NULL;
     error_free(err); /* the bus is away, which ends nothing */
     if (!fetched)
@@ -83,10 +85,10 @@ static bool take_one(struct sse_stream *stream, bool polls, struct turn *turn)
     return !turn->ended;
 }
 
-static void take_turn(struct sse_stream *stream, bool polls, struct turn *turn)
+static void take_turn(struct sse_stream *stream, int64_t fresh_ms, struct turn *turn)
 {
     for (unsigned i = 0; i < TURN_MESSAGES && turn->text.size < TURN_BYTES; i++)
-        if (!take_one(stream, polls, turn))
+        if (!take_one(stream, fresh_ms, turn))
             return;
     turn->more = true;
 }
@@ -121,13 +123,12 @@ static void apply(struct sse_stream *stream, struct turn *turn)
 static void serve(struct sse_hub *hub, struct sse_stream *stream)
 {
     struct turn turn = {0};
-    bool polls = stream->polls;
+    int64_t fresh_ms = stream->fresh_ms;
 
     stream->fetching = true;
     stream->wants = false;
-    stream->polls = false;
     pthread_mutex_unlock(&hub->lock);
-    take_turn(stream, polls, &turn);
+    take_turn(stream, fresh_ms, &turn);
     pthread_mutex_lock(&hub->lock);
     stream->fetching = false;
     if (!stream->closed) {

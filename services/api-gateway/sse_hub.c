@@ -1,4 +1,5 @@
 /* Which streams there are, which are woken by what, and what time does to them. */
+#include <sys/socket.h>
 #include <time.h>
 
 #include "schemas/guest.pb-c.h"
@@ -101,11 +102,13 @@ void sse_end(struct sse_stream *stream)
 
 static void wake_bucket(struct sse_stream *bucket, const char *subject)
 {
+    int64_t now = now_ms();
+
     for (struct sse_stream *stream = bucket; stream; stream = stream->bucket_next) {
         if (!subject_matches(stream->options.filter, subject))
             continue;
         stream->wants = true;
-        stream->polls = false;
+        stream->fresh_ms = now;
         sse_settle(stream, SSE_SETTLE_TRIES);
         sse_queue(stream);
     }
@@ -141,7 +144,7 @@ static void keep_alive(struct sse_stream *stream)
     stream->sent = 0;
     buffer_add_text(&stream->text, ": still here\n\n");
     stream->wants = true;
-    stream->polls = true;
+    stream->fresh_ms = now_ms() - SSE_POLL_AGE_MS;
     sse_unpark(stream);
 }
 
@@ -155,8 +158,34 @@ static void on_time(struct sse_stream *stream, int64_t now)
     }
     sse_settle(stream, stream->settle - 1);
     stream->due_ms = now + (stream->settle ? SSE_SETTLE_MS : SSE_KEEPALIVE_MS);
+    stream->fresh_ms = now;
     stream->wants = true;
     sse_queue(stream);
+}
+
+/* Nobody waits on a suspended connection; a client that left must not count for long. */
+static void look_at_client(struct sse_stream *stream)
+{
+    char byte;
+
+    if (!stream->parked || recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+        return;
+    stream->gone = true;
+    sse_unpark(stream);
+}
+
+static void look_at_all(struct sse_hub *hub, int64_t now)
+{
+    bool clients_too = now >= hub->look_ms;
+
+    if (clients_too)
+        hub->look_ms = now + SSE_LOOK_MS;
+    for (struct sse_stream *stream = hub->streams; stream; stream = stream->next) {
+        if (clients_too)
+            look_at_client(stream);
+        if (now >= stream->due_ms)
+            on_time(stream, now);
+    }
 }
 
 static void *timer_main(void *state)
@@ -169,10 +198,7 @@ static void *timer_main(void *state)
         int ms = hub->n_settling ? SSE_SETTLE_MS : TICK_MS;
         deadline_after_ms(ms, &next);
         (void)pthread_cond_timedwait(&hub->tick, &hub->lock, &next);
-        int64_t now = now_ms();
-        for (struct sse_stream *stream = hub->streams; stream; stream = stream->next)
-            if (now >= stream->due_ms)
-                on_time(stream, now);
+        look_at_all(hub, now_ms());
     }
     pthread_mutex_unlock(&hub->lock);
     return NULL;

@@ -9,6 +9,8 @@ enum {
     SSE_SETTLE_MS = 20,       /* a live message may arrive before the stream has stored it */
     SSE_SETTLE_TRIES = 50,
     SSE_AWAY_MS = 1000,
+    SSE_POLL_AGE_MS = 1000, /* how old an answer may be for one who asks without need */
+    SSE_LOOK_MS = 1000,     /* whether the client is there still */
 };
 
 /* Its lists, flags and text are under the hub's lock; while it is fetching, position and options
@@ -19,20 +21,22 @@ struct sse_stream {
     struct sse_stream *ready_next;
     struct sse_hub *hub;
     struct MHD_Connection *connection;
+    int fd;                     /* the connection's */
     struct sse_options options; /* filter is owned */
     char *account;
     uint64_t next_sequence;
     uint64_t gap_from;  /* what was asked for, until it is known whether it is there; 0 */
     struct buffer text; /* written, not yet sent */
     size_t sent;
-    int64_t due_ms;  /* the timer looks at it then */
-    unsigned settle; /* tries left since the latest wake */
-    bool wants;      /* there may be something to fetch */
-    bool polls;      /* only because time went by */
+    int64_t due_ms;   /* the timer looks at it then */
+    int64_t fresh_ms; /* an answer "nothing" counts if it was asked for after that */
+    unsigned settle;  /* tries left since the latest wake */
+    bool wants;       /* there may be something to fetch */
     bool queued;
     bool fetching;
     bool parked; /* its connection is suspended */
     bool ended;
+    bool gone;   /* the client is */
     bool closed; /* the connection is gone */
 };
 
@@ -69,9 +73,9 @@ void sse_memo_free(struct sse_memo *memo);
 void sse_fetched_release(struct sse_fetched *fetched);
 DEFINE_CLEANUP(struct sse_fetched *, sse_fetched_release)
 
-/* False: not known. *ret_fetched NULL: there was nothing, a moment ago (only with stale_too). */
-bool sse_memo_find(struct sse_memo *memo, const struct sse_stream *stream, bool stale_too,
+/* False: not known. *ret_fetched NULL: there was nothing, asked for after fresh_ms. */
+bool sse_memo_find(struct sse_memo *memo, const struct sse_stream *stream, int64_t fresh_ms,
                    struct sse_fetched **ret_fetched);
 /* fetched NULL: nothing. */
-void sse_memo_keep(struct sse_memo *memo, const struct sse_stream *stream,
+void sse_memo_keep(struct sse_memo *memo, const struct sse_stream *stream, int64_t asked_ms,
                    struct sse_fetched *fetched);

@@ -3,7 +3,7 @@
 #include "services/api-gateway/sse_internal.h"
 #include "shared/base/alloc.h"
 
-enum { ENTRIES = 64, FILTER_MAX = 128, MESSAGE_MAX = 16 * 1024, NOTHING_MS = 1000 };
+enum { ENTRIES = 64, FILTER_MAX = 128, MESSAGE_MAX = 16 * 1024 };
 
 struct entry {
     bool used;
@@ -11,7 +11,7 @@ struct entry {
     char filter[FILTER_MAX];
     uint64_t from;
     struct sse_fetched *fetched;
-    int64_t at_ms;
+    int64_t asked_ms;
 };
 
 struct sse_memo {
@@ -46,23 +46,22 @@ void sse_memo_free(struct sse_memo *memo)
     free(memo);
 }
 
-static bool is_answer(const struct entry *entry, const struct sse_stream *stream, bool stale_too)
+static bool is_answer(const struct entry *entry, const struct sse_stream *stream, int64_t fresh_ms)
 {
     if (!entry->used || entry->from != stream->next_sequence ||
         entry->kind != stream->options.kind || strcmp(entry->filter, stream->options.filter) != 0)
         return false;
-    return entry->fetched ||
-           (stale_too && clock_monotonic_ms(clock_system()) - entry->at_ms < NOTHING_MS);
+    return entry->fetched || entry->asked_ms > fresh_ms;
 }
 
-bool sse_memo_find(struct sse_memo *memo, const struct sse_stream *stream, bool stale_too,
+bool sse_memo_find(struct sse_memo *memo, const struct sse_stream *stream, int64_t fresh_ms,
                    struct sse_fetched **ret_fetched)
 {
     bool found = false;
 
     pthread_mutex_lock(&memo->lock);
     for (size_t i = 0; i < ENTRIES && !found; i++) {
-        found = is_answer(&memo->entries[i], stream, stale_too);
+        found = is_answer(&memo->entries[i], stream, fresh_ms);
         if (!found)
             continue;
         *ret_fetched = memo->entries[i].fetched;
@@ -73,7 +72,7 @@ bool sse_memo_find(struct sse_memo *memo, const struct sse_stream *stream, bool 
     return found;
 }
 
-void sse_memo_keep(struct sse_memo *memo, const struct sse_stream *stream,
+void sse_memo_keep(struct sse_memo *memo, const struct sse_stream *stream, int64_t asked_ms,
                    struct sse_fetched *fetched)
 {
     if ((fetched && fetched->message.size > MESSAGE_MAX) ||
@@ -88,7 +87,7 @@ void sse_memo_keep(struct sse_memo *memo, const struct sse_stream *stream,
                             .kind = stream->options.kind,
                             .from = stream->next_sequence,
                             .fetched = fetched,
-                            .at_ms = clock_monotonic_ms(clock_system())};
+                            .asked_ms = asked_ms};
     strcpy(entry->filter, stream->options.filter);
     pthread_mutex_unlock(&memo->lock);
     sse_fetched_release(before);

@@ -98,116 +98,8 @@ static void put_full_host(const struct fixture *f)
     index_add(f, KEY_WORKLOADS_ON TEST_HOST, "w-1");
 }
 
-/*
- * Parity with the existing system (NILCC section 2.2). Fields are "name:type", the name with dots
- * for what is inside; s text, i whole number, n number, t time, b boolean, a list. "[]" in front:
- * a list of such objects, here with at least one.
- */
-struct parity {
-    const char *method;
-    const char *path;
-    enum who who;
-    const char *body;
-    const char *fields;
-};
-
 #define TIER_BODY                                                                                  \
     "\"name\":\"small\",\"cpus\":2,\"gpus\":0,\"memoryMb\":2048,\"diskGb\":10,\"cost\":0.25}"
-#define TIER_FIELDS "tierId:s name:s cpus:i gpus:i memoryMb:i diskGb:i cost:n"
-#define HOST_FIELDS                                                                                \
-    "metalInstanceId:s agentVersion:s publicIp:s domain:s hostname:s memoryMb.reserved:i "         \
-    "memoryMb.total:i cpus.reserved:i cpus.total:i diskSpaceGb.reserved:i diskSpaceGb.total:i "    \
-    "gpus:i createdAt:t updatedAt:t lastSeenAt:t state:s eligible:b tee:s chipId:s cpuModel:s "    \
-    "hypervisor:s images:a vms:i"
-
-static const struct parity parity_rows[] = {
-    {"POST", "/api/v1/artifacts/enable", ADMIN, "{\"version\":\"0.1.0\"}", "version:s builtAt:t"},
-    {"GET", "/api/v1/artifacts/list", ADMIN, NULL, "[]version:s builtAt:t"},
-    {"GET", "/api/v1/artifacts/list", ACCOUNT, NULL, "[]version:s builtAt:t"},
-    {"POST", "/api/v1/artifacts/disable", ADMIN, "{\"version\":\"0.1.0\"}", ""},
-    {"POST", "/api/v1/workload-tiers/create", ADMIN, "{" TIER_BODY, TIER_FIELDS},
-    {"GET", "/api/v1/workload-tiers/list", ADMIN, NULL, "[]" TIER_FIELDS},
-    {"GET", "/api/v1/workload-tiers/list", ACCOUNT, NULL, "[]" TIER_FIELDS},
-    {"PUT", "/api/v1/workload-tiers/update", ADMIN, "{\"tierId\":\"t-1\"," TIER_BODY, TIER_FIELDS},
-    {"POST", "/api/v1/workload-tiers/delete", ADMIN, "{\"tierId\":\"t-1\"}", ""},
-    {"GET", "/api/v1/metal-instances/list", ADMIN, NULL, "[]" HOST_FIELDS},
-    {"GET", "/api/v1/metal-instances/" TEST_HOST, ADMIN, NULL, HOST_FIELDS " workloads:a"},
-    {"POST", "/api/v1/metal-instances/delete", ADMIN, "{\"metalInstanceId\":\"" TEST_HOST "\"}",
-     ""},
-    {"GET", "/api/v1/workloads/w-1", ACCOUNT, NULL, "workloadId:s usdCostPerMin:n"},
-};
-
-static const json_t *find_inside(const json_t *json, const char *name)
-{
-    const char *dot = strchr(name, '.');
-
-    if (!dot)
-        return json_object_get(json, name);
-    _cleanup_free_ char *first = xasprintf("%.*s", (int)(dot - name), name);
-    return find_inside(json_object_get(json, first), dot + 1);
-}
-
-static bool is_time(const char *text)
-{
-    return text && strlen(text) == 24 && text[10] == 'T' && text[23] == 'Z';
-}
-
-static bool has_type(const json_t *value, char type)
-{
-    switch (type) {
-    case 's':
-        return json_is_string(value);
-    case 'i':
-        return json_is_integer(value);
-    case 'n':
-        return json_is_number(value);
-    case 't':
-        return is_time(json_string_value(value));
-    case 'b':
-        return json_is_boolean(value);
-    case 'a':
-        return json_is_array(value);
-    default:
-        return false;
-    }
-}
-
-static void check_fields(const struct parity *row, const json_t *json, const char *fields)
-{
-    _cleanup_free_ char *list = xstrdup(fields);
-    char *rest = NULL;
-
-    assert_true(json_is_object(json));
-    for (char *field = strtok_r(list, " ", &rest); field; field = strtok_r(NULL, " ", &rest)) {
-        char *type = strchr(field, ':');
-        *type = '\0';
-        if (!has_type(find_inside(json, field), type[1]))
-            fail_msg("%s %s: %s", row->method, row->path, field);
-    }
-    if (!*fields)
-        assert_int_equal(json_object_size(json), 0);
-}
-
-static void test_parity(void **state)
-{
-    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
-
-    (void)state;
-    put_tier(f);
-    put_full_host(f);
-    put_workload(f, "w-1", "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
-    for (size_t i = 0; i < ELEMENTSOF(parity_rows); i++) {
-        const struct parity *row = &parity_rows[i];
-        bool list = strncmp(row->fields, "[]", 2) == 0;
-        _cleanup_answer_ struct answer answer =
-            call_as(f, row->who, row->method, row->path, row->body);
-        if (answer.status != 200)
-            fail_msg("%s %s: %s", row->method, row->path, buffer_text(&answer.body));
-        assert_int_equal(json_is_array(answer.json), list);
-        check_fields(row, list ? json_array_get(answer.json, 0) : answer.json,
-                     row->fields + (list ? 2 : 0));
-    }
-}
 
 static void test_no_secret_of_a_host_is_shown(void **state)
 {
@@ -577,7 +469,6 @@ static void test_money(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parity),
         cmocka_unit_test(test_no_secret_of_a_host_is_shown),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_refusals_of_the_scheduler),

@@ -132,24 +132,6 @@ static void test_secrets_leave_only_sealed(void **state)
     }
 }
 
-static Coffer__V1__Secrets *open_secrets(const struct fixture *f, struct arena *arena,
-                                         const ProtobufCMessageDescriptor *type)
-{
-    _cleanup_buffer_ struct buffer plain = {0};
-    void *message = NULL;
-    void *secrets = NULL;
-    ProtobufCBinaryData box;
-
-    assert_null(bus_unpack(type, f->last_payload.data, f->last_payload.size, arena, &message));
-    box = type == &coffer__v1__create_workload_request__descriptor
-              ? ((Coffer__V1__CreateWorkloadRequest *)message)->sealed_secrets
-              : ((Coffer__V1__RestartWorkloadRequest *)message)->sealed_secrets;
-    assert_null(seal_open(&f->authority_box, "coffer/secrets/v1 w-new", box.data, box.len, &plain));
-    assert_null(
-        bus_unpack(&coffer__v1__secrets__descriptor, plain.data, plain.size, arena, &secrets));
-    return secrets;
-}
-
 static void test_authority_opens_what_was_given(void **state)
 {
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
@@ -160,8 +142,9 @@ static void test_authority_opens_what_was_given(void **state)
     add_all_secrets(body);
     _cleanup_answer_ struct answer answer = create(f, body);
     assert_int_equal(answer.status, 200);
-    const Coffer__V1__Secrets *secrets =
-        open_secrets(f, arena, &coffer__v1__create_workload_request__descriptor);
+    const Coffer__V1__CreateWorkloadRequest *sent =
+        last_request(f, &coffer__v1__create_workload_request__descriptor, arena);
+    const Coffer__V1__Secrets *secrets = open_secrets(f, "w-new", sent->sealed_secrets, arena);
     assert_int_equal(secrets->n_environment, 1);
     assert_string_equal(secrets->environment[0]->name, "GREETING");
     assert_string_equal(secrets->environment[0]->value, CANARY "-env");
@@ -405,9 +388,12 @@ static void test_restart_keeps_or_replaces_secrets(void **state)
     _cleanup_answer_ struct answer replaced =
         restart(f, ",\"envVars\":{\"GREETING\":\"" CANARY "-new\"}");
     assert_int_equal(replaced.status, 200);
-    const Coffer__V1__Secrets *secrets =
-        open_secrets(f, arena, &coffer__v1__restart_workload_request__descriptor);
+    const Coffer__V1__RestartWorkloadRequest *sent =
+        last_request(f, &coffer__v1__restart_workload_request__descriptor, arena);
+    const Coffer__V1__Secrets *secrets = open_secrets(f, "w-new", sent->sealed_secrets, arena);
     assert_string_equal(secrets->environment[0]->value, CANARY "-new");
+    assert_non_null(sent->if_match); /* they are those of this manifest */
+    assert_int_equal(sent->if_match->generation, 1);
     assert_false(holds(&f->all_payloads, CANARY));
 }
 

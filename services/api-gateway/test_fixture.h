@@ -27,7 +27,7 @@ struct fixture {
     struct box_key authority_box;
     struct sign_key gateway_key;
     struct sign_key guest_key;
-    struct bus_subscription *subscriptions[16];
+    struct bus_subscription *subscriptions[32];
     size_t n_subscriptions;
 
     /* what the scheduler of the test saw and says */
@@ -38,10 +38,14 @@ struct fixture {
     struct buffer all_payloads;
     enum error_code answer_code; /* ERROR_OK: does it */
     const char *answer_text;
+    void (*meanwhile)(struct fixture *f);      /* called once, before it answers; NULL: nothing */
+    const char *answer_reason;                 /* NULL: none */
+    const Coffer__V1__PlanWorkloadReply *plan; /* NULL: admitted, on the one host, for nothing */
 };
 
 struct fixture *fixture_new(void);
 struct fixture *fixture_new_with_clock(struct clock *clock); /* the gateway's; outlives it */
+struct fixture *fixture_new_with(struct clock *clock, struct store *store); /* takes store */
 void fixture_free(struct fixture *fixture);
 DEFINE_CLEANUP(struct fixture *, fixture_free)
 
@@ -63,6 +67,10 @@ struct answer http_call_with(const struct fixture *fixture, const char *method, 
 struct answer http_post(const struct fixture *fixture, const char *path, const char *body);
 struct answer http_get(const struct fixture *fixture, const char *path);
 
+/* With one more header line, with TEST_KEY. */
+struct answer http_call_header(const struct fixture *fixture, const char *method, const char *path,
+                               const char *header, const char *body);
+
 /* With TEST_ADMIN in x-api-key. */
 struct answer http_admin(const struct fixture *fixture, const char *method, const char *path,
                          const char *body);
@@ -82,6 +90,17 @@ void index_add(const struct fixture *fixture, const char *set, const char *membe
 
 void put_artifact(const struct fixture *fixture, const char *version, bool enabled,
                   int64_t built_at_ms);
+
+/* The signed document of an image, as JSON text; nobody here looks at its signature. */
+void put_image(const struct fixture *fixture, const char *version, const char *json);
+
+/* Unpacks what the scheduler got last, of that type. */
+void *last_request(const struct fixture *fixture, const ProtobufCMessageDescriptor *type,
+                   struct arena *arena);
+
+/* Opens what was sealed for a workload. NULL for an empty box. */
+Coffer__V1__Secrets *open_secrets(const struct fixture *fixture, const char *workload_id,
+                                  ProtobufCBinaryData box, struct arena *arena);
 
 /* Puts a record of account "dev" (or another) into the store. */
 void put_workload(const struct fixture *fixture, const char *id, const char *account,

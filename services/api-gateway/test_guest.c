@@ -1,114 +1,9 @@
 /* Questions to guests are signed, and only answers of the attested key count. */
-#include "services/api-gateway/test_fixture.h"
+#include "services/api-gateway/test_fake_guest.h"
 
 #include "schemas/guest.pb-c.h"
 #include "services/api-gateway/guest_call.h"
 #include "shared/base/alloc.h"
-
-/* The guest of the tests. */
-struct guest {
-    struct bus_signer signer;
-    const struct sign_key *key; /* signs its answers; NULL: it does not sign */
-    const struct fixture *fixture;
-    uint64_t counter;
-    unsigned asked;
-    unsigned refuse; /* so many questions, as one that came out of order */
-    uint64_t last_question;
-    bool question_was_signed;
-    char source[64];
-};
-
-static struct error *guest_sign(struct bus_signer *base, const char *subject, const void *data,
-                                size_t size, uint64_t *ret_counter, uint8_t ret_signature[64])
-{
-    struct guest *guest = (struct guest *)base;
-    _cleanup_buffer_ struct buffer bytes = {0};
-
-    *ret_counter = ++guest->counter;
-    bus_signed_bytes(subject, *ret_counter, data, size, &bytes);
-    return sign_bytes(guest->key, bytes.data, bytes.size, ret_signature);
-}
-
-static struct error *take_question(struct guest *guest, struct bus_call *call)
-{
-    const ProtobufCBinaryData gateway = {32, (uint8_t *)guest->fixture->gateway_key.public};
-    _cleanup_(error_freep) struct error *err = guest_verify(call->message, &gateway, call->arena);
-
-    guest->asked++;
-    guest->question_was_signed = !err && call->message->counter > guest->last_question;
-    guest->last_question = call->message->counter;
-    if (guest->refuse) {
-        guest->refuse--;
-        return error_new(ERROR_PERMISSION_DENIED, "out of order");
-    }
-    if (guest->key)
-        call->reply_signer = &guest->signer;
-    return NULL;
-}
-
-static struct error *on_stats(void *state, struct bus_call *call)
-{
-    Coffer__V1__GuestSample *sample = call->out;
-    Coffer__V1__CpuSample *cpu = arena_alloc(call->arena, sizeof(*cpu));
-
-    sample->memory_total_bytes = 4096;
-    sample->memory_used_bytes = 1024;
-    coffer__v1__cpu_sample__init(cpu);
-    cpu->name = "cpu0";
-    cpu->usage_percent = 12.5;
-    sample->cpus = arena_memdup(call->arena, &cpu, sizeof(cpu));
-    sample->n_cpus = 1;
-    return take_question(state, call);
-}
-
-static struct error *on_containers(void *state, struct bus_call *call)
-{
-    Coffer__V1__ContainersReply *reply = call->out;
-    Coffer__V1__Container *container = arena_alloc(call->arena, sizeof(*container));
-
-    coffer__v1__container__init(container);
-    container->name = "cvm-web-1";
-    container->service = "web";
-    container->state = "running";
-    reply->containers = arena_memdup(call->arena, &container, sizeof(container));
-    reply->n_containers = 1;
-    return take_question(state, call);
-}
-
-static struct error *on_logs(void *state, struct bus_call *call)
-{
-    const Coffer__V1__LogsRequest *request = call->in;
-    Coffer__V1__LogsReply *reply = call->out;
-    Coffer__V1__LogLine *line = arena_alloc(call->arena, sizeof(*line));
-    struct guest *guest = state;
-
-    snprintf(guest->source, sizeof(guest->source), "%s/%s/%d/%u", request->source, request->stream,
-             request->tail, request->max_lines);
-    coffer__v1__log_line__init(line);
-    line->text = (ProtobufCBinaryData){5, (uint8_t *)"a\xff\xffz\0"};
-    reply->lines = arena_memdup(call->arena, &line, sizeof(line));
-    reply->n_lines = 1;
-    return take_question(state, call);
-}
-
-#define SUBJECT "cmd.guest." TEST_HOST "." TEST_WORKLOAD
-static const struct bus_handler guest_rows[] = {
-    {SUBJECT ".stats", &coffer__v1__guest_query__descriptor, &coffer__v1__guest_sample__descriptor,
-     on_stats, NULL},
-    {SUBJECT ".containers", &coffer__v1__guest_query__descriptor,
-     &coffer__v1__containers_reply__descriptor, on_containers, NULL},
-    {SUBJECT ".logs", &coffer__v1__logs_request__descriptor, &coffer__v1__logs_reply__descriptor,
-     on_logs, NULL},
-};
-
-static void guest_start(struct fixture *f, struct guest *guest)
-{
-    *guest = (struct guest){.signer = {guest_sign}, .key = &f->guest_key, .fixture = f};
-    put_workload(f, TEST_WORKLOAD, "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
-    for (size_t i = 0; i < ELEMENTSOF(guest_rows); i++)
-        assert_null(bus_subscribe(f->peer, &guest_rows[i], guest_rows[i].subject, guest,
-                                  &f->subscriptions[f->n_subscriptions++]));
-}
 
 #define ASK "{\"workloadId\":\"" TEST_WORKLOAD "\"}"
 
@@ -118,7 +13,7 @@ static void test_stats(void **state)
     struct guest guest;
 
     (void)state;
-    guest_start(f, &guest);
+    guest_start(f, &guest, "dev");
     _cleanup_answer_ struct answer answer = http_post(f, "/api/v1/workloads/stats", ASK);
     assert_int_equal(answer.status, 200);
     assert_true(guest.question_was_signed);
@@ -135,7 +30,7 @@ static void test_containers(void **state)
     struct guest guest;
 
     (void)state;
-    guest_start(f, &guest);
+    guest_start(f, &guest, "dev");
     _cleanup_answer_ struct answer answer = http_post(f, "/api/v1/workload-containers/list", ASK);
     assert_int_equal(answer.status, 200);
     const json_t *first = json_array_get(answer.json, 0);
@@ -169,7 +64,7 @@ static void test_logs_and_their_options(void **state)
     struct guest guest;
 
     (void)state;
-    guest_start(f, &guest);
+    guest_start(f, &guest, "dev");
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         _cleanup_free_ char *path = xasprintf("/api/v1/%s", rows[i].path);
         _cleanup_answer_ struct answer answer = http_post(f, path, rows[i].body);
@@ -185,7 +80,7 @@ static void test_log_lines_that_are_not_utf8_are_shown_nevertheless(void **state
     struct guest guest;
 
     (void)state;
-    guest_start(f, &guest);
+    guest_start(f, &guest, "dev");
     _cleanup_answer_ struct answer answer = http_post(f, "/api/v1/workloads/logs", ASK);
     const json_t *lines = json_object_get(answer.json, "lines");
     assert_string_equal(json_string_value(json_array_get(lines, 0)),
@@ -199,7 +94,7 @@ static void test_an_answer_of_another_key_is_refused_and_counted(void **state)
     struct guest guest;
 
     (void)state;
-    guest_start(f, &guest);
+    guest_start(f, &guest, "dev");
     assert_null(sign_key_generate(&other));
     guest.key = &other;
     _cleanup_answer_ struct answer forged = http_post(f, "/api/v1/workloads/stats", ASK);
@@ -218,7 +113,7 @@ static void test_a_question_out_of_order_is_asked_again(void **state)
     struct guest guest;
 
     (void)state;
-    guest_start(f, &guest);
+    guest_start(f, &guest, "dev");
     guest.refuse = 2;
     _cleanup_answer_ struct answer answer = http_post(f, "/api/v1/workloads/stats", ASK);
     assert_int_equal(answer.status, 200);
@@ -234,7 +129,7 @@ static void test_a_guest_that_is_not_attested_is_not_asked(void **state)
     struct guest guest;
 
     (void)state;
-    guest_start(f, &guest);
+    guest_start(f, &guest, "dev");
     _cleanup_(json_decrefp) json_t *body =
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i}", "workloadId", TEST_WORKLOAD,
                   "name", "x", "artifactsVersion", TEST_IMAGE, "dockerCompose",

@@ -11,6 +11,8 @@
 
 #define AUTHORIZED "Host: x\r\nAuthorization: Bearer " TEST_KEY "\r\n"
 #define STOP       "POST /api/v1/workloads/stop HTTP/1.1\r\n" AUTHORIZED
+#define CLOSE      "Connection: close\r\n"
+#define BODY       "{\"workloadId\":\"w-1\"}" /* 20 bytes, and good */
 #define HEALTH     "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 
 struct row {
@@ -26,23 +28,36 @@ static const struct row rows[] = {
     {"not HTTP", "SSH-2.0-OpenSSH_9.6\r\n\r\n", 400, true},
     {"an unknown version", "GET /health HTTP/9.9\r\nHost: x\r\n\r\n", 505, true},
     {"no host", "GET /health HTTP/1.1\r\n\r\n", 400, false},
-    {"NUL in the path", "GET /api/v1/accounts/a%00b HTTP/1.1\r\n" AUTHORIZED "\r\n", 404, false},
-    {"parents in the path", "GET /api/v1/images/..%2f..%2fetc%2fpasswd HTTP/1.1\r\nHost: x\r\n\r\n",
-     404, false},
-    {"a length that is none", STOP "Content-Length: x\r\n\r\n{}", 400, false},
-    {"a negative length", STOP "Content-Length: -1\r\n\r\n{}", 400, false},
-    {"a length over all bounds", STOP "Content-Length: 99999999999999999999999\r\n\r\n{}", 413,
+    {"NUL in the path", "GET /api/v1/accounts/a%00b HTTP/1.1\r\n" AUTHORIZED CLOSE "\r\n", 404,
      false},
-    {"two lengths", STOP "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x", 400, false},
+    {"parents in the path",
+     "GET /api/v1/images/..%2f..%2fetc%2fpasswd HTTP/1.1\r\nHost: x\r\n" CLOSE "\r\n", 404, false},
+    {"a length that is none", STOP "Content-Length: x\r\n\r\n" BODY, 400, false},
+    {"a negative length", STOP "Content-Length: -1\r\n\r\n" BODY, 400, false},
+    {"a length over all bounds", STOP "Content-Length: 99999999999999999999999\r\n\r\n" BODY, 413,
+     false},
+    {"two lengths", STOP "Content-Length: 20\r\nContent-Length: 21\r\n\r\n" BODY "x", 400, false},
     {"length and chunks",
-     STOP "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400,
-     false},
-    {"an unknown coding", STOP "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400,
-     false},
-    {"a chunk size that is none", STOP "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
-     400, true},
+     STOP "Content-Length: 20\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n" BODY "\r\n0\r\n\r\n",
+     400, false},
+    {"an unknown coding",
+     STOP "Transfer-Encoding: gzip, chunked\r\n\r\n14\r\n" BODY "\r\n0\r\n\r\n", 400, false},
+    {"a length with a sign", STOP "Content-Length: +20\r\n\r\n" BODY, 400, false},
+    {"a length in hex", STOP "Content-Length: 0x14\r\n\r\n" BODY, 400, false},
+    {"a list of lengths", STOP "Content-Length: 20, 20\r\n\r\n" BODY, 400, false},
+    {"an empty length", STOP "Content-Length: \r\n\r\n" BODY, 400, false},
+    {"a space before the colon", STOP "Content-Length : 20\r\n\r\n" BODY, 400, true},
+    {"a header without a colon", STOP "Content-Length 20\r\n\r\n", 400, true},
+    {"a header without a name", STOP ": 2\r\n\r\n", 400, true},
+    {"a second coding",
+     STOP "Transfer-Encoding: chunked\r\nTransfer-Encoding: "
+          "identity\r\n\r\n14\r\n" BODY "\r\n0\r\n\r\n",
+     400, false},
+    {"a chunk size that is none",
+     STOP "Transfer-Encoding: chunked\r\n\r\nzz\r\n" BODY "\r\n0\r\n\r\n", 400, true},
     {"a chunk size over all bounds",
-     STOP "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}\r\n0\r\n\r\n", 413, true},
+     STOP "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n" BODY "\r\n0\r\n\r\n", 413,
+     true},
     {"a body that is announced too large",
      STOP "Content-Length: 999999999\r\nExpect: "
           "100-continue\r\n\r\n",
@@ -65,6 +80,7 @@ static void test_malformed_requests_are_refused_and_closed(_unused_ void **state
 {
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
 
+    put_workload(f, "w-1", "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         _cleanup_close_ int fd = raw_connect(port_of(f));
         _cleanup_buffer_ struct buffer seen = {0};

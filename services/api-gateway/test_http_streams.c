@@ -9,8 +9,9 @@
 
 enum { STREAMS = 1000, PATIENCE_S = 20, EXPIRED = 65536 + 3 };
 
-#define EVENTS                                                                                     \
-    "GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " TEST_KEY "\r\n\r\n"
+#define EVENTS_LINE                                                                                \
+    " /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " TEST_KEY "\r\n\r\n"
+#define EVENTS "GET" EVENTS_LINE
 
 static size_t streams_wanted(void)
 {
@@ -72,12 +73,15 @@ static void test_idle_streams_cost_little_and_hear_all(_unused_ void **state)
     long after = resident_kib();
     print_message("%zu idle streams: %ld KiB resident, %.1f KiB each\n", n, after - before,
                   (double)(after - before) / (double)n);
+    int64_t sent_ms = clock_monotonic_ms(clock_system());
     put_event(f, "w-1", "dev", 1, "created");
     for (size_t i = 0; i < n; i++) {
         _cleanup_buffer_ struct buffer seen = {0};
         if (!raw_read_until(fds[i], "\"w-1.1\"", &seen))
             fail_msg("stream %zu heard nothing", i);
     }
+    print_message("all heard of an event after %d ms\n",
+                  (int)(clock_monotonic_ms(clock_system()) - sent_ms));
     sse_hub_stop(&f->gateway->streams);
     for (size_t i = 0; i < n; i++) {
         _cleanup_buffer_ struct buffer seen = {0};
@@ -88,7 +92,33 @@ static void test_idle_streams_cost_little_and_hear_all(_unused_ void **state)
     http_server_stop(server);
 }
 
-/* A stream whose client reads nothing is bounded, and ends with the server. */
+static void test_clients_that_left_do_not_count(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    int fds[32]; /* as many as one account may have */
+
+    for (int i = 0; i < 2; i++) {
+        open_streams(http_server_port(f->gateway->http), fds, ELEMENTSOF(fds));
+        for (size_t k = 0; k < ELEMENTSOF(fds); k++)
+            close(fds[k]);
+        assert_true(sse_hub_wait(&f->gateway->streams, PATIENCE_S * 1000));
+    }
+}
+
+static void test_head_of_a_stream_is_no_stream(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_close_ int fd = raw_connect(http_server_port(f->gateway->http));
+    _cleanup_buffer_ struct buffer seen = {0};
+
+    raw_send(fd, "HEAD" EVENTS_LINE);
+    assert_true(raw_read_until(fd, "text/event-stream", &seen));
+    assert_true(sse_hub_wait(&f->gateway->streams, PATIENCE_S * 1000));
+    raw_send(fd, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_true(raw_read_until(fd, "OK", &seen));
+}
+
+/* A client that reads nothing holds up no other, and a stop neither. */
 static void test_a_client_that_does_not_read(_unused_ void **state)
 {
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
@@ -138,6 +168,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_streams_cost_little_and_hear_all),
+        cmocka_unit_test(test_clients_that_left_do_not_count),
+        cmocka_unit_test(test_head_of_a_stream_is_no_stream),
         cmocka_unit_test(test_a_client_that_does_not_read),
         cmocka_unit_test(test_what_has_expired_is_told),
     };

@@ -1,8 +1,7 @@
 /* Records and events as JSON, in the shape of the existing system and with what ours adds. */
-#include "schemas/host.pb-c.h"
 #include "services/api-gateway/money.h"
+#include "services/api-gateway/rendered.h"
 #include "services/api-gateway/workloads.h"
-#include "shared/store/keys.h"
 
 static const char *const status_names[] = {
     [COFFER__V1__WORKLOAD_STATUS__WORKLOAD_STATUS_UNSPECIFIED] = "unknown",
@@ -75,26 +74,15 @@ static void set_stages(json_t *json, const Coffer__V1__Workload *workload)
 }
 
 /* Where DNS for its domain points: the host's public address. */
-static void set_host(struct request *request, json_t *json, const Coffer__V1__Workload *workload)
+static void set_host(json_t *json, const Coffer__V1__Workload *workload, const char *address)
 {
-    struct store_record record;
-    void *message = NULL;
-
     if (!*workload->host_id)
         return;
     json_object_set_new(json, "hostId", text(workload->host_id));
     json_object_set_new(json, "metalInstanceId", text(workload->host_id));
-    struct error *err = store_get(request->gateway->store,
-                                  arena_printf(request->arena, "%s%s", KEY_HOST, workload->host_id),
-                                  request->arena, &record);
-    if (!err && record.version)
-        err = bus_unpack(&coffer__v1__host__descriptor, record.value.data, record.value.len,
-                         request->arena, &message);
-    error_free(err); /* an address is a help, not a must */
-    const Coffer__V1__Host *host = message;
-    if (host && host->heartbeat && *host->heartbeat->public_address) {
-        json_object_set_new(json, "ingressAddress", text(host->heartbeat->public_address));
-        json_object_set_new(json, "metalInstanceDomain", text(host->heartbeat->public_address));
+    if (*address) {
+        json_object_set_new(json, "ingressAddress", text(address));
+        json_object_set_new(json, "metalInstanceDomain", text(address));
     }
 }
 
@@ -113,7 +101,7 @@ static void set_state(json_t *json, const Coffer__V1__Workload *workload)
     set_stages(json, workload);
 }
 
-json_t *workload_to_json(struct request *request, const Coffer__V1__Workload *workload)
+json_t *workload_to_json_at(const Coffer__V1__Workload *workload, const char *address)
 {
     json_t *json = json_object();
 
@@ -130,11 +118,20 @@ json_t *workload_to_json(struct request *request, const Coffer__V1__Workload *wo
     set_hex(json, "measurement", &workload->measurement);
     json_object_set_new(json, "evidenceKind", text(workload->evidence_kind));
     set_state(json, workload);
-    set_host(request, json, workload);
+    set_host(json, workload, address);
     set_time(json, "createdAt", workload->created_at_ms);
     set_time(json, "updatedAt", workload->updated_at_ms);
     set_time(json, "nextAttemptAt", workload->next_attempt_at_ms);
     return json;
+}
+
+json_t *workload_to_json(struct request *request, const Coffer__V1__Workload *workload)
+{
+    char address[ADDRESS_SIZE] = "";
+
+    if (*workload->host_id) /* an address is a help, not a must */
+        error_free(host_address(request->gateway, workload->host_id, address));
+    return workload_to_json_at(workload, address);
 }
 
 void workload_json_add_manifest(json_t *json, const struct manifest *manifest)

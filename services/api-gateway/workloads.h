@@ -22,6 +22,8 @@ struct error *workload_of_body(struct request *request, const json_t *body,
 
 /* env NULL: left out. The host's address is looked up; when it cannot be, it is left out. */
 json_t *workload_to_json(struct request *request, const Coffer__V1__Workload *workload);
+/* With the host's address as it is given; "": left out. */
+json_t *workload_to_json_at(const Coffer__V1__Workload *workload, const char *address);
 void workload_json_add_manifest(json_t *json, const struct manifest *manifest);
 
 const char *workload_status_name(Coffer__V1__WorkloadStatus status);

@@ -29,6 +29,11 @@ static void reserve(struct buffer *buffer, size_t more)
     buffer->room = room;
 }
 
+void buffer_reserve(struct buffer *buffer, size_t more)
+{
+    reserve(buffer, more);
+}
+
 void buffer_add(struct buffer *buffer, const void *data, size_t size)
 {
     reserve(buffer, size);

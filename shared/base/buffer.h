@@ -21,6 +21,8 @@ static inline void buffer_cleanup_(struct buffer *buffer)
 }
 #define _cleanup_buffer_ _cleanup_(buffer_cleanup_)
 
+/* Room for so many bytes more at once, where their number is known. */
+void buffer_reserve(struct buffer *buffer, size_t more);
 void buffer_add(struct buffer *buffer, const void *data, size_t size);
 void buffer_add_text(struct buffer *buffer, const char *text);
 void buffer_printf(struct buffer *buffer, const char *fmt, ...) _printf_(2, 3);

@@ -212,7 +212,13 @@ struct error *bus_consume(struct bus *bus, const char *stream, const char *durab
                           const char *filter, bus_consume_fn consume, void *state,
                           struct bus_subscription **ret_subscription) _must_check_;
 
-/* Makes or updates the streams of DESIGN section 4. Only the scheduler may. */
+/* The consumer of EVENTS that all copies of the gateway share, and what it takes. As it is made
+ * with the streams, the gateway needs no right to make consumers, which is one to aim them. */
+#define BUS_WEBHOOKS_CONSUMER "WEBHOOKS"
+#define BUS_WEBHOOKS_FILTER   "evt.workload.*.*"
+
+/* Makes or updates the streams of DESIGN section 4, and the consumers of those who may not make
+ * theirs. Only the scheduler may. */
 struct error *bus_ensure_streams(struct bus *bus) _must_check_;
 
 /* NULL is fine. What has arrived is handled still, then it returns. A consumer is not ended from

@@ -48,18 +48,34 @@ static struct nats_bus *bus_of(const struct consumer *consumer)
     return (struct nats_bus *)consumer->base.base.bus;
 }
 
+void nats_consumer_config(const char *durable, const char *filter, jsConsumerConfig *ret_config)
+{
+    jsConsumerConfig_Init(ret_config);
+    ret_config->Durable = durable;
+    ret_config->FilterSubject = filter;
+    ret_config->AckPolicy = js_AckExplicit;
+    ret_config->AckWait = ACK_WAIT_S * 1000000000LL;
+    ret_config->MaxAckPending = 4 * BATCH;
+}
+
+/* Made with the streams, for somebody who may not make it. */
+static bool is_made(const struct consumer *consumer)
+{
+    return strcmp(consumer->stream, "EVENTS") == 0 &&
+           strcmp(consumer->durable, BUS_WEBHOOKS_CONSUMER) == 0;
+}
+
 /* Makes the consumer on the server; the same again changes nothing. */
 static struct error *ensure_consumer(struct consumer *consumer)
 {
     jsConsumerConfig config;
     jsErrCode code = 0;
 
-    jsConsumerConfig_Init(&config);
-    config.Durable = consumer->durable;
-    config.FilterSubject = consumer->filter;
-    config.AckPolicy = js_AckExplicit;
-    config.AckWait = ACK_WAIT_S * 1000000000LL;
-    config.MaxAckPending = 4 * BATCH;
+    if (is_made(consumer)) {
+        consumer->exists = true; /* if not, a pull tells, and is repeated */
+        return NULL;
+    }
+    nats_consumer_config(consumer->durable, consumer->filter, &config);
     natsStatus s =
         js_AddConsumer(NULL, bus_of(consumer)->js, consumer->stream, &config, NULL, &code);
     if (s != NATS_OK)

@@ -79,6 +79,8 @@ struct error *nats_consume(struct bus *bus, const char *stream, const char *dura
                            const char *filter, bus_consume_fn consume, void *state,
                            struct bus_subscription **ret_sub) _must_check_;
 void nats_consume_end(struct nats_subscription *subscription);
+/* What every durable pull consumer of ours is; the texts stay the caller's. */
+void nats_consumer_config(const char *durable, const char *filter, jsConsumerConfig *ret_config);
 
 struct error *nats_ensure_streams(struct bus *bus) _must_check_;
 struct error *nats_stream_next(struct bus *bus, const char *stream, const char *filter,

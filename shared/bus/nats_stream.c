@@ -54,6 +54,18 @@ static struct error *ensure_monitor(struct nats_bus *bus)
     return s == NATS_OK ? NULL : nats_error(s, "the monitors' consumer (%d)", (int)code);
 }
 
+/* The same for the gateways'. What happened before there was one was before any webhook. */
+static struct error *ensure_webhooks(struct nats_bus *bus)
+{
+    jsConsumerConfig config;
+    jsErrCode code = 0;
+
+    nats_consumer_config(BUS_WEBHOOKS_CONSUMER, BUS_WEBHOOKS_FILTER, &config);
+    config.DeliverPolicy = js_DeliverNew;
+    natsStatus s = js_AddConsumer(NULL, bus->js, "EVENTS", &config, NULL, &code);
+    return s == NATS_OK ? NULL : nats_error(s, "the webhooks' consumer (%d)", (int)code);
+}
+
 struct error *nats_ensure_streams(struct bus *base)
 {
     struct nats_bus *bus = (struct nats_bus *)base;
@@ -61,7 +73,8 @@ struct error *nats_ensure_streams(struct bus *base)
 
     for (const struct stream_definition *d = stream_table; !err && d->name; d++)
         err = ensure_stream(bus, d);
-    return err ?: ensure_monitor(bus);
+    err = err ?: ensure_monitor(bus);
+    return err ?: ensure_webhooks(bus);
 }
 
 struct error *nats_stream_next(struct bus *base, const char *stream, const char *filter,

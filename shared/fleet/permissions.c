@@ -23,14 +23,16 @@ static const struct row table[] = {
                         "$JS.ACK.>", "$KV.>"},
             .subscribe = {"svc.scheduler.>", "hb.host.>", "boot.>", "stat.>", "_INBOX.scheduler.>"},
         },
-    /* Reads history by direct get, which creates nothing on the server. */
+    /* Reads history by direct get, which creates nothing on the server. The consumer that its copies
+     * share is made for it, as the monitor's below. */
     [IDENTITY_API_GATEWAY] =
         {
             .name = "api-gateway",
             .connection_type = "STANDARD",
             .publish = {"svc.scheduler.>", "cmd.guest.>", "$JS.API.DIRECT.GET.EVENTS",
                         "$JS.API.DIRECT.GET.EVENTS.>", "$JS.API.DIRECT.GET.LOGS",
-                        "$JS.API.DIRECT.GET.LOGS.>"},
+                        "$JS.API.DIRECT.GET.LOGS.>", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.WEBHOOKS",
+                        "$JS.ACK.EVENTS.WEBHOOKS.>"},
             .subscribe = {"evt.>", "log.>", "stat.>", "_INBOX.api-gateway.>"},
         },
     [IDENTITY_LEAF] =

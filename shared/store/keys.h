@@ -37,3 +37,12 @@
 #define KEY_IDEMPOTENCY    "coffer:idempotency:"    /* <SHA-256 hex> record, expires */
 #define KEY_AUDIT          "coffer:audit"           /* list of entries of the fleet */
 #define KEY_AUDIT_OF       "coffer:audit-of:"       /* <a> list of entries of the account */
+
+/* Webhooks; all the gateway's, the records are JSON. */
+#define KEY_WEBHOOK          "coffer:webhook:"          /* <id> record */
+#define KEY_WEBHOOKS_OF      "coffer:webhooks-of:"      /* <a> record: its <id>s */
+#define KEY_WEBHOOK_STATE    "coffer:webhook-state:"    /* <id> record: its queue, in numbers */
+#define KEY_WEBHOOK_QUEUE    "coffer:webhook-queue:"    /* <id> set of pending deliveries */
+#define KEY_WEBHOOK_QUEUES   "coffer:webhook-queues"    /* set of <id> with pending deliveries */
+#define KEY_WEBHOOK_DELIVERY "coffer:webhook-delivery:" /* <id>.<delivery> record */
+#define KEY_WEBHOOK_HISTORY  "coffer:webhook-history:"  /* <id> list of ended deliveries */

@@ -10,7 +10,7 @@
 enum { CONNECT_TIMEOUT_MS = 1000, COMMAND_TIMEOUT_MS = 2000, BACKOFF_MIN_MS = 50 };
 enum { BACKOFF_MAX_MS = 2000 };
 
-static void drop(struct redis_connection *connection)
+void redis_connection_drop(struct redis_connection *connection)
 {
     if (connection->context)
         redisFree(connection->context);
@@ -19,7 +19,7 @@ static void drop(struct redis_connection *connection)
 
 void redis_connection_done(struct redis_connection *connection)
 {
-    drop(connection);
+    redis_connection_drop(connection);
     redis_address_done(&connection->address);
 }
 
@@ -35,7 +35,7 @@ static struct error *broken(struct redis_connection *connection)
         ERROR_UNAVAILABLE, "redis: %s",
         connection->context->err == REDIS_ERR_IO ? strerror(errno) : connection->context->errstr);
 
-    drop(connection);
+    redis_connection_drop(connection);
     return err;
 }
 
@@ -74,6 +74,8 @@ static struct error *load_scripts(struct redis_connection *connection)
     for (int i = 0; i < REDIS_SCRIPT_MAX_; i++) {
         _cleanup_(redis_reply_freep) redisReply *reply = NULL;
         const char *argv[] = {"SCRIPT", "LOAD", connection->scripts[i]};
+        if (!argv[2])
+            continue;
         struct error *err = exchange(connection, 3, argv, NULL, &reply);
         err = err ?: check_reply(reply);
         if (err)
@@ -99,7 +101,7 @@ static struct error *introduce(struct redis_connection *connection)
     }
     err = err ?: load_scripts(connection);
     if (err)
-        drop(connection);
+        redis_connection_drop(connection);
     return err;
 }
 
@@ -126,7 +128,7 @@ static void drop_if_closed(struct redis_connection *connection)
         return;
     struct pollfd pfd = {.fd = connection->context->fd, .events = POLLIN};
     if (poll(&pfd, 1, 0) != 0)
-        drop(connection);
+        redis_connection_drop(connection);
 }
 
 static struct error *ensure_connected(struct redis_connection *connection)

@@ -21,7 +21,7 @@ struct redis_connection {
     redisContext *context; /* NULL: not connected */
     int64_t retry_at_ms;   /* monotonic; no attempt before */
     int backoff_ms;
-    const char *scripts[REDIS_SCRIPT_MAX_]; /* their text */
+    const char *scripts[REDIS_SCRIPT_MAX_]; /* their text; NULL: not used */
     char hashes[REDIS_SCRIPT_MAX_][41];     /* as the server named them */
 };
 
@@ -32,6 +32,9 @@ static inline void redis_reply_free(redisReply *reply)
 DEFINE_CLEANUP(redisReply *, redis_reply_free)
 
 void redis_connection_done(struct redis_connection *connection);
+
+/* Closes; the next command connects again. */
+void redis_connection_drop(struct redis_connection *connection);
 
 /* One command and its reply; an error reply of the server is INTERNAL with its words. */
 struct error *redis_command(struct redis_connection *connection, int argc, const char **argv,

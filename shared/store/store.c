@@ -184,3 +184,15 @@ struct error *store_ping(struct store *store)
 {
     return store->ops->ping(store);
 }
+
+struct error *store_watch(struct store *store, const char *const *prefixes, size_t n,
+                          store_told told, void *state, struct store_watch **ret_watch)
+{
+    return error_wrap(store->ops->watch(store, prefixes, n, told, state, ret_watch), "watch");
+}
+
+void store_unwatch(struct store_watch *watch)
+{
+    if (watch)
+        watch->store->ops->unwatch(watch);
+}

@@ -22,6 +22,7 @@
 
 struct clock;
 struct store;
+struct store_watch;
 
 struct store_record {
     const char *key;
@@ -74,6 +75,21 @@ struct store_change {
     uint64_t term; /* of the writing leader; lower than the stored one: ABORTED. 0: no fence */
 };
 
+/* What a watch tells. */
+enum store_news {
+    STORE_CHANGED, /* text: the key of a record, set or list that was written, deleted or expired */
+    STORE_WATCHED, /* text: "". Changes are told from now on; what was before may have changed */
+    STORE_UNWATCHED, /* text: why. Changes may go by untold, until STORE_WATCHED */
+};
+
+/*
+ * Called by a thread of the store, or inside of the commit that made the change: returns soon, and
+ * does not call the store. A change is told after it happened, so whoever hears of it reads what
+ * is new. One may be told more than once, and a watcher may hear of its own. What expires is told
+ * when the store notices, at the latest before a read that no longer finds it is answered.
+ */
+typedef void (*store_told)(void *state, enum store_news news, const char *text);
+
 struct store_ops {
     const char *name;
     struct error *(*get)(struct store *store, const char *key, struct arena *arena,
@@ -94,6 +110,9 @@ struct store_ops {
                                 struct arena *arena, ProtobufCBinaryData **ret_items,
                                 size_t *ret_n);
     struct error *(*ping)(struct store *store);
+    struct error *(*watch)(struct store *store, const char *const *prefixes, size_t n,
+                           store_told told, void *state, struct store_watch **ret_watch);
+    void (*unwatch)(struct store_watch *watch);
     void (*free)(struct store *store);
 };
 
@@ -141,3 +160,16 @@ struct error *store_list_range(struct store *store, const char *key, size_t max,
                                struct arena *arena, ProtobufCBinaryData **ret_items,
                                size_t *ret_n) _must_check_;
 struct error *store_ping(struct store *store) _must_check_;
+
+/*
+ * Tells of every change, by whomever, of keys that begin with one of the prefixes; none of these
+ * begins with another, and they outlive the watch. Starts unwatched: STORE_WATCHED follows, perhaps
+ * before this returns. A server that goes silent is noticed within STORE_WATCH_SILENCE_MS.
+ */
+#define STORE_WATCH_SILENCE_MS 3000
+struct error *store_watch(struct store *store, const char *const *prefixes, size_t n,
+                          store_told told, void *state,
+                          struct store_watch **ret_watch) _must_check_;
+/* Nothing is told after it returned. Before store_free(); NULL is fine. */
+void store_unwatch(struct store_watch *watch);
+DEFINE_CLEANUP(struct store_watch *, store_unwatch)

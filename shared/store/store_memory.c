@@ -4,7 +4,7 @@
 
 #include "shared/base/alloc.h"
 #include "shared/base/clock.h"
-#include "shared/store/store.h"
+#include "shared/store/backends.h"
 
 struct item {
     char *key;
@@ -26,6 +26,11 @@ struct list_item {
     int64_t expires_at_ms; /* of the whole list; monotonic, 0: never */
 };
 
+struct memory_watch {
+    struct store_watch base;
+    struct memory_watch *next;
+};
+
 struct store_memory {
     struct store base;
     pthread_mutex_t lock;
@@ -40,6 +45,7 @@ struct store_memory {
     size_t n_lists;
     struct store_outbox_entry *outbox; /* owns its texts */
     size_t n_outbox;
+    struct memory_watch *watches;
 };
 
 static void unlock(pthread_mutex_t **lock)
@@ -55,6 +61,14 @@ static pthread_mutex_t *lock_of(struct store *store)
     return &memory->lock;
 }
 #define _locked_(store) _cleanup_(unlock) _unused_ pthread_mutex_t *locked_ = lock_of(store)
+
+static void tell(const struct store_memory *memory, const char *key)
+{
+    for (const struct memory_watch *watch = memory->watches; watch; watch = watch->next)
+        for (size_t i = 0; i < watch->base.n_prefixes; i++)
+            if (strncmp(key, watch->base.prefixes[i], strlen(watch->base.prefixes[i])) == 0)
+                watch->base.told(watch->base.state, STORE_CHANGED, key);
+}
 
 static void item_remove(struct store_memory *memory, struct item *item)
 {
@@ -77,6 +91,7 @@ static struct item *item_find(struct store_memory *memory, const char *key)
         if (!item->expires_at_ms || item->expires_at_ms > now_ms)
             return item;
         item_remove(memory, item);
+        tell(memory, key);
         return NULL;
     }
     return NULL;
@@ -254,6 +269,16 @@ static void apply_list(struct store_memory *memory, const struct store_list_edit
     }
 }
 
+static void tell_all(const struct store_memory *memory, const struct store_change *change)
+{
+    for (size_t i = 0; i < change->n_writes; i++)
+        tell(memory, change->writes[i].key);
+    for (size_t i = 0; i < change->n_edits; i++)
+        tell(memory, change->edits[i].set);
+    for (size_t i = 0; i < change->n_lists; i++)
+        tell(memory, change->lists[i].key);
+}
+
 static struct error *memory_commit(struct store *store, const struct store_change *change)
 {
     _locked_(store);
@@ -271,6 +296,7 @@ static struct error *memory_commit(struct store *store, const struct store_chang
         apply_outbox(memory, &change->outbox[i]);
     for (size_t i = 0; i < change->n_lists; i++)
         apply_list(memory, &change->lists[i]);
+    tell_all(memory, change);
     return NULL;
 }
 
@@ -339,6 +365,7 @@ static struct error *memory_list_push(struct store *store, const char *key, cons
     };
 
     apply_list((struct store_memory *)store, &edit);
+    tell((struct store_memory *)store, key);
     return NULL;
 }
 
@@ -364,6 +391,34 @@ static struct error *memory_list_range(struct store *store, const char *key, siz
 static struct error *memory_ping(_unused_ struct store *store)
 {
     return NULL;
+}
+
+static struct error *memory_watch(struct store *store, const char *const *prefixes, size_t n,
+                                  store_told told, void *state, struct store_watch **ret_watch)
+{
+    struct store_memory *memory = (struct store_memory *)store;
+    struct memory_watch *watch = xnew(struct memory_watch);
+
+    watch->base = (struct store_watch){
+        .store = store, .prefixes = prefixes, .n_prefixes = n, .told = told, .state = state};
+    *ret_watch = &watch->base;
+    _locked_(store);
+    watch->next = memory->watches;
+    memory->watches = watch;
+    told(state, STORE_WATCHED, "");
+    return NULL;
+}
+
+static void memory_unwatch(struct store_watch *watch)
+{
+    _locked_(watch->store);
+    struct memory_watch **at = &((struct store_memory *)watch->store)->watches;
+
+    while (&(*at)->base != watch)
+        at = &(*at)->next;
+    struct memory_watch *gone = *at;
+    *at = gone->next;
+    free(gone);
 }
 
 static void memory_free(struct store *store)
@@ -401,6 +456,8 @@ static const struct store_ops memory_ops = {
     .list_push = memory_list_push,
     .list_range = memory_list_range,
     .ping = memory_ping,
+    .watch = memory_watch,
+    .unwatch = memory_unwatch,
     .free = memory_free,
 };
 

@@ -499,6 +499,16 @@ static struct error *redis_ping(struct store *store)
     return run(store, &command, &reply);
 }
 
+static struct error *redis_watch(struct store *store, const char *const *prefixes, size_t n,
+                                 store_told told, void *state, struct store_watch **ret_watch)
+{
+    const struct store_redis *redis = (struct store_redis *)store;
+    const struct store_watch base = {
+        .store = store, .prefixes = prefixes, .n_prefixes = n, .told = told, .state = state};
+
+    return redis_watch_new(&redis->connection.address, &base, ret_watch);
+}
+
 static void redis_free(struct store *store)
 {
     struct store_redis *redis = (struct store_redis *)store;
@@ -521,6 +531,8 @@ static const struct store_ops redis_ops = {
     .list_push = redis_list_push,
     .list_range = redis_list_range,
     .ping = redis_ping,
+    .watch = redis_watch,
+    .unwatch = redis_watch_free,
     .free = redis_free,
 };
 

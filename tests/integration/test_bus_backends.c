@@ -537,6 +537,44 @@ static void test_a_durable_consumer_sees_all_once_in_order_across_restarts(void 
         assert_int_equal(seen.numbers[i], seen.numbers[i - 1] + 1);
 }
 
+static enum bus_ack on_event(void *state, const struct bus_message *message)
+{
+    note(state, message, message->stream_sequence);
+    return BUS_ACK;
+}
+
+/* As copies of the gateway do: each event to one of them. */
+static void test_copies_share_the_webhooks_consumer(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct seen seen = SEEN_INIT; /* of both */
+    struct bus_subscription *one = NULL;
+    struct bus_subscription *other = NULL;
+
+    check(bus_consume(fixture->server_side, "EVENTS", BUS_WEBHOOKS_CONSUMER, BUS_WEBHOOKS_FILTER,
+                      on_event, &seen, &one));
+    check(bus_consume(fixture->client, "EVENTS", BUS_WEBHOOKS_CONSUMER, BUS_WEBHOOKS_FILTER,
+                      on_event, &seen, &other));
+    for (int i = 0; i < 30; i++) {
+        char id[32];
+        snprintf(id, sizeof(id), "w-shared.%d", i);
+        const struct bus_message host = {.subject = "evt.host.shared.lost"};
+        const struct bus_message event = {.subject = "evt.workload.w-shared.running",
+                                          .message_id = id};
+        check(bus_publish_durable(fixture->client, &host, WAIT_MS));
+        check(bus_publish_durable(fixture->client, &event, WAIT_MS));
+    }
+    wait_for(&seen, 30);
+    bus_unsubscribe(one);
+    bus_unsubscribe(other);
+    assert_int_equal(seen.count, 30);
+    for (size_t i = 0; i < 30; i++) {
+        assert_string_equal(seen.subjects[i], "evt.workload.w-shared.running");
+        for (size_t k = 0; k < i; k++)
+            assert_int_not_equal(seen.numbers[i], seen.numbers[k]);
+    }
+}
+
 static void test_a_refused_message_comes_again_before_the_next(void **state)
 {
     const struct fixture *fixture = *state;
@@ -791,6 +829,8 @@ static void test_a_stream_is_read_from_any_place(void **state)
     assert_string_equal(message.type, "coffer.v1.WorkloadEvent");
     assert_memory_equal(message.data, subjects[0], message.size);
     uint64_t first = message.stream_sequence;
+    check(bus_stream_next(fixture->client, "EVENTS", ">", 1, WAIT_MS, arena, &message));
+    assert_true(message.stream_sequence > 0 && message.stream_sequence <= first);
     check(bus_stream_next(fixture->client, "EVENTS", "evt.workload.w1.>", first + 1, WAIT_MS, arena,
                           &message));
     assert_string_equal(message.subject, subjects[2]);
@@ -876,6 +916,7 @@ int main(void)
         cmocka_unit_test(test_a_call_waits_for_a_service_that_comes_later),
         cmocka_unit_test(test_signatures_and_counters_travel),
         cmocka_unit_test(test_a_durable_consumer_sees_all_once_in_order_across_restarts),
+        cmocka_unit_test(test_copies_share_the_webhooks_consumer),
         cmocka_unit_test(test_a_refused_message_comes_again_before_the_next),
         cmocka_unit_test(test_handlers_and_consumers_never_overlap),
         cmocka_unit_test(test_kept_calls_are_answered_later_and_together),

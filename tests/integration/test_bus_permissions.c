@@ -333,6 +333,15 @@ static const struct publish_row publish_rows[] = {
     {AT_HUB, "nats/api-gateway", "svc.scheduler.artifact.disable", true},
     {AT_HUB, "nats/api-gateway", "svc.scheduler.tier.create", true},
     {AT_HUB, "nats/api-gateway", "svc.scheduler.host.delete", true},
+    {AT_HUB, "nats/api-gateway", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.WEBHOOKS", true},
+    {AT_HUB, "nats/api-gateway", "$JS.ACK.EVENTS.WEBHOOKS.1.1.1.1.1", true},
+    {AT_HUB, "nats/api-gateway", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.monitor", false},
+    {AT_HUB, "nats/api-gateway", "$JS.API.CONSUMER.MSG.NEXT.SOURCES.scheduler", false},
+    {AT_HUB, "nats/api-gateway", "$JS.ACK.SOURCES.scheduler.1.1.1.1.1", false},
+    {AT_HUB, "nats/api-gateway", "$JS.API.CONSUMER.DURABLE.CREATE.EVENTS.WEBHOOKS", false},
+    {AT_HUB, "nats/api-gateway", "$JS.API.CONSUMER.CREATE.EVENTS", false},
+    {AT_HUB, "nats/api-gateway", "$JS.API.CONSUMER.DELETE.EVENTS.WEBHOOKS", false},
+    {AT_HUB, "nats/monitor", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.WEBHOOKS", false},
     {AT_HUB, "nats/monitor", "svc.scheduler.artifact.disable", false},
     {AT_HUB, "nats/api-gateway", "cmd.guest.host-a.w1.logs", true},
     {AT_HUB, "nats/api-gateway", "cmd.host.host-a.delete", false},
@@ -666,6 +675,52 @@ static void test_the_monitor_pulls_from_the_consumer_made_for_it(void **state)
     natsConnection_Destroy(monitor);
 }
 
+struct latest {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    char subject[80];
+};
+
+static enum bus_ack on_event(void *state, const struct bus_message *message)
+{
+    struct latest *latest = state;
+
+    pthread_mutex_lock(&latest->lock);
+    snprintf(latest->subject, sizeof(latest->subject), "%s", message->subject);
+    pthread_cond_signal(&latest->changed);
+    pthread_mutex_unlock(&latest->lock);
+    return BUS_ACK;
+}
+
+static void test_the_gateway_consumes_what_was_made_for_it(void **state)
+{
+    const struct fixture *fixture = *state;
+    _cleanup_(bus_freep) struct bus *scheduler =
+        bus_as(fixture, fixture->hub.port, "nats/scheduler", "_INBOX.scheduler");
+    _cleanup_(bus_freep) struct bus *gateway =
+        bus_as(fixture, fixture->hub.port, "nats/api-gateway", "_INBOX.api-gateway");
+    const struct bus_message host = {.subject = "evt.host.h1.joined", .message_id = "h1.1"};
+    const struct bus_message event = {.subject = "evt.workload.w7.running", .message_id = "w7.1"};
+    struct latest latest = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, ""};
+    struct bus_subscription *subscription = NULL;
+    struct timespec deadline;
+    int rc = 0;
+
+    check(bus_ensure_streams(scheduler));
+    check(bus_consume(gateway, "EVENTS", BUS_WEBHOOKS_CONSUMER, BUS_WEBHOOKS_FILTER, on_event,
+                      &latest, &subscription));
+    check(bus_publish_durable(scheduler, &host, WAIT_MS));
+    check(bus_publish_durable(scheduler, &event, WAIT_MS));
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += WAIT_MS / 1000;
+    pthread_mutex_lock(&latest.lock);
+    while (strcmp(latest.subject, event.subject) != 0 && rc == 0) /* earlier ones first */
+        rc = pthread_cond_timedwait(&latest.changed, &latest.lock, &deadline);
+    pthread_mutex_unlock(&latest.lock);
+    bus_unsubscribe(subscription);
+    assert_string_equal(latest.subject, event.subject);
+}
+
 static void test_a_guests_largest_message_does_not_close_the_link(void **state)
 {
     const struct fixture *fixture = *state;
@@ -752,6 +807,7 @@ int main(void)
         cmocka_unit_test(test_a_host_reads_its_own_files_only),
         cmocka_unit_test(test_the_scheduler_consumes_and_the_gateway_reads_history),
         cmocka_unit_test(test_the_monitor_pulls_from_the_consumer_made_for_it),
+        cmocka_unit_test(test_the_gateway_consumes_what_was_made_for_it),
         cmocka_unit_test(test_a_guests_largest_message_does_not_close_the_link),
         cmocka_unit_test(test_every_nonce_can_be_signed),
         cmocka_unit_test(test_a_new_guest_is_admitted_without_reload_and_an_expired_one_is_not),
