@@ -44,7 +44,7 @@ pid_t bare_start(int port)
     pid_t pid = fork();
 
     if (pid < 0)
-        must(error_errno(errno, "fork"));
+        give_up(error_errno(errno, "fork"));
     if (pid == 0)
         serve(port);
     return pid;

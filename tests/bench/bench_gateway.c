@@ -75,14 +75,14 @@ static void use_two_cores(void)
 
     CPU_ZERO(&used);
     if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
-        must(error_errno(errno, "sched_getaffinity"));
+        give_up(error_errno(errno, "sched_getaffinity"));
     for (int i = 0; i < CPU_SETSIZE && n < CORES; i++)
         if (CPU_ISSET(i, &allowed)) {
             CPU_SET(i, &used);
             n++;
         }
     if (sched_setaffinity(0, sizeof(used), &used) != 0)
-        must(error_errno(errno, "sched_setaffinity"));
+        give_up(error_errno(errno, "sched_setaffinity"));
     printf("cores in use: %d\n", n);
 }
 
@@ -92,10 +92,10 @@ static size_t raise_files(void)
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        must(error_errno(errno, "getrlimit"));
+        give_up(error_errno(errno, "getrlimit"));
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        must(error_errno(errno, "setrlimit"));
+        give_up(error_errno(errno, "setrlimit"));
     return limit.rlim_cur;
 }
 
@@ -284,19 +284,28 @@ static void measure_stall(struct bench *bench)
 
 /* The whole */
 
+/* Cuts the text at the mark; returns what is behind it. */
+static char *cut_at(char *text, const char *mark)
+{
+    char *at = strstr(text, mark);
+
+    if (at) {
+        *at = '\0';
+        return at + strlen(mark);
+    }
+    give_up(error_new(ERROR_INTERNAL, "create.json has no place for an id"));
+}
+
 static void make_workloads(struct bench *bench)
 {
     _cleanup_free_ char *text = NULL;
 
     must(file_read_text(BENCH_SCRIPTS "/create.json", 64 * 1024, &text));
-    char *mark = strstr(text, "@ID@");
-    if (!mark)
-        must(error_new(ERROR_INTERNAL, "create.json has no place for an id"));
-    *mark = '\0';
+    const char *rest = cut_at(text, "@ID@");
     for (size_t i = 0; i < WORKLOADS; i++) {
         char id[UUID_TEXT_SIZE];
         uuid_generate_text(id);
-        _cleanup_free_ char *body = xasprintf("%s%s%s", text, id, mark + strlen("@ID@"));
+        _cleanup_free_ char *body = xasprintf("%s%s%s", text, id, rest);
         json_decref(gateway_program_ask(&bench->gateway, "/api/v1/workloads/create", body));
         snprintf(bench->workload, sizeof(bench->workload), "%s", id);
     }
@@ -329,7 +338,7 @@ int main(int argc, char **argv)
 {
     struct bench *bench = xnew(struct bench);
     size_t n_files = raise_files();
-    size_t n_streams = n_files > STREAMS + SPARE_FILES ? STREAMS : n_files - SPARE_FILES;
+    size_t n_streams = n_files > STREAMS + SPARE_FILES ? STREAMS : n_files / 2;
 
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* children inherit what is not written */
     bench->seconds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 5;

@@ -54,7 +54,7 @@ static void wait_until_ready(const struct gateway_program *gateway)
             return;
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     }
-    must(error_new(ERROR_DEADLINE_EXCEEDED, "the gateway is not ready"));
+    give_up(error_new(ERROR_DEADLINE_EXCEEDED, "the gateway is not ready"));
 }
 
 /* The same key when the stage has one already. */
@@ -112,6 +112,6 @@ json_t *gateway_program_ask(const struct gateway_program *gateway, const char *p
     json_t *json = json_loadb(buffer_text(&answer), answer.size, 0, NULL);
 
     if (status != 200 || !json)
-        must(error_new(ERROR_INTERNAL, "%s: %ld: %s", path, status, buffer_text(&answer)));
+        give_up(error_new(ERROR_INTERNAL, "%s: %ld: %s", path, status, buffer_text(&answer)));
     return json;
 }

@@ -11,12 +11,16 @@
 
 #include "shared/base/cleanup.h"
 
-void must(struct error *err)
+_Noreturn void give_up(struct error *err)
 {
-    if (!err)
-        return;
     fprintf(stderr, "%s (%s)\n", error_text(err), error_origin(err));
     exit(1);
+}
+
+void must(struct error *err)
+{
+    if (err)
+        give_up(err);
 }
 
 int64_t now_us(void)
@@ -43,7 +47,7 @@ pid_t process_start(char *const *argv, char *const *environment, const char *log
     pid_t pid = fork();
 
     if (pid < 0)
-        must(error_errno(errno, "fork"));
+        give_up(error_errno(errno, "fork"));
     if (pid == 0)
         run_program(argv, environment, log_path);
     return pid;

@@ -6,7 +6,8 @@
 
 #include "shared/base/error.h"
 
-/* A bench that cannot go on says why and ends. Takes err. */
+/* A bench that cannot go on says why and ends. Both take err; must() returns when it is NULL. */
+_Noreturn void give_up(struct error *err);
 void must(struct error *err);
 
 int64_t now_us(void); /* monotonic */

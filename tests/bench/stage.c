@@ -134,7 +134,7 @@ void stage_start(struct stage *stage, size_t n_hosts)
     *stage = (struct stage){.arena = arena_new(), .n_hosts = n_hosts};
     strcpy(stage->dir, "/tmp/coffer-bench-XXXXXX");
     if (!mkdtemp(stage->dir))
-        must(error_errno(errno, "make a directory"));
+        give_up(error_errno(errno, "make a directory"));
     must(nats_server_init(&stage->nats, 0));
     stage_hosts_init(stage);
     make_fleet(stage);

@@ -152,7 +152,7 @@ void stage_hosts_start(struct stage *stage)
         beat(stage, &stage->hosts[i]);
     int rc = pthread_create(&stage->heart, NULL, heart_main, stage);
     if (rc != 0)
-        must(error_errno(rc, "start a thread"));
+        give_up(error_errno(rc, "start a thread"));
 }
 
 void stage_hosts_end(struct stage *stage)

@@ -31,7 +31,7 @@ static int connect_to(int port)
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        must(error_errno(errno, "connect"));
+        give_up(error_errno(errno, "connect"));
     return fd;
 }
 
@@ -44,7 +44,7 @@ static void open_one(struct streams *streams, int port, const char *request)
     if (send(stream->fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request) ||
         fcntl(stream->fd, F_SETFL, O_NONBLOCK) < 0 ||
         epoll_ctl(streams->epoll, EPOLL_CTL_ADD, stream->fd, &event) < 0)
-        must(error_errno(errno, "open a stream"));
+        give_up(error_errno(errno, "open a stream"));
 }
 
 struct streams *streams_open(int port, const char *path, const char *key, uint64_t last, size_t n)
@@ -58,12 +58,12 @@ struct streams *streams_open(int port, const char *path, const char *key, uint64
     streams->epoll = epoll_create1(EPOLL_CLOEXEC);
     streams->list = xnew_array(struct stream, n);
     if (streams->epoll < 0)
-        must(error_errno(errno, "epoll_create1"));
+        give_up(error_errno(errno, "epoll_create1"));
     while (streams->n < n) {
         for (size_t i = 0; i < BATCH && streams->n < n; i++)
             open_one(streams, port, request);
         if (streams_await(streams, "retry:", ANSWER_MS) < streams->n)
-            must(error_new(ERROR_INTERNAL, "not all of %zu streams were opened", streams->n));
+            give_up(error_new(ERROR_INTERNAL, "not all of %zu streams were opened", streams->n));
     }
     return streams;
 }
@@ -93,7 +93,7 @@ static bool read_stream(const struct stream *stream, const char *text)
     while ((n = recv(stream->fd, chunk, sizeof(chunk), 0)) > 0)
         found = found || memmem(chunk, (size_t)n, text, strlen(text));
     if (n == 0)
-        must(error_new(ERROR_UNAVAILABLE, "the gateway ended a stream"));
+        give_up(error_new(ERROR_UNAVAILABLE, "the gateway ended a stream"));
     return found;
 }
 

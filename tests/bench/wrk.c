@@ -45,10 +45,10 @@ void wrk_start(const struct wrk_options *options, struct wrk_run *ret_run)
     int ends[2];
 
     if (pipe(ends) < 0)
-        must(error_errno(errno, "pipe"));
+        give_up(error_errno(errno, "pipe"));
     ret_run->pid = fork();
     if (ret_run->pid < 0)
-        must(error_errno(errno, "fork"));
+        give_up(error_errno(errno, "fork"));
     if (ret_run->pid == 0) {
         close(ends[0]);
         run_wrk(options, ends[1]);
@@ -81,7 +81,7 @@ struct wrk_result wrk_finish(struct wrk_run *run)
         known = read_report(line, &result) || known;
     fclose(run->output);
     if (process_end(&run->pid, 0) != 0 || !known)
-        must(error_new(ERROR_INTERNAL, "wrk did not report"));
+        give_up(error_new(ERROR_INTERNAL, "wrk did not report"));
     return result;
 }
 
