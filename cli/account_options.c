@@ -16,6 +16,7 @@ static const struct option options[] = {
     {"expires", required_argument, NULL, 'e'},
     {"scope", required_argument, NULL, 's'},
     {"limit", required_argument, NULL, 'l'},
+    {"member", required_argument, NULL, 'm'},
     {"json", no_argument, NULL, 'j'},
     {"yes", no_argument, NULL, 'y'},
     {"admin", no_argument, NULL, 'A'},
@@ -41,9 +42,10 @@ static bool add_scope(struct account_options *o, const char *scope)
 
 static bool take(struct account_options *o, int c)
 {
-    const char **texts[] = {['a'] = &o->account, ['w'] = &o->wallet,   ['b'] = &o->balance,
-                            ['t'] = &o->type,    ['n'] = &o->name,     ['e'] = &o->expires,
-                            ['l'] = &o->limit,   ['k'] = &o->key_file, ['z'] = NULL};
+    const char **texts[] = {
+        ['a'] = &o->account,  ['w'] = &o->wallet,  ['b'] = &o->balance, ['t'] = &o->type,
+        ['n'] = &o->name,     ['e'] = &o->expires, ['l'] = &o->limit,   ['m'] = &o->member,
+        ['k'] = &o->key_file, ['z'] = NULL};
 
     o->admin = o->admin || c == 'A' || c == 'k';
     if (c == 'j')

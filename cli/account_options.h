@@ -17,6 +17,7 @@ struct account_options {
     const char *name;
     const char *expires;
     const char *limit;
+    const char *member;
     const char *scopes[ACCOUNT_SCOPES_MAX];
     int n_scopes;
     bool json;

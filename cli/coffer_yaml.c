@@ -407,10 +407,16 @@ static void take_secret_files(struct reading *reading, const struct node *value,
     take_paths(reading, value, "secret_files", true, &((struct coffer_yaml *)into)->secret_files);
 }
 
+/* "https://..." would else be the path of a server called https. */
+static bool is_server(const char *text)
+{
+    return manifest_server_is_valid(text) && !strstr(text, "//");
+}
+
 static void take_server(struct reading *reading, const struct node *value, void *into)
 {
     ((struct coffer_yaml_registry *)into)->server =
-        take_checked(reading, value, "server", manifest_server_is_valid, "such as ghcr.io");
+        take_checked(reading, value, "server", is_server, "such as ghcr.io");
 }
 
 static void take_username(struct reading *reading, const struct node *value, void *into)

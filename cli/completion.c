@@ -114,7 +114,7 @@ static void print_group(const char *group, FILE *out)
 
 static void print_commands(FILE *out)
 {
-    fputs("_coffer_commands() {\n    case \"$1\" in\n    '') echo '", out);
+    fputs("_coffer_commands() {\n    case \"$1\" in\n    ''|help) echo '", out);
     for (size_t i = 0; i < n_commands; i++)
         if (!commands[i].group || is_first_of_group(i))
             fprintf(out, "%s ", commands[i].group ?: commands[i].name);

@@ -129,7 +129,8 @@ void completion_print_fish(FILE *out)
         const char *group = commands[i].group;
         if (group && strcmp(group, last) != 0)
             fprintf(out, "complete -c coffer -n '__coffer_is \"\"' -a %s\n", group);
-        last = group ?: last;
+        if (group)
+            last = group;
         print_command(&commands[i], out);
     }
 }

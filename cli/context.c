@@ -68,7 +68,8 @@ struct error *context_path(const char *name, char **ret_path)
     }
     _cleanup_free_ char *old = xasprintf("%s/url", root);
     if (strcmp(name, default_name) != 0 || access(old, F_OK) != 0)
-        return error_new(ERROR_NOT_FOUND, "there is no context '%s'", name);
+        return error_new(ERROR_NOT_FOUND, "there is no context '%s'\n  try: coffer context ls",
+                         name);
     *ret_path = TAKE_PTR(root);
     return NULL;
 }

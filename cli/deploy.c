@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "cli/plan.h"
 #include "cli/project_body.h"
+#include "cli/resolve.h"
 #include "cli/terminal.h"
 #include "cli/verify_hint.h"
 #include "cli/wait.h"
@@ -28,22 +29,30 @@ static struct error *check_manifest(const json_t *workload, const struct buffer 
                      theirs ?: "missing", text);
 }
 
+/* What the command alone does not say. */
+static void print_notes(const json_t *workload, const char *command)
+{
+    if (strstr(command, "--release-key"))
+        puts("The release key is as this gateway shows it: compare it with the operator's own.");
+    if (json_integer_value(json_object_get(workload, "gpus")) > 0)
+        puts("For the GPUs, --rims DIR names a folder with NVIDIA's RIM files and OCSP answers.");
+    if (strstr(output_text(workload, "evidenceKind"), "development"))
+        puts("This is a development machine: a verifier also needs its --trust-root and --ca.");
+}
+
 int deploy_print_result(struct client *client, const json_t *workload, bool json)
 {
-    _cleanup_free_ char *command = verify_hint(client, workload);
-    json_int_t gpus = json_integer_value(json_object_get(workload, "gpus"));
+    _cleanup_free_ char *command = json ? NULL : verify_hint(client, workload);
 
     if (json)
         return output_json(workload);
     terminal_printf("workload       %s\nURL            https://%s\nmanifest hash  %s\n",
                     output_text(workload, "workloadId"), output_text(workload, "domain"),
                     output_text(workload, "manifestHash"));
-    if (command)
+    if (command) {
         terminal_printf("anybody can verify it with\n    %s\n", command);
-    if (command && strstr(command, "--release-key"))
-        puts("The release key is as this gateway shows it: compare it with the operator's own.");
-    if (command && gpus > 0)
-        puts("For the GPUs, --rims DIR names a folder with NVIDIA's RIM files and OCSP answers.");
+        print_notes(workload, command);
+    }
     return EXIT_OK;
 }
 
@@ -58,7 +67,7 @@ static bool is_going(const json_t *workload)
 static struct error *check_name(const struct project_input *in, struct client *client)
 {
     _cleanup_(json_decrefp) json_t *list = NULL;
-    struct error *err = in->again ? NULL : client_list(client, "/api/v1/workloads/list", &list);
+    struct error *err = in->again ? NULL : workloads_by_name(client, in->name, &list);
     const json_t *w;
     size_t i;
 
@@ -93,7 +102,7 @@ static struct error *create(struct client *client, struct project_input *in, con
         err = check_name(in, client);
     if (err)
         return err;
-    _cleanup_(json_decrefp) json_t *body = project_body_create(in, id);
+    _cleanup_(project_body_freep) json_t *body = project_body_create(in, id);
     err = client_call(client, "POST", "/api/v1/workloads/create", body, ret_workload);
     return err ?: check_manifest(*ret_workload, &manifest);
 }

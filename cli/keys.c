@@ -42,9 +42,9 @@ static struct error *create(const struct account_options *options, json_t **ret_
         err = account_options_account(options, client, &account);
     if (err)
         return err;
-    body = json_pack("{s:s, s:s, s:s*, s:s*, s:o*}", "accountId", account, "type",
+    body = json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:o*}", "accountId", account, "type",
                      options->type ?: "user", "name", options->name, "expiresAt", options->expires,
-                     "scopes", scopes_of(options));
+                     "memberId", options->member, "scopes", scopes_of(options));
     if (!body)
         return error_new(ERROR_INVALID_ARGUMENT, "an option is not UTF-8");
     return client_call(client, "POST", "/api/v1/api-keys/create", body, ret_key);
@@ -62,13 +62,14 @@ static void secret_decref(json_t **key)
 
 int keys_create_main(int argc, char **argv)
 {
-    static const char *const allowed[] = {"account", "type", "name", "scope", "expires", NULL};
+    static const char *const allowed[] = {"account", "type",   "name", "scope",
+                                          "expires", "member", NULL};
     _cleanup_(secret_decref) json_t *key = NULL;
     struct account_options options;
     int code = account_options_parse(argc, argv, allowed, 0,
                                      "keys create [--type user|account-admin] [--name NAME] "
                                      "[--scope read|deploy|admin ...] [--expires TIME] "
-                                     "[--account ID] [--admin]",
+                                     "[--member ID] [--account ID] [--admin]",
                                      &options);
 
     if (code == EXIT_OK)

@@ -6,7 +6,6 @@
 #include "cli/command.h"
 #include "cli/flags.h"
 #include "cli/output.h"
-#include "cli/query.h"
 #include "cli/terminal.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"

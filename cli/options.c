@@ -13,7 +13,6 @@ enum {
     OPERATE = 1 << 4, /* the global admin's */
     CHANGE = 1 << 5,  /* sends a request that changes something */
     SERVER = 1 << 6,  /* speaks with a gateway */
-    ALONE = 1 << 7,   /* --json is all it has: no frame's -o */
 };
 
 const struct option_row option_context = {"context", '\0', "NAME",
@@ -30,7 +29,6 @@ static const struct option_row option_idempotency = {
     "name of this change: given again, it is done once (default: a random one)"};
 
 static const struct option_row option_json = {"json", 'j', NULL, "the same as -o json"};
-static const struct option_row option_json_long = {"json", '\0', NULL, "the same as -o json"};
 static const struct option_row option_yes = {"yes", 'y', NULL, "do not ask"};
 static const struct option_row option_admin = {"admin", '\0', NULL,
                                                "use the global admin's key, not the context's"};
@@ -279,6 +277,7 @@ static const struct option_row key_create_rows[] = {
     {"name", '\0', "NAME", "what to call it"},
     {"scope", '\0', "read|deploy|admin", "what it may do; may be repeated"},
     {"expires", '\0', "TIME", "when it ends, as 2030-01-01T00:00:00Z"},
+    {"member", '\0', "ID", "a key of this member: it may do no more than their role"},
     {0},
 };
 
@@ -373,18 +372,18 @@ static const struct options_set {
     const struct option_row *rows;
     unsigned shared;
 } sets[] = {
-    {"login", login_rows, SERVER | ALONE},
+    {"login", login_rows, SERVER | JSON},
     {"logout", NULL, SERVER},
     {"context ls", NULL, LIST},
     {"context use", NULL, 0},
-    {"context show", NULL, SERVER | ALONE},
+    {"context show", NULL, SERVER | JSON},
     {"context rm", NULL, YES},
-    {"doctor", doctor_rows, SERVER | ALONE},
+    {"doctor", doctor_rows, SERVER | JSON},
     {"completion", NULL, 0},
     {"init", init_rows, 0},
-    {"deploy", deploy_rows, SERVER | CHANGE | ALONE},
-    {"plan", plan_rows, SERVER | ALONE},
-    {"update", update_rows, SERVER | CHANGE | ALONE},
+    {"deploy", deploy_rows, SERVER | CHANGE | JSON},
+    {"plan", plan_rows, SERVER | JSON},
+    {"update", update_rows, SERVER | CHANGE | JSON},
     {"ls", list_rows, SERVER | LIST},
     {"show", NULL, SERVER | JSON},
     {"logs", logs_rows, SERVER | JSON},
@@ -394,36 +393,36 @@ static const struct options_set {
     {"stop", verb_rows, SERVER | CHANGE | JSON | YES},
     {"restart", restart_rows, SERVER | CHANGE | JSON | YES},
     {"rm", verb_rows, SERVER | CHANGE | JSON | YES},
-    {"env ls", NULL, SERVER | ALONE},
-    {"env set", env_set_rows, SERVER | CHANGE | ALONE},
-    {"env unset", change_rows, SERVER | CHANGE | ALONE},
+    {"env ls", NULL, SERVER | JSON},
+    {"env set", env_set_rows, SERVER | CHANGE | JSON},
+    {"env unset", change_rows, SERVER | CHANGE | JSON},
     {"domains ls", NULL, SERVER | LIST},
-    {"domains set", change_rows, SERVER | CHANGE | ALONE},
-    {"domains unset", change_rows, SERVER | CHANGE | ALONE},
-    {"manifest", manifest_rows, SERVER | ALONE},
-    {"verify", verify_rows, ALONE},
-    {"accounts create", account_create_rows, SERVER | CHANGE | ALONE | ADMIN},
+    {"domains set", change_rows, SERVER | CHANGE | JSON},
+    {"domains unset", change_rows, SERVER | CHANGE | JSON},
+    {"manifest", manifest_rows, SERVER | JSON},
+    {"verify", verify_rows, JSON},
+    {"accounts create", account_create_rows, SERVER | CHANGE | JSON | ADMIN},
     {"accounts ls", NULL, SERVER | LIST | ADMIN},
-    {"accounts show", NULL, SERVER | ALONE | ADMIN},
-    {"accounts me", NULL, SERVER | ALONE | ADMIN},
-    {"accounts add-balance", NULL, SERVER | CHANGE | ALONE | ADMIN},
-    {"accounts quota", quota_rows, SERVER | CHANGE | ALONE | ADMIN},
-    {"members create", member_create_rows, SERVER | CHANGE | ALONE | ADMIN},
+    {"accounts show", NULL, SERVER | JSON | ADMIN},
+    {"accounts me", NULL, SERVER | JSON | ADMIN},
+    {"accounts add-balance", NULL, SERVER | CHANGE | JSON | ADMIN},
+    {"accounts quota", quota_rows, SERVER | CHANGE | JSON | ADMIN},
+    {"members create", member_create_rows, SERVER | CHANGE | JSON | ADMIN},
     {"members ls", account_rows, SERVER | LIST | ADMIN},
-    {"members update", member_update_rows, SERVER | CHANGE | ALONE | ADMIN},
-    {"members rm", NULL, SERVER | CHANGE | ALONE | ADMIN | YES},
-    {"webhooks create", webhook_create_rows, SERVER | CHANGE | ALONE},
+    {"members update", member_update_rows, SERVER | CHANGE | JSON | ADMIN},
+    {"members rm", NULL, SERVER | CHANGE | JSON | ADMIN | YES},
+    {"webhooks create", webhook_create_rows, SERVER | CHANGE | JSON},
     {"webhooks ls", NULL, SERVER | LIST},
-    {"webhooks show", NULL, SERVER | ALONE},
-    {"webhooks update", webhook_update_rows, SERVER | CHANGE | ALONE},
-    {"webhooks rm", NULL, SERVER | CHANGE | ALONE | YES},
-    {"webhooks test", NULL, SERVER | CHANGE | ALONE},
+    {"webhooks show", NULL, SERVER | JSON},
+    {"webhooks update", webhook_update_rows, SERVER | CHANGE | JSON},
+    {"webhooks rm", NULL, SERVER | CHANGE | JSON | YES},
+    {"webhooks test", NULL, SERVER | CHANGE | JSON},
     {"webhooks deliveries", NULL, SERVER | LIST},
-    {"keys create", key_create_rows, SERVER | CHANGE | ALONE | ADMIN},
+    {"keys create", key_create_rows, SERVER | CHANGE | JSON | ADMIN},
     {"keys ls", account_rows, SERVER | LIST | ADMIN},
-    {"keys disable", NULL, SERVER | CHANGE | ALONE | ADMIN},
-    {"keys enable", NULL, SERVER | CHANGE | ALONE | ADMIN},
-    {"keys rm", NULL, SERVER | CHANGE | ALONE | ADMIN | YES},
+    {"keys disable", NULL, SERVER | CHANGE | JSON | ADMIN},
+    {"keys enable", NULL, SERVER | CHANGE | JSON | ADMIN},
+    {"keys rm", NULL, SERVER | CHANGE | JSON | ADMIN | YES},
     {"audit", audit_rows, SERVER | LIST | ADMIN},
     {"images ls", NULL, SERVER | LIST | OPERATE},
     {"images enable", NULL, SERVER | CHANGE | JSON | OPERATE},
@@ -437,9 +436,9 @@ static const struct options_set {
     {"hosts rm", NULL, SERVER | CHANGE | JSON | OPERATE | YES},
     {"fleet init", fleet_rows, 0},
     {"image seal", image_rows, 0},
-    {"measure", measure_rows, ALONE},
+    {"measure", measure_rows, JSON},
     {"policy seal", policy_rows, 0},
-    {"report show", report_rows, ALONE},
+    {"report show", report_rows, JSON},
     {"bus decode", bus_rows, 0},
 };
 
@@ -450,8 +449,7 @@ static const struct {
 } shared_rows[] = {
     {YES, &option_yes},           {ADMIN, &option_admin},      {ADMIN, &option_admin_key},
     {OPERATE, &option_admin_key}, {LIST, &option_output_list}, {JSON, &option_output},
-    {ALONE, &option_output},      {LIST, &option_no_headers},  {LIST, &option_json_long},
-    {ALONE, &option_json_long},   {JSON, &option_json},        {CHANGE, &option_idempotency},
+    {LIST, &option_no_headers},   {LIST | JSON, &option_json}, {CHANGE, &option_idempotency},
     {SERVER, &option_context},
 };
 

@@ -49,10 +49,12 @@ struct error *plan_check(const json_t *plan, const struct project *project)
     const json_t *document = json_object_get(plan, "manifestDocument");
     _cleanup_buffer_ struct buffer bytes = {0};
     char computed[2 * SHA256_SIZE + 1];
-    struct error *err = canonical_json(document, &bytes);
 
+    if (!json_is_object(document))
+        return error_new(ERROR_DATA_LOSS, "the plan does not show its manifest");
+    struct error *err = canonical_json(document, &bytes);
     if (err)
-        return error_wrap(err, "the plan's manifest");
+        return error_recode(error_wrap(err, "the plan's manifest"), ERROR_DATA_LOSS);
     hash_hex(bytes.data, bytes.size, computed);
     if (strcmp(computed, plan_hash(plan)) != 0)
         return error_new(ERROR_DATA_LOSS, "the plan's manifest has the hash %s, and it says %s",
@@ -241,7 +243,7 @@ static struct error *check_new(const json_t *plan, struct project_input *in,
 
 static struct error *plan_new(struct client *client, struct project_input *in, json_t **ret_plan)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
+    _cleanup_(project_body_freep) json_t *body = NULL;
     struct fleet_facts facts;
     struct error *err = project_input_facts(in, client, &facts);
 
@@ -258,7 +260,7 @@ static struct error *plan_new(struct client *client, struct project_input *in, j
 static struct error *plan_change(struct client *client, struct project_input *in, json_t **ret_plan)
 {
     _cleanup_(json_decrefp) json_t *present = NULL;
-    _cleanup_(json_decrefp) json_t *body = NULL;
+    _cleanup_(project_body_freep) json_t *body = NULL;
     _cleanup_free_ char *id = NULL;
     struct error *err = workload_resolve(client, in->workload, &id);
 
@@ -274,7 +276,7 @@ static struct error *plan_change(struct client *client, struct project_input *in
                          "nothing to change is named: give the folder with coffer.yaml, a compose "
                          "file, or options such as --image VERSION");
     err = plan_ask(client, body, ret_plan);
-    if (!err && json_is_true(json_object_get(*ret_plan, "valid")))
+    if (!err && plan_is_accepted(*ret_plan))
         err = plan_check(*ret_plan, &in->project);
     return err;
 }

@@ -238,3 +238,21 @@ bool project_body_is_empty(const json_t *update)
     n -= json_object_get(update, "reason") ? 1 : 0;
     return n == 0;
 }
+
+static void wipe(json_t *value)
+{
+    const char *name;
+    json_t *item;
+    size_t i;
+
+    if (json_is_string(value))
+        OPENSSL_cleanse((char *)json_string_value(value), json_string_length(value));
+    json_object_foreach(value, name, item) wipe(item);
+    json_array_foreach(value, i, item) wipe(item);
+}
+
+void project_body_free(json_t *body)
+{
+    wipe(body);
+    json_decref(body);
+}

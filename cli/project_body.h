@@ -19,3 +19,7 @@ json_t *project_body_update(const struct project_input *input, const char *id,
 
 /* True: the update names nothing to change. */
 bool project_body_is_empty(const json_t *update);
+
+/* Gives a body back, and wipes its texts: secrets are among them. NULL is fine. */
+void project_body_free(json_t *body);
+DEFINE_CLEANUP(json_t *, project_body_free)

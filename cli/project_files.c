@@ -172,12 +172,12 @@ static struct error *apply(struct project_input *in, const struct coffer_yaml *y
     return err;
 }
 
-static bool has_file(const struct project_input *in, const char *path)
+static const struct project_file *find_file(const struct project_input *in, const char *path)
 {
     for (size_t i = 0; i < in->n_files; i++)
         if (strcmp(in->files[i].path, path) == 0)
-            return true;
-    return false;
+            return &in->files[i];
+    return NULL;
 }
 
 /* The owner's own salt: so the manifest, and its hash, can be computed here. */
@@ -198,8 +198,11 @@ static struct error *load_file(struct project_input *in, const char *folder, con
                                bool secret, size_t *total)
 {
     _cleanup_buffer_ struct buffer content = {0};
+    const struct project_file *known = find_file(in, path);
 
-    if (has_file(in, path))
+    if (known && (known->commitment != NULL) != secret)
+        return error_new(ERROR_INVALID_ARGUMENT, "file '%s' is both plain and secret", path);
+    if (known)
         return NULL; /* named by an option as well */
     if (in->n_files == ELEMENTSOF(in->files))
         return error_new(ERROR_INVALID_ARGUMENT, "more than %zu files", ELEMENTSOF(in->files));

@@ -1,5 +1,6 @@
 #include "cli/resolve.h"
 
+#include "cli/query.h"
 #include "shared/base/alloc.h"
 #include "shared/base/buffer.h"
 
@@ -35,6 +36,15 @@ static struct error *pick(const json_t *list, const char *name, char **ret_id)
     return NULL;
 }
 
+struct error *workloads_by_name(struct client *client, const char *name, json_t **ret_list)
+{
+    _cleanup_buffer_ struct buffer path = {0};
+
+    buffer_add_text(&path, "/api/v1/workloads/list");
+    query_add(&path, "name", name);
+    return client_list(client, buffer_text(&path), ret_list);
+}
+
 struct error *workload_resolve(struct client *client, const char *id_or_name, char **ret_id)
 {
     _cleanup_(json_decrefp) json_t *list = NULL;
@@ -43,6 +53,6 @@ struct error *workload_resolve(struct client *client, const char *id_or_name, ch
         *ret_id = xstrdup(id_or_name);
         return NULL;
     }
-    struct error *err = client_list(client, "/api/v1/workloads/list", &list);
+    struct error *err = workloads_by_name(client, id_or_name, &list);
     return err ?: pick(list, id_or_name, ret_id);
 }

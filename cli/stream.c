@@ -9,8 +9,9 @@
 #include "cli/stream_gap.h"
 #include "cli/terminal.h"
 #include "shared/base/alloc.h"
+#include "shared/base/clock.h"
 
-enum { QUIET_TICKS = 3 }; /* about seconds without a line: the history has been read */
+enum { QUIET_MS = 3000 }; /* so long without a line: the history has been read */
 
 struct stream_options {
     bool follow;
@@ -23,7 +24,7 @@ struct stream_options {
     uint32_t limit;
     const char *given; /* id or name; NULL: all (events only) */
     char *workload;    /* id */
-    unsigned quiet;    /* ticks since the last line */
+    int64_t heard_ms;  /* of the last line */
 };
 
 static void stream_done(struct stream_options *options)
@@ -168,7 +169,7 @@ static bool on_log(void *data, const char *name, const char *id, const char *tex
     const char *source = json_string_value(json_object_get(line, "source"));
     json_int_t dropped = json_integer_value(json_object_get(line, "dropped"));
 
-    options->quiet = 0;
+    options->heard_ms = clock_monotonic_ms(clock_system());
     if (stream_gap(name, text, stderr))
         return true;
     if (options->json) {
@@ -188,9 +189,9 @@ static bool on_log(void *data, const char *name, const char *id, const char *tex
 /* Without -f the stream ends once nothing has come for a while: that was the history. */
 static bool on_tick(void *data)
 {
-    struct stream_options *options = data;
+    const struct stream_options *options = data;
 
-    return options->follow || ++options->quiet < QUIET_TICKS;
+    return options->follow || clock_monotonic_ms(clock_system()) - options->heard_ms < QUIET_MS;
 }
 
 static struct error *print_lines(struct client *client, const struct stream_options *options)
@@ -232,6 +233,7 @@ static struct error *stream_logs(struct client *client, struct stream_options *o
     buffer_printf(&path, "/api/v1/workloads/%s/logs", options->workload);
     query_add(&path, "container", options->container);
     query_add(&path, "since", options->since);
+    options->heard_ms = clock_monotonic_ms(clock_system());
     stream.path = buffer_text(&path);
     return client_follow_stream(client, &stream);
 }

@@ -14,12 +14,13 @@ bool stream_gap(const char *name, const char *text, FILE *out)
     const json_t *to = json_object_get(gap, "to");
     json_int_t missing = json_integer_value(to) - json_integer_value(from) + 1;
 
+    /* The numbers are those of everybody's stream: ours are among them. */
     if (json_is_integer(from) && json_is_integer(to) && missing > 0)
         fprintf(out,
-                "coffer: %" JSON_INTEGER_FORMAT " entr%s missing here (%" JSON_INTEGER_FORMAT
-                " to %" JSON_INTEGER_FORMAT "): expired before they were read\n",
-                missing, missing == 1 ? "y is" : "ies are", json_integer_value(from),
-                json_integer_value(to));
+                "coffer: up to %" JSON_INTEGER_FORMAT " entries are missing here "
+                "(%" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
+                "): expired before they were read\n",
+                missing, json_integer_value(from), json_integer_value(to));
     else
         fputs("coffer: entries are missing here: expired before they were read\n", out);
     fflush(out);

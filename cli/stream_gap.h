@@ -6,5 +6,5 @@
 
 #define STREAM_GAP "gap"
 
-/* True when the event is a gap; then out says how much is missing. */
+/* True when the event is a gap; then out says how much is missing at most. */
 bool stream_gap(const char *name, const char *text, FILE *out);

@@ -200,6 +200,8 @@ static void test_what_can_be_said_twice_is(_unused_ void **state)
          1,
          EXIT_LIMIT},
         {{{"GET", SHOW, 500, "{}", NULL, NULL, 0}}, {"show", ID}, 1, EXIT_FAILED},
+        {{{"GET", SHOW, 502, "<html>", NULL, NULL, 0}}, {"show", ID}, 1, EXIT_CANNOT_TELL},
+        {{{"GET", SHOW, 504, "<html>", NULL, NULL, 0}}, {"show", ID}, 1, EXIT_CANNOT_TELL},
         {{{"GET", SHOW, 429, "{}", "Retry-After", "7", 0}}, {"show", ID}, 1, EXIT_LIMIT},
         {{{"PUT", "/api/v1/api-keys/update", 503, busy, NULL, NULL, 0}},
          {"keys", "disable", "k-1"},

@@ -58,6 +58,7 @@ static void test_bash_offers_what_fits(_unused_ void **state)
         {"depl", "deploy|"},
         {"\"\"", NULL}, /* all; looked at below */
         {"keys cr", "create|"},
+        {"help dom", "domains|"},
         {"keys create --sc", "--scope|"},
         {"keys create --scope \"\"", "read|deploy|admin|"},
         {"keys create --scope d", "deploy|"},

@@ -179,7 +179,6 @@ static void test_what_login_refuses(_unused_ void **state)
     static const char *const names[] = {"", "..", "a/b", "UPPER", "-x", "a b", "a.b"};
     _cleanup_free_ char *key_file = xasprintf("%s/key", gateway.dir);
     _cleanup_free_ char *bad_file = xasprintf("%s/bad", gateway.dir);
-    _cleanup_free_ char *contexts = path_of("contexts");
 
     test_gateway_answer(&gateway, good_answers);
     for (size_t i = 0; i < ELEMENTSOF(keys); i++) {

@@ -212,6 +212,8 @@ static void test_files_that_others_may_use(_unused_ void **state)
 {
     static const struct test_answer answers[] = {GOOD_HEALTH, GOOD_API,  GOOD_ME,     GOOD_LIST,
                                                  GOOD_PLAN,   GOOD_KEYS, GOOD_IMAGES, {0}};
+    static const struct test_answer denied[] = {
+        GOOD_HEALTH, {"GET", "/api/v1/accounts/me", 401, "{}", NULL, NULL, 0}, {0}};
     _cleanup_free_ char *folder = xasprintf("%s/.config/coffer/contexts/one", gateway.dir);
     _cleanup_free_ char *key = xasprintf("%s/api-key", folder);
     int code;
@@ -224,6 +226,10 @@ static void test_files_that_others_may_use(_unused_ void **state)
     json_auto_t *bad = run_json(&code);
     assert_int_equal(code, EXIT_FAILED);
     assert_string_equal(state_of(bad, "files"), "fail");
+    test_gateway_answer(&gateway, denied);
+    json_auto_t *both = run_json(&code);
+    assert_int_equal(code, EXIT_FAILED); /* the first failure's */
+    assert_string_equal(state_of(both, "key"), "fail");
     assert_int_equal(chmod(key, 0600), 0);
     assert_int_equal(chmod(folder, 0777), 0);
     json_auto_t *open = run_json(&code);

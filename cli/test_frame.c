@@ -48,6 +48,7 @@ static void test_what_is_taken(_unused_ void **state)
         {"ls", {"--json"}, "--json", {.format = OUTPUT_JSON}, false},
         {"ls", {"--js"}, "--json", {.format = OUTPUT_JSON}, false},
         {"ls", {"-o", "json"}, "--json", {.format = OUTPUT_JSON}, false},
+        {"hosts ls", {"-j"}, "--json", {.format = OUTPUT_JSON}, false},
         {"ls", {"-ojson"}, "--json", {.format = OUTPUT_JSON}, false},
         {"ls", {"--output=wide"}, "", {.format = OUTPUT_WIDE}, false},
         {"ls",

@@ -174,12 +174,19 @@ static void test_what_somebody_may_have_meant(_unused_ void **state)
         const char *text;
         const char *meant;
     } rows[] = {
-        {"deplyo", "deploy"}, {"deply", "deploy"},
-        {"log", "logs"},      {"lgoin", "login"},
-        {"logotu", "logout"}, {"sl", "ls"},
-        {"xyzzy", NULL},      {"", NULL},
-        {"mr", "rm"},         {"q", NULL},
-        {"-", NULL},          {"a-very-long-word-that-nobody-would-ever-type-here", NULL},
+        {"deplyo", "deploy"},
+        {"deply", "deploy"},
+        {"log", "logs"},
+        {"lgoin", "login"},
+        {"logotu", "logout"},
+        {"sl", "ls"},
+        {"xyzzy", NULL},
+        {"", NULL},
+        {"mr", "rm"},
+        {"q", NULL},
+        {"helm", NULL},
+        {"-", NULL},
+        {"a-very-long-word-that-nobody-would-ever-type-here", NULL},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {

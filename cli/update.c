@@ -62,8 +62,8 @@ static struct error *confirm_loss(const struct update_target *target, const json
         return NULL;
     if (in->json || !isatty(STDIN_FILENO))
         return error_new(ERROR_FAILED_PRECONDITION,
-                         "this loses data, and there is no terminal to ask on: say "
-                         "--confirm-data-loss to go on");
+                         "this loses data, and nobody can be asked here (no terminal, or JSON is "
+                         "wanted): say --confirm-data-loss to go on");
     *ret_confirmed = ask_typed(output_text(target->workload, "name"));
     return *ret_confirmed ? NULL : error_new(ERROR_CANCELLED, "nothing was changed");
 }
@@ -130,7 +130,7 @@ static int apply(struct client *client, const struct update_target *target, json
 int update_run(struct client *client, const struct update_target *target, json_t *body,
                const struct project_input *in)
 {
-    _cleanup_(json_decrefp) json_t *owned = body;
+    _cleanup_(project_body_freep) json_t *owned = body;
     _cleanup_(json_decrefp) json_t *plan = NULL;
     struct error *err = check_etag(target, in->if_match);
     bool go = false;
@@ -158,7 +158,7 @@ static int update(struct project_input *in)
     json_t *body = project_body_update(in, target.id, target.workload);
     if (!project_body_is_empty(body))
         return update_run(client, &target, body, in);
-    json_decref(body);
+    project_body_free(body);
     return command_usage("nothing to change is named: give the folder with coffer.yaml, a compose "
                          "file, or options such as --image VERSION");
 }

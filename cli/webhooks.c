@@ -155,6 +155,26 @@ int webhooks_list_main(int argc, char **argv)
     return output_list(list, webhook_columns, ELEMENTSOF(webhook_columns));
 }
 
+/* How it goes with what is sent there; only what the gateway says. */
+static void print_health(const json_t *webhook)
+{
+    static const char *const rows[][2] = {
+        {"waiting", "pendingDeliveries"},
+        {"dropped", "droppedDeliveries"},
+        {"failed last", "failuresInARow"},
+    };
+    const char *why = json_string_value(json_object_get(webhook, "disabledReason"));
+
+    if (why)
+        terminal_printf("%-14s %s\n", "because", why);
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        const json_t *count = json_object_get(webhook, rows[i][1]);
+        if (json_is_integer(count))
+            terminal_printf("%-14s %" JSON_INTEGER_FORMAT "\n", rows[i][0],
+                            json_integer_value(count));
+    }
+}
+
 static int print_webhook(const json_t *webhook, bool json)
 {
     char events[COLUMN_TEXT_MAX];
@@ -167,6 +187,7 @@ static int print_webhook(const json_t *webhook, bool json)
     terminal_printf("%-14s %s\n", "events", events_of(webhook, events));
     terminal_printf("%-14s %s\n%-14s %s\n", "description", output_text(webhook, "description"),
                     "created", output_text(webhook, "createdAt"));
+    print_health(webhook);
     return EXIT_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "cli/flags.h"
 #include "cli/output.h"
 #include "cli/pages.h"
+#include "cli/project_body.h"
 #include "cli/project_input.h"
 #include "cli/query.h"
 #include "cli/resolve.h"
@@ -95,6 +96,7 @@ static void print_workload(const json_t *w)
         {"evidence", "evidenceKind"},
         {"created", "createdAt"},
         {"updated", "updatedAt"},
+        {"ETag", "etag"},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -176,9 +178,13 @@ int show_main(int argc, char **argv)
 
     if (code != EXIT_OK)
         return code;
+    struct client_headers headers = {0};
     struct error *err = target_open(flags.operands[0], &target);
     _cleanup_free_ char *path = xasprintf("/api/v1/workloads/%s", target.workload ?: "");
-    err = err ?: client_call(target.client, "GET", path, NULL, &w);
+    err = err ?: client_call_with(target.client, "GET", path, NULL, &headers, &w);
+    if (!err && headers.etag) /* for --if-match */
+        json_object_set_new(w, "etag", json_string(headers.etag));
+    client_headers_done(&headers);
     if (err)
         return command_fail(err);
     if (flags.json)
@@ -312,7 +318,7 @@ int restart_main(int argc, char **argv)
                           .n = ELEMENTSOF(table),
                           .min_operands = 1,
                           .max_operands = 1};
-    _cleanup_(json_decrefp) json_t *env = NULL;
+    _cleanup_(project_body_freep) json_t *env = NULL;
     int code = flags_parse(argc, argv, &flags);
 
     if (code == EXIT_OK)

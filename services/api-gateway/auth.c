@@ -56,23 +56,17 @@ static bool is_admin_key(const struct gateway *gateway, const char *key)
     return CRYPTO_memcmp(digest, gateway->admin_key_sha256, sizeof(digest)) == 0;
 }
 
-/* How auth asks: from memory alone, on the event loop, or from the store where need be. */
-struct inquiry {
-    bool now;
-    bool unknown; /* memory could not tell */
-};
-
-static struct error *check_account(struct request *request, const struct auth_key *key,
-                                   struct inquiry *inquiry)
+/* now: from memory alone, as on the event loop; what it does not know is refused. */
+static struct error *check_account(struct request *request, const struct auth_key *key, bool now)
 {
     struct error *err = NULL;
     bool active = false;
 
     memcpy(request->account, key->account, sizeof(request->account));
-    if (inquiry->now)
-        inquiry->unknown = !auth_account_now(request->gateway, key->account, &active);
-    else
+    if (!now)
         err = auth_account_find(request, &active);
+    else if (!auth_account_now(request->gateway, key->account, &active))
+        active = false;
     if (!err && active)
         return NULL;
     *request->account = '\0';
@@ -85,35 +79,31 @@ static bool is_usable(const struct gateway *gateway, const struct auth_key *key)
            (!key->expires_at_ms || key->expires_at_ms > clock_wall_ms(gateway->clock));
 }
 
-static struct error *find_key(struct request *request, const char *hash, struct inquiry *inquiry,
+static struct error *find_key(struct request *request, const char *hash, bool now,
                               struct auth_key *ret_key)
 {
-    if (!inquiry->now)
+    if (!now)
         return auth_key_find(request, hash, ret_key);
-    inquiry->unknown = !auth_key_now(request->gateway, hash, ret_key);
-    return inquiry->unknown ? refused() : NULL;
+    return auth_key_now(request->gateway, hash, ret_key) ? NULL : refused();
 }
 
-static struct error *limit_by_member(struct request *request, struct inquiry *inquiry,
-                                     struct auth_key *key)
+static struct error *limit_by_member(struct request *request, bool now, struct auth_key *key)
 {
     struct auth_member member = {0};
     struct error *err = NULL;
 
     if (!*key->member)
         return NULL;
-    if (!inquiry->now)
+    if (!now)
         err = auth_member_find(request, key, &member);
     else if (!auth_member_now(request->gateway, key->member, &member))
-        inquiry->unknown = true;
-    if (inquiry->unknown)
-        return refused();
+        err = refused();
     key->active = key->active && member.active;
     key->level = key->level < member.level ? key->level : member.level;
     return err;
 }
 
-static struct error *check_key(struct request *request, const char *secret, struct inquiry *inquiry)
+static struct error *check_key(struct request *request, const char *secret, bool now)
 {
     struct gateway *gateway = request->gateway;
     struct auth_key key;
@@ -121,14 +111,14 @@ static struct error *check_key(struct request *request, const char *secret, stru
 
     if (!size_is_possible(secret))
         return refused();
-    if (!inquiry->now)
+    if (!now)
         error_free(gateway_ensure_bootstrap(gateway));
     api_key_hash(secret, hash);
-    struct error *err = find_key(request, hash, inquiry, &key);
-    err = err ?: limit_by_member(request, inquiry, &key);
+    struct error *err = find_key(request, hash, now, &key);
+    err = err ?: limit_by_member(request, now, &key);
     if (!err && !is_usable(gateway, &key))
         err = refused();
-    err = err ?: check_account(request, &key, inquiry);
+    err = err ?: check_account(request, &key, now);
     if (err)
         return err;
     request->principal = (struct principal){
@@ -141,13 +131,13 @@ static struct error *check_key(struct request *request, const char *secret, stru
 }
 
 /* The admin key first, as there; who sends another x-api-key may still have a good bearer. */
-static struct error *authenticate(struct request *request, struct inquiry *inquiry)
+static struct error *authenticate(struct request *request, bool now)
 {
     const char *bearer = bearer_of(request);
 
     if (!is_admin_key(request->gateway, http_header(request, "x-api-key")) &&
         !is_admin_key(request->gateway, bearer))
-        return check_key(request, bearer, inquiry);
+        return check_key(request, bearer, now);
     request->principal = (struct principal){.kind = PRINCIPAL_GLOBAL_ADMIN, .level = LEVEL_ADMIN};
     return NULL;
 }
@@ -159,15 +149,9 @@ const char *auth_secret(const struct request *request)
     return is_admin_key(request->gateway, admin) ? admin : bearer_of(request);
 }
 
-static struct error *authenticate_now(struct request *request, struct inquiry *inquiry)
-{
-    inquiry->now = true;
-    return authenticate(request, inquiry);
-}
-
 static struct error *authenticate_by_store(struct request *request)
 {
-    return authenticate(request, &(struct inquiry){0});
+    return authenticate(request, false);
 }
 
 /* Whether the route is for a caller who is known. */
@@ -190,15 +174,14 @@ struct error *auth_check(struct request *request)
 
 bool auth_check_now(struct request *request, struct error **ret_err)
 {
-    struct inquiry inquiry = {0};
-    struct error *err = authenticate_now(request, &inquiry);
+    struct error *err = authenticate(request, true);
 
-    err = err ?: check_scope(request);
-    if (inquiry.unknown)
+    if (err) { /* told by the other, which counts it */
         error_free(err);
-    else
-        *ret_err = err;
-    return !inquiry.unknown;
+        return false;
+    }
+    *ret_err = check_scope(request);
+    return true;
 }
 
 struct error *auth_load_admin_key(struct gateway *gateway)

@@ -4,6 +4,7 @@
 
 #include "schemas/catalog.pb-c.h"
 #include "schemas/host.pb-c.h"
+#include "services/api-gateway/read_cache.h"
 #include "shared/attestation/image.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
@@ -132,20 +133,16 @@ static void add_folder(struct versions *versions)
             add_version(versions, entry->d_name);
 }
 
-static struct error *add_host(struct versions *versions, const char *id)
+static struct error *add_host(struct versions *versions, const struct store_record *record)
 {
-    struct store_record record;
     void *host = NULL;
-    struct error *err =
-        store_get(versions->gateway->store, arena_printf(versions->arena, "%s%s", KEY_HOST, id),
-                  versions->arena, &record);
 
-    if (err || !record.version)
-        return err;
-    err = bus_unpack(&coffer__v1__host__descriptor, record.value.data, record.value.len,
-                     versions->arena, &host);
+    if (!record->version)
+        return NULL;
+    struct error *err = bus_unpack(&coffer__v1__host__descriptor, record->value.data,
+                                   record->value.len, versions->arena, &host);
     if (err)
-        return error_recode(error_wrap(err, "host record '%s'", id), ERROR_INTERNAL);
+        return error_recode(error_wrap(err, "record '%s'", record->key), ERROR_INTERNAL);
     const Coffer__V1__HostHeartbeat *heartbeat = ((Coffer__V1__Host *)host)->heartbeat;
     for (size_t i = 0; heartbeat && i < heartbeat->n_images; i++)
         if (heartbeat->images[i]->ready)
@@ -153,15 +150,30 @@ static struct error *add_host(struct versions *versions, const char *id)
     return NULL;
 }
 
+/* Records "family" + name of all names, with one question. */
+static struct error *load_family(struct versions *versions, const char *family,
+                                 const char *const *names, size_t n,
+                                 struct store_record **ret_records)
+{
+    const char **keys = arena_alloc(versions->arena, (n + 1) * sizeof(*keys));
+
+    for (size_t i = 0; i < n; i++)
+        keys[i] = arena_printf(versions->arena, "%s%s", family, names[i]);
+    *ret_records = arena_alloc(versions->arena, (n + 1) * sizeof(**ret_records));
+    return store_get_many(versions->gateway->store, keys, n, versions->arena, *ret_records);
+}
+
 static struct error *add_hosts(struct versions *versions)
 {
+    struct store_record *records = NULL;
     const char **ids;
-    size_t n;
+    size_t n = 0;
     struct error *err =
-        store_members(versions->gateway->store, KEY_HOSTS, HOSTS_MAX, versions->arena, &ids, &n);
+        read_cache_members(versions->gateway, KEY_HOSTS, HOSTS_MAX, versions->arena, &ids, &n);
 
+    err = err ?: load_family(versions, KEY_HOST, ids, n, &records);
     for (size_t i = 0; !err && i < n; i++)
-        err = add_host(versions, ids[i]);
+        err = add_host(versions, &records[i]);
     return err;
 }
 
@@ -170,38 +182,36 @@ static int compare_newest_first(const void *a, const void *b)
     return strverscmp(*(const char *const *)b, *(const char *const *)a);
 }
 
-static struct error *is_enabled(struct versions *versions, const char *version, bool *ret_enabled)
+static struct error *is_enabled(struct versions *versions, const struct store_record *record,
+                                bool *ret_enabled)
 {
-    struct store_record record;
     void *artifact = NULL;
-    struct error *err = store_get(versions->gateway->store,
-                                  arena_printf(versions->arena, "%s%s", KEY_ARTIFACT, version),
-                                  versions->arena, &record);
 
-    if (err || !record.version)
-        return err;
-    err = bus_unpack(&coffer__v1__artifact__descriptor, record.value.data, record.value.len,
-                     versions->arena, &artifact);
+    if (!record->version)
+        return NULL;
+    struct error *err = bus_unpack(&coffer__v1__artifact__descriptor, record->value.data,
+                                   record->value.len, versions->arena, &artifact);
     if (err)
-        return error_recode(error_wrap(err, "image '%s'", version), ERROR_INTERNAL);
+        return error_recode(error_wrap(err, "record '%s'", record->key), ERROR_INTERNAL);
     *ret_enabled = ((Coffer__V1__Artifact *)artifact)->enabled;
     return NULL;
 }
 
 static struct error *keep_enabled(struct versions *versions)
 {
+    struct store_record *records = NULL;
     size_t kept = 0;
+    struct error *err = load_family(versions, KEY_ARTIFACT, versions->names, versions->n, &records);
 
-    for (size_t i = 0; i < versions->n; i++) {
+    for (size_t i = 0; !err && i < versions->n; i++) {
         bool enabled = false;
-        struct error *err = is_enabled(versions, versions->names[i], &enabled);
-        if (err)
-            return err;
+        err = is_enabled(versions, &records[i], &enabled);
         if (enabled)
             versions->names[kept++] = versions->names[i];
     }
-    versions->n = kept;
-    return NULL;
+    if (!err)
+        versions->n = kept;
+    return err;
 }
 
 /* Drops what has no signed image.json: nobody could verify it. */

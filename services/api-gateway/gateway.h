@@ -1,6 +1,6 @@
 /*
- * The gateway's state. Nothing in it must survive a restart: N copies may run. It is used by all
- * connection threads at once; what changes is behind a lock or atomic.
+ * The gateway's state. Nothing in it must survive a restart: N copies may run. The event loops and
+ * the workers use it at once; what changes is behind a lock or atomic.
  */
 #pragma once
 

@@ -30,7 +30,7 @@ struct http_server;
 struct idempotency;
 struct request;
 
-enum { RESPONSE_HEADERS_MAX = 16 };
+enum { RESPONSE_HEADERS_MAX = 24 };
 
 struct response_header {
     const char *name; /* static */

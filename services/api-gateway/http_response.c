@@ -4,6 +4,9 @@
 #include "services/api-gateway/http_internal.h"
 #include "shared/base/clock.h"
 
+/* Of a response that a handler made, whose size libmicrohttpd does not tell: what it may be. */
+enum { RAW_SIZE = 8 * 1024 * 1024 };
+
 #define RETRY_S "1"
 #define HSTS    "max-age=31536000"
 
@@ -14,17 +17,15 @@ static void free_wiped(void *text)
     free(text);
 }
 
-static struct MHD_Response *bytes_response(struct response *response)
+static struct MHD_Response *bytes_response(struct response *response, size_t size)
 {
-    size_t size = response->body.size;
-
     if (!size)
         return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
     return MHD_create_response_from_buffer_with_free_callback(
         size, buffer_take_text(&response->body), free_wiped);
 }
 
-static struct MHD_Response *body_response(struct response *response)
+static struct MHD_Response *body_response(struct response *response, size_t *ret_size)
 {
     const char *type = response->content_type ?: "text/plain";
     struct MHD_Response *raw;
@@ -32,10 +33,12 @@ static struct MHD_Response *body_response(struct response *response)
     if (response->json) {
         /* 15 digits: amounts are told as they were given, 0.1 and not 0.10000000000000001 */
         char *text = json_dumps(response->json, JSON_COMPACT | JSON_REAL_PRECISION(15));
-        raw = MHD_create_response_from_buffer_with_free_callback(strlen(text), text, free_wiped);
+        *ret_size = strlen(text);
+        raw = MHD_create_response_from_buffer_with_free_callback(*ret_size, text, free_wiped);
         type = "application/json";
     } else {
-        raw = bytes_response(response);
+        *ret_size = response->body.size;
+        raw = bytes_response(response, *ret_size);
     }
     if (response->status != MHD_HTTP_NO_CONTENT && response->status != MHD_HTTP_NOT_MODIFIED)
         MHD_add_response_header(raw, MHD_HTTP_HEADER_CONTENT_TYPE, type);
@@ -85,14 +88,15 @@ static void add_headers(struct request *request)
 enum MHD_Result http_send(struct request *request)
 {
     struct response *response = &request->response;
+    size_t size = RAW_SIZE;
 
     if (!response->raw)
-        response->raw = body_response(response);
+        response->raw = body_response(response, &size);
     add_headers(request);
     enum MHD_Result result =
         MHD_queue_response(request->connection, response->status, response->raw);
     if (!response->endless)
         http_client_transfers(&request->server->clients, request->client,
-                              clock_monotonic_ms(clock_system()), 0);
+                              clock_monotonic_ms(clock_system()), size);
     return result;
 }

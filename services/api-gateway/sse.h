@@ -29,7 +29,7 @@ struct sse_hub {
     pthread_t timer;
     unsigned n_threads; /* started, the timer first */
     pthread_mutex_t subscribe_lock;
-    struct bus_subscription *subscriptions[SSE_KINDS_]; /* from the first stream of the kind on */
+    struct bus_subscription *subscriptions[SSE_KINDS_]; /* while there are streams of the kind */
 
     pthread_mutex_t lock; /* the rest */
     pthread_cond_t work;
@@ -40,6 +40,8 @@ struct sse_hub {
     struct sse_stream *ready;
     struct sse_stream **ready_tail;
     size_t n;
+    size_t n_of_kind[SSE_KINDS_];
+    int64_t unused_ms[SSE_KINDS_]; /* since when there is none of the kind; 0: there are some */
     size_t n_settling;
     int64_t look_ms; /* when clients are looked at again */
     bool stopping;   /* streams end */

@@ -42,6 +42,8 @@ void sse_hub_add(struct sse_hub *hub, struct sse_stream *stream)
         stream->bucket_next->bucket_previous = &stream->bucket_next;
     *bucket = stream;
     hub->n++;
+    hub->n_of_kind[stream->options.kind]++;
+    hub->unused_ms[stream->options.kind] = 0;
 }
 
 void sse_hub_remove(struct sse_hub *hub, struct sse_stream *stream)
@@ -53,6 +55,8 @@ void sse_hub_remove(struct sse_hub *hub, struct sse_stream *stream)
     *stream->bucket_previous = stream->bucket_next;
     if (stream->bucket_next)
         stream->bucket_next->bucket_previous = stream->bucket_previous;
+    if (--hub->n_of_kind[stream->options.kind] == 0)
+        hub->unused_ms[stream->options.kind] = now_ms();
     if (--hub->n == 0)
         pthread_cond_broadcast(&hub->gone);
 }
@@ -188,6 +192,32 @@ static void look_at_all(struct sse_hub *hub, int64_t now)
     }
 }
 
+/* Logs of a whole fleet are much to receive for nobody. A stream is counted before it subscribes,
+ * so one that comes meanwhile waits, and subscribes again. */
+static void drop_subscription(struct sse_hub *hub, enum sse_kind kind)
+{
+    pthread_mutex_lock(&hub->subscribe_lock);
+    pthread_mutex_lock(&hub->lock);
+    bool unused = hub->n_of_kind[kind] == 0;
+    hub->unused_ms[kind] = 0;
+    pthread_mutex_unlock(&hub->lock);
+    if (unused)
+        bus_unsubscribe(TAKE_PTR(hub->subscriptions[kind]));
+    pthread_mutex_unlock(&hub->subscribe_lock);
+}
+
+/* Under the lock, which it lets go of. */
+static void drop_unused(struct sse_hub *hub, int64_t now)
+{
+    for (unsigned i = 0; i < SSE_KINDS_; i++) {
+        if (!hub->unused_ms[i] || now - hub->unused_ms[i] < SSE_UNUSED_MS)
+            continue;
+        pthread_mutex_unlock(&hub->lock);
+        drop_subscription(hub, i);
+        pthread_mutex_lock(&hub->lock);
+    }
+}
+
 static void *timer_main(void *state)
 {
     struct sse_hub *hub = state;
@@ -199,6 +229,7 @@ static void *timer_main(void *state)
         deadline_after_ms(ms, &next);
         (void)pthread_cond_timedwait(&hub->tick, &hub->lock, &next);
         look_at_all(hub, now_ms());
+        drop_unused(hub, now_ms());
     }
     pthread_mutex_unlock(&hub->lock);
     return NULL;
@@ -264,8 +295,6 @@ void sse_hub_done(struct sse_hub *hub)
 {
     if (!hub->gateway)
         return;
-    for (unsigned i = 0; i < SSE_KINDS_; i++)
-        bus_unsubscribe(hub->subscriptions[i]);
     pthread_mutex_lock(&hub->lock);
     hub->ending = true;
     pthread_cond_broadcast(&hub->work);
@@ -275,6 +304,8 @@ void sse_hub_done(struct sse_hub *hub)
         pthread_join(hub->timer, NULL);
     for (unsigned i = 1; i < hub->n_threads; i++)
         pthread_join(hub->fetchers[i - 1], NULL);
+    for (unsigned i = 0; i < SSE_KINDS_; i++)
+        bus_unsubscribe(hub->subscriptions[i]);
     sse_memo_free(hub->memo);
     pthread_cond_destroy(&hub->gone);
     pthread_cond_destroy(&hub->tick);

@@ -10,6 +10,7 @@ enum {
     SSE_SETTLE_TRIES = 50,
     SSE_AWAY_MS = 1000,
     SSE_POLL_AGE_MS = 1000, /* how old an answer may be for one who asks without need */
+    SSE_UNUSED_MS = 30000,  /* and a kind that nobody follows is unsubscribed */
     SSE_LOOK_MS = 1000,     /* whether the client is there still */
 };
 

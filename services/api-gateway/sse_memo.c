@@ -88,7 +88,7 @@ void sse_memo_keep(struct sse_memo *memo, const struct sse_stream *stream, int64
                             .from = stream->next_sequence,
                             .fetched = fetched,
                             .asked_ms = asked_ms};
-    strcpy(entry->filter, stream->options.filter);
+    snprintf(entry->filter, sizeof(entry->filter), "%s", stream->options.filter);
     pthread_mutex_unlock(&memo->lock);
     sse_fetched_release(before);
 }

@@ -219,6 +219,43 @@ static void test_slow_clients_are_ended(_unused_ void **state)
     assert_int_equal(f->commands, 0);
 }
 
+enum { WORKLOADS = 40, LISTS = 500, LOOKS = 20 };
+
+/* Not only between two requests. */
+static void wait_until_idle(struct http_server *server)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000000L};
+
+    for (int i = 0; i < LOOKS; i++) {
+        assert_true(http_server_wait(server, 60000));
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* Asks for much, and takes nothing until the server has had enough. */
+static void test_a_client_that_takes_no_answers_is_ended(_unused_ void **state)
+{
+    static const char list[] = "GET /api/v1/workloads/list HTTP/1.1\r\n" AUTHORIZED "\r\n";
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_(http_server_stopp) struct http_server *server = impatient(f);
+    _cleanup_close_ int fd = raw_connect(http_server_port(server));
+    _cleanup_buffer_ struct buffer seen = {0};
+    const int small = 4096;
+
+    for (int i = 0; i < WORKLOADS; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "w-%d", i);
+        put_workload(f, id, "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
+    }
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    for (int i = 0; i < LISTS; i++)
+        raw_send_bytes(fd, list, sizeof(list) - 1);
+    assert_true(raw_read_until(fd, "HTTP/1.1 200", &seen));
+    wait_until_idle(server);
+    (void)raw_read_to_end(fd, &seen);
+    assert_true(raw_count(&seen, "HTTP/1.1 200") < LISTS);
+}
+
 static void test_connections_of_one_address_are_limited(_unused_ void **state)
 {
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
@@ -263,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_a_long_path_is_refused),
         cmocka_unit_test(test_chunks_are_counted_while_they_come),
         cmocka_unit_test(test_slow_clients_are_ended),
+        cmocka_unit_test(test_a_client_that_takes_no_answers_is_ended),
         cmocka_unit_test(test_connections_of_one_address_are_limited),
         cmocka_unit_test(test_pipelined_requests_are_answered_in_order),
     };

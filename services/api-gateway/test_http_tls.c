@@ -220,12 +220,58 @@ static void test_only_tls_of_today(_unused_ void **state)
     remove_pair(f);
 }
 
+static bool tls_read_until(SSL *ssl, const char *text, struct buffer *seen)
+{
+    char data[4096];
+
+    while (!strstr(buffer_text(seen), text)) {
+        int n = SSL_read(ssl, data, sizeof(data));
+        if (n <= 0)
+            return false;
+        buffer_add(seen, data, (size_t)n);
+    }
+    return true;
+}
+
+/* Handlers and streams suspend the connection, with bytes of it in gnutls's hands. */
+static void test_requests_and_streams_over_tls(_unused_ void **state)
+{
+    static const char requests[] =
+        "GET /api/v1/workloads/list HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " TEST_KEY
+        "\r\n\r\nPOST /api/v1/workloads/stop HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " TEST_KEY
+        "\r\nContent-Length: 2\r\n\r\n{}GET /api/v1/events HTTP/1.1\r\nHost: x\r\n"
+        "Authorization: Bearer " TEST_KEY "\r\n\r\n";
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_(SSL_CTX_freep) SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    _cleanup_buffer_ struct buffer seen = {0};
+
+    write_pair(f, "first", false, true);
+    struct http_server *server = start(f);
+    int fd = raw_connect(http_server_port(server));
+    SSL *ssl = handshake(context, fd);
+    assert_true(SSL_write(ssl, requests, sizeof(requests) - 1) > 0);
+    assert_true(tls_read_until(ssl, "retry: 1000", &seen));
+    assert_int_equal(raw_count(&seen, "HTTP/1.1 200"), 2);
+    assert_int_equal(raw_count(&seen, "HTTP/1.1 400"), 1);
+    for (uint64_t i = 1; i <= 100; i++) {
+        _cleanup_free_ char *id = xasprintf("\"w-1.%d\"", (int)i);
+        put_event(f, "w-1", "dev", i, "stage");
+        assert_true(tls_read_until(ssl, id, &seen));
+    }
+    SSL_free(ssl);
+    close(fd);
+    assert_true(sse_hub_wait(&f->gateway->streams, 20000));
+    http_server_stop(server);
+    remove_pair(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_renewed_certificate_counts_without_a_restart),
         cmocka_unit_test(test_a_server_does_not_start_with_a_bad_pair),
         cmocka_unit_test(test_only_tls_of_today),
+        cmocka_unit_test(test_requests_and_streams_over_tls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

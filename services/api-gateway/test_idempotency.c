@@ -178,7 +178,7 @@ static void test_which_routes_take_a_key(_unused_ void **state)
     static const char *const ignore[] = {
         "/api/v1/workloads/logs",           "/api/v1/workloads/stats",
         "/api/v1/workload-containers/list", "/api/v1/workload-containers/logs",
-        "/api/v1/workload-events/list",
+        "/api/v1/workload-events/list",     "/api/v1/workloads/plan",
     };
     _cleanup_scene_ struct scene *scene = hooked_scene();
 
@@ -545,7 +545,8 @@ static void test_what_is_replayed_is_what_is_there(_unused_ void **state)
         call(scene, GLOBAL_ADMIN, KEY "k", "POST", "/api/v1/accounts/add-balance", add);
     _cleanup_answer_ struct answer account =
         call(scene, GLOBAL_ADMIN, NULL, "GET", "/api/v1/accounts/$OURS", NULL);
-    assert_string_equal(buffer_text(&retry.body), buffer_text(&account.body));
+    json_object_del(account.json, "burnRatePerMin"); /* told by GET only */
+    assert_true(json_equal(retry.json, account.json));
     assert_non_null(strstr(buffer_text(&retry.body), "\"balance\":10.1"));
 }
 

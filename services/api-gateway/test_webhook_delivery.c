@@ -61,12 +61,14 @@ static struct scene *scene_new(void)
 
     clock_fake_init(&scene->clock, START_MS);
     scene->f = fixture_new_with_clock(&scene->clock.base);
+    gateway_free(scene->f->gateway); /* and its store */
+    scene->f->store = store_memory_new();
     scene->real_ops = scene->f->store->ops;
     scene->kept_ops = *scene->real_ops;
     scene->kept_ops.free = keep_store;
     scene->f->store->ops = &scene->kept_ops;
     scene->f->config.webhook_insecure = true;
-    restart_gateway(scene);
+    start_gateway(scene);
     scene->receiver = receiver_new(NULL, NULL);
     return scene;
 }
@@ -77,7 +79,10 @@ static void scene_free(struct scene *scene)
         gateway_free(scene->second);
     if (scene->second_bus)
         bus_free(scene->second_bus);
-    scene->f->store->ops = scene->real_ops; /* the last gateway frees it */
+    gateway_free(scene->f->gateway);
+    scene->f->gateway = NULL;
+    scene->f->store->ops = scene->real_ops;
+    store_free(scene->f->store);
     fixture_free(scene->f);
     receiver_free(scene->receiver);
     free(scene->id);
@@ -374,6 +379,51 @@ static void test_a_slow_receiver_holds_up_nobody_else(_unused_ void **state)
     receiver_wait(slow, 20);
 }
 
+static void make_other_key(const struct scene *scene, char **ret_account, char **ret_key)
+{
+    _cleanup_answer_ struct answer account =
+        http_admin(scene->f, "POST", "/api/v1/accounts/create", "{\"name\":\"other\"}");
+    _cleanup_free_ char *body =
+        xasprintf("{\"accountId\":\"%s\",\"type\":\"user\"}", answer_text(&account, "accountId"));
+    _cleanup_answer_ struct answer key =
+        http_admin(scene->f, "POST", "/api/v1/api-keys/create", body);
+
+    assert_int_equal(key.status, 200);
+    *ret_account = xstrdup(answer_text(&account, "accountId"));
+    *ret_key = xstrdup(answer_text(&key, "id"));
+}
+
+static void test_an_account_with_many_slow_ones_holds_up_no_other(_unused_ void **state)
+{
+    enum { WEBHOOKS = 12 };
+    _cleanup_(scene_freep) struct scene *scene = scene_new();
+    _cleanup_(receiver_freep) struct receiver *slow = receiver_new(NULL, NULL);
+    _cleanup_free_ char *account = NULL;
+    _cleanup_free_ char *key = NULL;
+    _cleanup_free_ char *slow_body = xasprintf("{\"url\":\"http://127.0.0.1:%u/\"}", slow->port);
+    _cleanup_free_ char *body =
+        xasprintf("{\"url\":\"http://127.0.0.1:%u/\"}", scene->receiver->port);
+
+    make_other_key(scene, &account, &key);
+    receiver_set_status(slow, 0);
+    for (int i = 0; i < WEBHOOKS; i++) {
+        _cleanup_answer_ struct answer made =
+            http_post(scene->f, "/api/v1/webhooks/create", slow_body);
+        assert_int_equal(made.status, 200);
+    }
+    _cleanup_answer_ struct answer made =
+        http_call(scene->f, "POST", "/api/v1/webhooks/create", key, body);
+    assert_int_equal(made.status, 200);
+    put_event(scene->f, "w-1", "dev", 1, "running");
+    put_event(scene->f, "w-1", "dev", 2, "running");
+    receiver_wait(slow, WEBHOOK_CALLS_OF_MAX);
+    put_event(scene->f, "w-2", account, 1, "running");
+    receiver_wait(scene->receiver, 1);
+    assert_int_equal(receiver_count(slow), WEBHOOK_CALLS_OF_MAX);
+    receiver_set_status(slow, 200);
+    receiver_wait(slow, 2 * WEBHOOKS);
+}
+
 static void test_redirects_are_not_followed(_unused_ void **state)
 {
     _cleanup_(scene_freep) struct scene *scene = scene_with_webhook();
@@ -651,6 +701,7 @@ int main(void)
         cmocka_unit_test(test_no_answer_in_time_is_a_failure),
         cmocka_unit_test(test_a_damaged_record_holds_up_nobody_else),
         cmocka_unit_test(test_a_slow_receiver_holds_up_nobody_else),
+        cmocka_unit_test(test_an_account_with_many_slow_ones_holds_up_no_other),
         cmocka_unit_test(test_redirects_are_not_followed),
         cmocka_unit_test(test_a_large_answer_is_not_read),
         cmocka_unit_test(test_private_addresses_are_refused_at_the_connect),

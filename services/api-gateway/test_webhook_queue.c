@@ -130,7 +130,7 @@ static struct webhook_state state_of(const struct scene *scene)
 
 static size_t count_due(const struct scene *scene, int64_t now_ms)
 {
-    const char **due = NULL;
+    struct webhook_due *due = NULL;
     size_t n = 0;
 
     assert_null(webhook_queues_due(scene->store, now_ms, scene->arena, &due, &n));

@@ -4,7 +4,8 @@
  * coffer:webhook-delivery:<webhook>.<name> {"event", "kind", "body", "at_ms", "attempts",
  *     "next_ms", "status", "response_status", "error"}. The name is "e<stream sequence>", so that
  *     an event that comes again makes no second one; of a test it is "t<random>". Ended, it stays
- *     for a day without its body, for the same reason.
+ *     for an hour without its body, for the same reason: an event that was not
+ *     acknowledged comes again within a minute, when a gateway is there.
  */
 #pragma once
 

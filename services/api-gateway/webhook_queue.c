@@ -81,6 +81,7 @@ static struct error *add_one(struct store *store, struct queue_change *change,
         err = drop_oldest(store, change, &queue, dropped);
     if (err)
         return err;
+    queue.state.account = webhook->account;
     delivery.webhook = webhook->id;
     queue_put(change, &queue, delivery.next_ms, delivery.name, false);
     queue_write(change, &delivery, 0);
@@ -189,7 +190,7 @@ static struct error *load_states(struct store *store, const char *const *webhook
 }
 
 struct error *webhook_queues_due(struct store *store, int64_t now_ms, struct arena *arena,
-                                 const char ***ret_webhooks, size_t *ret_n)
+                                 struct webhook_due **ret_due, size_t *ret_n)
 {
     const char **webhooks = NULL;
     size_t n = 0;
@@ -199,13 +200,14 @@ struct error *webhook_queues_due(struct store *store, int64_t now_ms, struct are
     if (err || !n)
         return err;
     struct store_record *records = arena_alloc(arena, n * sizeof(*records));
-    *ret_webhooks = arena_alloc(arena, n * sizeof(**ret_webhooks));
+    *ret_due = arena_alloc(arena, n * sizeof(**ret_due));
     err = load_states(store, webhooks, n, arena, records);
     for (size_t i = 0; !err && i < n; i++) {
         _cleanup_(json_decrefp) json_t *json = json_record_parse(&records[i]);
         /* One without a state is damaged, which the one who takes it repairs. */
         if (json_integer_value(json_object_get(json, "next_ms")) <= now_ms)
-            (*ret_webhooks)[(*ret_n)++] = webhooks[i];
+            (*ret_due)[(*ret_n)++] = (struct webhook_due){
+                .webhook = webhooks[i], .account = json_record_text(json, "account", arena)};
     }
     return err;
 }

@@ -5,10 +5,10 @@
  *
  * coffer:webhook-queue:<id>  set of "<due ms, 13 digits> <name> <w|l>": waiting, or leased until
  *                            then. Sorted, the earliest comes first
- * coffer:webhook-state:<id>  {"pending", "next_ms", "failures", "dropped"}: the set in numbers.
- * Each change of a queue names the version of this record, so two at once are told, and a set that
- * was read with it is as it was coffer:webhook-queues      set of <id> whose queues are not empty:
- * where senders look coffer:webhook-history:<id> list of ended deliveries
+ * coffer:webhook-state:<id>  {"account", "pending", "next_ms", "failures", "dropped"}: the set in
+ * numbers. Each change of a queue names the version of this record, so two at once are told, and a
+ * set that was read with it is as it was coffer:webhook-queues      set of <id> whose queues are
+ * not empty: where senders look coffer:webhook-history:<id> list of ended deliveries
  */
 #pragma once
 
@@ -27,6 +27,7 @@ enum {
 };
 
 struct webhook_state {
+    const char *account; /* of the webhook; "" when there is no state */
     uint64_t pending;
     uint64_t dropped; /* ever */
     unsigned failures;
@@ -34,7 +35,7 @@ struct webhook_state {
     uint64_t version;
 };
 
-/* All zero when there is none. */
+/* Nothing of everything when there is none. */
 struct error *webhook_state_load(struct store *store, const char *webhook, struct arena *arena,
                                  struct webhook_state *ret_state) _must_check_;
 
@@ -96,8 +97,12 @@ struct error *webhook_queue_newest(struct store *store, const char *webhook, siz
                                    size_t *ret_n) _must_check_;
 
 /* The webhooks that have something due. */
+struct webhook_due {
+    const char *webhook;
+    const char *account;
+};
 struct error *webhook_queues_due(struct store *store, int64_t now_ms, struct arena *arena,
-                                 const char ***ret_webhooks, size_t *ret_n) _must_check_;
+                                 struct webhook_due **ret_due, size_t *ret_n) _must_check_;
 
 /* After that many attempts, in ms: doubling, at most an hour; up to a fifth less, by chance, so
  * that what failed together does not come again together. */

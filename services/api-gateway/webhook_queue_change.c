@@ -6,7 +6,7 @@
 #include "shared/base/alloc.h"
 #include "shared/store/keys.h"
 
-#define ENDED_MS   (INT64_C(24) * 3600 * 1000)      /* its event cannot come again after that */
+#define ENDED_MS   (INT64_C(3600) * 1000)           /* until its event comes no more */
 #define PENDING_MS (INT64_C(7) * 24 * 3600 * 1000)  /* far longer than all attempts take */
 #define HISTORY_MS (INT64_C(30) * 24 * 3600 * 1000) /* from the latest change on */
 
@@ -28,6 +28,7 @@ struct error *webhook_state_load(struct store *store, const char *webhook, struc
     if (err)
         return err;
     *ret_state = (struct webhook_state){
+        .account = json_record_text(json, "account", arena),
         .pending = (uint64_t)json_integer_value(json_object_get(json, "pending")),
         .dropped = (uint64_t)json_integer_value(json_object_get(json, "dropped")),
         .failures = (unsigned)json_integer_value(json_object_get(json, "failures")),
@@ -41,9 +42,9 @@ static struct store_write state_write(struct arena *arena, const struct queue *q
 {
     const struct webhook_state *state = &queue->state;
     _cleanup_(json_decrefp) json_t *json =
-        json_pack("{s:I, s:I, s:i, s:I}", "pending", (json_int_t)state->pending, "dropped",
-                  (json_int_t)state->dropped, "failures", (int)state->failures, "next_ms",
-                  (json_int_t)state->next_ms);
+        json_pack("{s:s, s:I, s:I, s:i, s:I}", "account", state->account, "pending",
+                  (json_int_t)state->pending, "dropped", (json_int_t)state->dropped, "failures",
+                  (int)state->failures, "next_ms", (json_int_t)state->next_ms);
 
     return (struct store_write){.key = key_of(arena, KEY_WEBHOOK_STATE, queue->webhook),
                                 .expected_version = state->version,

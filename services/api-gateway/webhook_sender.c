@@ -24,6 +24,18 @@ static size_t count_free(const struct webhook_sender *sender)
     return n;
 }
 
+/* How many more the account may have on their way from here. */
+static size_t count_free_of(const struct webhook_sender *sender, const char *account)
+{
+    size_t taken = 0;
+
+    for (size_t i = 0; i < WEBHOOK_CALLS_MAX; i++)
+        taken += sender->calls[i] && strcmp(sender->calls[i]->claim.webhook.account, account) == 0;
+    size_t left = taken < WEBHOOK_CALLS_OF_MAX ? WEBHOOK_CALLS_OF_MAX - taken : 0;
+    size_t all = count_free(sender);
+    return left < all ? left : all;
+}
+
 static void count_up(struct webhook_sender *sender, uint64_t *counter, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -114,16 +126,19 @@ static struct arena *adopt(struct webhook_claim *claim)
     return arena;
 }
 
-static struct error *look_into(struct webhook_sender *sender, const char *webhook,
+static struct error *look_into(struct webhook_sender *sender, const struct webhook_due *due,
                                struct arena *arena)
 {
     struct webhook_claim claims[WEBHOOK_AT_ONCE_MAX];
-    size_t free = count_free(sender);
+    size_t free = count_free_of(sender, due->account);
     size_t n = 0;
     size_t dropped = 0;
-    struct error *err = webhook_queue_claim(sender->store, webhook, clock_wall_ms(sender->clock),
-                                            free < WEBHOOK_AT_ONCE_MAX ? free : WEBHOOK_AT_ONCE_MAX,
-                                            arena, claims, &n, &dropped);
+
+    if (!free)
+        return NULL;
+    struct error *err = webhook_queue_claim(
+        sender->store, due->webhook, clock_wall_ms(sender->clock),
+        free < WEBHOOK_AT_ONCE_MAX ? free : WEBHOOK_AT_ONCE_MAX, arena, claims, &n, &dropped);
 
     count_up(sender, &sender->metrics->webhook_dropped, dropped);
     for (size_t i = 0; i < n; i++) {
@@ -147,16 +162,16 @@ static struct error *look_into(struct webhook_sender *sender, const char *webhoo
 static void look(struct webhook_sender *sender)
 {
     _cleanup_(arena_freep) struct arena *arena = arena_new();
-    const char **webhooks = NULL;
+    struct webhook_due *due = NULL;
     size_t n = 0;
 
     atomic_store(&sender->woken, false);
     sender->look_at_ms = real_ms() + LOOK_MS;
     struct error *err =
-        webhook_queues_due(sender->store, clock_wall_ms(sender->clock), arena, &webhooks, &n);
+        webhook_queues_due(sender->store, clock_wall_ms(sender->clock), arena, &due, &n);
     size_t first = n ? (size_t)real_ms() % n : 0;
     for (size_t i = 0; !err && i < n && count_free(sender); i++)
-        err = look_into(sender, webhooks[(first + i) % n], arena);
+        err = look_into(sender, &due[(first + i) % n], arena);
     log_failure(LOG_LEVEL_DEBUG, "webhook queues", err); /* the store is away: readyz tells */
 }
 

@@ -17,6 +17,7 @@
 
 enum {
     WEBHOOK_CALLS_MAX = 16,
+    WEBHOOK_CALLS_OF_MAX = 4,       /* of one account, so that its slow receivers do not take all */
     WEBHOOK_TIMEOUT_MAX_MS = 20000, /* less than a lease */
 };
 

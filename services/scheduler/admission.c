@@ -157,7 +157,6 @@ struct error *admission_check_content(const struct scheduler *scheduler,
                                       struct arena *arena, struct manifest **ret_manifest)
 {
     struct manifest *manifest;
-    struct image *image;
     struct error *err = check_names(request);
 
     if (!err && request->manifest.len > MANIFEST_MAX)
@@ -167,7 +166,7 @@ struct error *admission_check_content(const struct scheduler *scheduler,
     err = manifest_parse(request->manifest.data, request->manifest.len, arena, &manifest);
     err = err ?: check_manifest(scheduler, request, manifest);
     err = err ?: check_files(request, manifest);
-    err = err ?: images_find(scheduler->images, request->image_version, arena, &image);
+    err = err ?: images_check(scheduler->images, request->image_version);
     if (!err)
         *ret_manifest = manifest;
     return err;

@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-static bool counts(const Coffer__V1__Workload *workload)
+bool usage_counts(const Coffer__V1__Workload *workload)
 {
     return workload->status != COFFER__V1__WORKLOAD_STATUS__STOPPED &&
            workload->status != COFFER__V1__WORKLOAD_STATUS__DELETED;
@@ -21,8 +21,8 @@ void usage_add(struct usage *usage, const Coffer__V1__Resources *resources,
     usage->gpus += resources->gpus;
 }
 
-struct error *usage_load(struct scheduler *scheduler, const char *account_id, const char *except_id,
-                         struct arena *arena, struct usage *ret_usage)
+static struct error *read_usage(struct scheduler *scheduler, const char *account_id,
+                                struct arena *arena, struct usage *ret_usage)
 {
     struct usage usage = {0};
     void **workloads;
@@ -36,11 +36,25 @@ struct error *usage_load(struct scheduler *scheduler, const char *account_id, co
         return error_wrap(err, "what account '%s' uses", account_id);
     for (size_t i = 0; i < n; i++) {
         const Coffer__V1__Workload *workload = workloads[i];
-        if (counts(workload) && strcmp(workload->workload_id, except_id) != 0)
+        if (usage_counts(workload))
             usage_add(&usage, workload->resources, workload->usd_micros_per_minute);
     }
     *ret_usage = usage;
     return NULL;
+}
+
+struct error *usage_load(struct scheduler *scheduler, const char *account_id, struct arena *arena,
+                         struct usage *ret_usage)
+{
+    int64_t now_ms = clock_monotonic_ms(scheduler->clock);
+
+    if (ledger_find(&scheduler->ledger, account_id, now_ms, ret_usage))
+        return NULL;
+    const struct ledger_reading reading = ledger_begin_reading(&scheduler->ledger);
+    struct error *err = read_usage(scheduler, account_id, arena, ret_usage);
+    if (!err)
+        ledger_remember(&scheduler->ledger, reading, account_id, ret_usage, now_ms);
+    return err;
 }
 
 static struct error *check_cost(const struct usage *usage, const Coffer__V1__Allowance *allowance)
@@ -87,10 +101,10 @@ struct error *allowance_check(struct scheduler *scheduler, const Coffer__V1__Wor
 
     if (!allowance)
         return NULL;
-    struct error *err =
-        usage_load(scheduler, workload->account_id, workload->workload_id, arena, &usage);
+    struct error *err = usage_load(scheduler, workload->account_id, arena, &usage);
     if (err)
         return err;
-    usage_add(&usage, workload->resources, workload->usd_micros_per_minute);
+    if (!usage_counts(workload))
+        usage_add(&usage, workload->resources, workload->usd_micros_per_minute);
     return usage_check(&usage, allowance);
 }

@@ -6,18 +6,12 @@
 
 #include "services/scheduler/records.h"
 
-struct usage {
-    uint64_t usd_micros_per_minute;
-    uint64_t workloads;
-    uint64_t cpus;
-    uint64_t memory_mib;
-    uint64_t disk_gib;
-    uint64_t gpus;
-};
+/* Of all that counts; from memory where it is known. */
+struct error *usage_load(struct scheduler *scheduler, const char *account_id, struct arena *arena,
+                         struct usage *ret_usage) _must_check_;
 
-/* Of all its workloads but that one ("": of all). */
-struct error *usage_load(struct scheduler *scheduler, const char *account_id, const char *except_id,
-                         struct arena *arena, struct usage *ret_usage) _must_check_;
+/* Whether a workload with this record counts now. */
+bool usage_counts(const Coffer__V1__Workload *workload);
 
 void usage_add(struct usage *usage, const Coffer__V1__Resources *resources,
                uint64_t usd_micros_per_minute);
@@ -26,7 +20,8 @@ void usage_add(struct usage *usage, const Coffer__V1__Resources *resources,
 struct error *usage_check(const struct usage *usage,
                           const Coffer__V1__Allowance *allowance) _must_check_;
 
-/* The three above for a workload that is about to run (again). NULL: nothing is looked at. */
+/* Load, add unless it counts already, and check, for a workload that is about to run (again). NULL:
+ * nothing is looked at. */
 struct error *allowance_check(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
                               const Coffer__V1__Allowance *allowance,
                               struct arena *arena) _must_check_;

@@ -103,6 +103,9 @@ static Coffer__V1__CreateWorkloadRequest *make_request(struct bench *bench)
     request->sealed_secrets = seal_secrets(bench, id);
     request->resources = resources;
     request->image_version = (char *)STAGE_IMAGE;
+    request->allowance = arena_alloc(arena, sizeof(*request->allowance));
+    coffer__v1__allowance__init(request->allowance);
+    request->allowance->workloads = UINT32_MAX;
     request->domain = arena_printf(arena, "%s." STAGE_DOMAIN, id);
     return request;
 }

@@ -1,4 +1,4 @@
-#include "services/scheduler/records.h"
+#include "services/scheduler/allowance.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -94,12 +94,22 @@ void change_add(struct change *change, const struct change *other)
         GROW(change, lists, n_lists);
         change->lists[change->n_lists++] = other->lists[i];
     }
+    for (size_t i = 0; i < other->n_deltas; i++) {
+        GROW(change, deltas, n_deltas);
+        change->deltas[change->n_deltas++] = other->deltas[i];
+    }
 }
 
-struct error *change_commit(struct change *change)
+void change_count(struct change *change, const Coffer__V1__Workload *workload, bool less)
 {
-    if (!change->n_writes && !change->n_edits && !change->n_outbox && !change->n_lists)
-        return NULL;
+    GROW(change, deltas, n_deltas);
+    struct usage_delta *delta = &change->deltas[change->n_deltas++];
+    *delta = (struct usage_delta){.account_id = workload->account_id, .less = less};
+    usage_add(&delta->usage, workload->resources, workload->usd_micros_per_minute);
+}
+
+static struct error *commit(const struct change *change)
+{
     return store_commit(change->scheduler->store, &(struct store_change){
                                                       .writes = change->writes,
                                                       .n_writes = change->n_writes,
@@ -111,6 +121,23 @@ struct error *change_commit(struct change *change)
                                                       .n_lists = change->n_lists,
                                                       .term = change->scheduler->term,
                                                   });
+}
+
+struct error *change_commit(struct change *change)
+{
+    struct ledger *ledger = &change->scheduler->ledger;
+
+    if (!change->n_writes && !change->n_edits && !change->n_outbox && !change->n_lists)
+        return NULL;
+    if (!change->n_deltas)
+        return commit(change);
+    ledger_begin(ledger);
+    struct error *err = commit(change);
+    ledger_end(ledger, change->deltas, change->n_deltas,
+               !err                                   ? LEDGER_DONE
+               : error_get_code(err) == ERROR_ABORTED ? LEDGER_NOTHING
+                                                      : LEDGER_IN_DOUBT);
+    return err;
 }
 
 struct error *change_repeat(struct error *(*attempt)(void *data), void *data)
@@ -212,9 +239,12 @@ static struct error *attempt(struct update *update, const char *id, update_fn fu
     update->skip = false;
     update->is_final = false;
     update->expire_ms = 0;
+    bool counted = update->workload && usage_counts(update->workload);
     err = function(update, data);
     if (err || update->skip || !update->workload)
         return err;
+    if (usage_counts(update->workload) != counted)
+        change_count(&update->change, update->workload, counted);
     update->workload->updated_at_ms = clock_wall_ms(update->scheduler->clock);
     change_put(&update->change, KEY_WORKLOAD, id, version, &update->workload->base,
                update->expire_ms);

@@ -95,12 +95,36 @@ static void put_input(struct change *change, const Coffer__V1__CreateWorkloadReq
     change_put(change, KEY_WORKLOAD_INPUT, request->workload_id, 0, &input.base, 0);
 }
 
+static struct error *know_hosts(struct scheduler *scheduler)
+{
+    struct host_ids *known = &scheduler->host_ids;
+    _cleanup_(arena_freep) struct arena *arena = NULL;
+
+    if (known->known)
+        return NULL;
+    arena = arena_new();
+    struct error *err =
+        store_members(scheduler->store, KEY_HOSTS, HOSTS_MAX, arena, &known->ids, &known->n);
+    if (err)
+        return err;
+    arena_free(known->arena);
+    known->arena = TAKE_PTR(arena);
+    known->known = true;
+    return NULL;
+}
+
+/* Everything in one read: what the items need, the tiers, the hosts. */
 static struct error *read_all(struct round *round)
 {
+    const struct host_ids *host_ids = &round->scheduler->host_ids;
     struct arena *arena = round->arena;
-    size_t n_keys = round->n * RECORDS_OF_ITEM;
-    const char **keys = arena_alloc(arena, (n_keys + 1) * sizeof(*keys));
+    struct error *err = know_hosts(round->scheduler);
+    size_t tiers_at = round->n * RECORDS_OF_ITEM;
+    size_t n_keys = tiers_at + 1 + host_ids->n;
 
+    if (err)
+        return err;
+    const char **keys = arena_alloc(arena, n_keys * sizeof(*keys));
     for (size_t i = 0; i < round->n; i++) {
         const Coffer__V1__CreateWorkloadRequest *request = round->items[i]->creation->request;
         const char **of = keys + i * RECORDS_OF_ITEM;
@@ -108,11 +132,13 @@ static struct error *read_all(struct round *round)
         of[OF_DOMAIN] = arena_printf(arena, "%s%s", KEY_DOMAIN, request->domain);
         of[OF_ARTIFACT] = arena_printf(arena, "%s%s", KEY_ARTIFACT, request->image_version);
     }
-    round->records = arena_alloc(arena, (n_keys + 1) * sizeof(*round->records));
-    struct error *err =
-        store_get_many(round->scheduler->store, keys, n_keys, arena, round->records);
-    err = err ?: tiers_load(round->scheduler, arena, &round->tiers);
-    return err ?: fleet_load(round->scheduler, arena, &round->fleet);
+    keys[tiers_at] = KEY_TIERS;
+    for (size_t i = 0; i < host_ids->n; i++)
+        keys[tiers_at + 1 + i] = arena_printf(arena, "%s%s", KEY_HOST, host_ids->ids[i]);
+    round->records = arena_alloc(arena, n_keys * sizeof(*round->records));
+    err = store_get_many(round->scheduler->store, keys, n_keys, arena, round->records);
+    err = err ?: tiers_read(&round->records[tiers_at], arena, &round->tiers);
+    return err ?: fleet_read(&round->records[tiers_at + 1], host_ids->n, arena, &round->fleet);
 }
 
 /* What was accepted before this one in the round counts, with or without an allowance. */
@@ -127,7 +153,7 @@ static struct error *find_account(struct round *round, const char *account_id,
     if (account)
         return NULL;
     account = arena_alloc(round->arena, sizeof(*account));
-    struct error *err = usage_load(round->scheduler, account_id, "", round->arena, &account->usage);
+    struct error *err = usage_load(round->scheduler, account_id, round->arena, &account->usage);
     if (err)
         return err;
     for (size_t i = 0; i < round->n; i++) {
@@ -210,6 +236,7 @@ static struct error *admit(struct round *round, struct item *item, const struct 
     change_index(change, KEY_WORKLOADS, "", id, false);
     change_index(change, KEY_WORKLOADS_OF, request->account_id, id, false);
     change_put(change, KEY_WORKLOAD, id, 0, &update.workload->base, 0);
+    change_count(change, update.workload, false);
     change_add(&round->change, change);
     item->accepted = true;
     count_accepted(round, item);

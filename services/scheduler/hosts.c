@@ -60,6 +60,7 @@ static Coffer__V1__Host *new_host(struct change *change, const char *host_id)
     host->eligible = true;
     host->first_seen_at_ms = clock_wall_ms(change->scheduler->clock);
     change_index(change, KEY_HOSTS, "", host_id, false);
+    change->scheduler->host_ids.known = false;
     return host;
 }
 

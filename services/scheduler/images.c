@@ -1,6 +1,7 @@
 #include "services/scheduler/images.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,9 +10,25 @@
 #include "shared/base/log.h"
 #include "shared/store/keys.h"
 
+/* A file that replaces another one has another inode, also within a tick of the clock. */
+struct stamp {
+    int64_t mtime_ns;
+    uint64_t inode;
+    int64_t size;
+};
+
+/* A version whose file was found good, and which file that was. */
+struct known_image {
+    char version[80];
+    struct stamp stamp;
+};
+
 struct images {
     char *dir;
     uint8_t release_public[SIGN_KEY_SIZE];
+    pthread_mutex_t lock; /* of known */
+    struct known_image known[IMAGE_VERSIONS_MAX];
+    size_t n_known;
 };
 
 struct error *images_open(const char *dir, const uint8_t release_public[SIGN_KEY_SIZE],
@@ -21,6 +38,7 @@ struct error *images_open(const char *dir, const uint8_t release_public[SIGN_KEY
 
     images->dir = xstrdup(dir);
     memcpy(images->release_public, release_public, SIGN_KEY_SIZE);
+    pthread_mutex_init(&images->lock, NULL);
     *ret_images = images;
     return NULL;
 }
@@ -29,6 +47,7 @@ void images_free(struct images *images)
 {
     if (!images)
         return;
+    pthread_mutex_destroy(&images->lock);
     free(images->dir);
     free(images);
 }
@@ -92,6 +111,70 @@ struct error *images_find(const struct images *images, const char *version, stru
     _cleanup_buffer_ struct buffer json = {0};
 
     return read_image(images, version, arena, &json, ret_image);
+}
+
+static bool stamp_of(const struct images *images, const char *version, struct stamp *ret_stamp)
+{
+    _cleanup_free_ char *path = path_of(images, version);
+    struct stat file;
+
+    if (!version_is_valid(version) || stat(path, &file) != 0)
+        return false;
+    *ret_stamp = (struct stamp){
+        .mtime_ns = (int64_t)file.st_mtim.tv_sec * 1000000000 + file.st_mtim.tv_nsec,
+        .inode = file.st_ino,
+        .size = file.st_size,
+    };
+    return true;
+}
+
+/* Under the lock. NULL: not known. */
+static struct known_image *find_known(struct images *images, const char *version)
+{
+    for (size_t i = 0; i < images->n_known; i++)
+        if (strcmp(images->known[i].version, version) == 0)
+            return &images->known[i];
+    return NULL;
+}
+
+static bool is_known(struct images *images, const char *version, const struct stamp *stamp)
+{
+    pthread_mutex_lock(&images->lock);
+    const struct known_image *known = find_known(images, version);
+    bool same = known && known->stamp.mtime_ns == stamp->mtime_ns &&
+                known->stamp.inode == stamp->inode && known->stamp.size == stamp->size;
+    pthread_mutex_unlock(&images->lock);
+    return same;
+}
+
+/* Beyond the limit files are simply read each time. */
+static void remember(struct images *images, const char *version, const struct stamp *stamp)
+{
+    pthread_mutex_lock(&images->lock);
+    struct known_image *known = find_known(images, version);
+    if (!known && images->n_known < IMAGE_VERSIONS_MAX)
+        known = &images->known[images->n_known++];
+    if (known) {
+        snprintf(known->version, sizeof(known->version), "%s", version);
+        known->stamp = *stamp;
+    }
+    pthread_mutex_unlock(&images->lock);
+}
+
+struct error *images_check(struct images *images, const char *version)
+{
+    _cleanup_(arena_freep) struct arena *arena = NULL;
+    struct image *image;
+    struct stamp stamp;
+    bool there = images->dir[0] && stamp_of(images, version, &stamp);
+
+    if (there && is_known(images, version, &stamp))
+        return NULL;
+    arena = arena_new();
+    struct error *err = images_find(images, version, arena, &image);
+    if (!err && there)
+        remember(images, version, &stamp);
+    return err;
 }
 
 static struct error *publish_one(const struct images *images, const char *version,

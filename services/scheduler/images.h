@@ -19,6 +19,10 @@ DEFINE_CLEANUP(struct images *, images_free)
 struct error *images_find(const struct images *images, const char *version, struct arena *arena,
                           struct image **ret_image) _must_check_;
 
+/* Whether images_find() would find it; a file that was good and is still the same one is not read
+ * again. From any thread. */
+struct error *images_check(struct images *images, const char *version) _must_check_;
+
 /* Names that look like versions in the folder, at most IMAGE_VERSIONS_MAX, whatever their files
  * hold; no folder: none. They live in the arena. */
 struct error *images_versions(const struct images *images, struct arena *arena,

@@ -66,11 +66,10 @@ static struct error *check_image(struct plan *plan)
 {
     struct scheduler *scheduler = plan->scheduler;
     const char *version = plan->request->image_version;
-    struct image *image;
 
     if (!manifest_version_is_valid(version))
         return error_new(ERROR_INVALID_ARGUMENT, "'%.64s' is no image version", version);
-    struct error *err = images_find(scheduler->images, version, plan->arena, &image);
+    struct error *err = images_check(scheduler->images, version);
     if (error_get_code(err) == ERROR_NOT_FOUND)
         err = error_set_reason(err, "no_image");
     return note_refusal(plan, err ?: artifact_check(scheduler, version, plan->arena));
@@ -113,13 +112,12 @@ static struct error *check_allowance(struct plan *plan)
 {
     const Coffer__V1__Workload *workload = plan->workload;
     struct usage usage;
-    struct error *err = usage_load(plan->scheduler, workload->account_id, workload->workload_id,
-                                   plan->arena, &usage);
+    struct error *err = usage_load(plan->scheduler, workload->account_id, plan->arena, &usage);
     const bool runs = workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_RUNNING;
 
     if (err)
         return err;
-    if (runs)
+    if (runs && (!plan->exists || !usage_counts(workload)))
         usage_add(&usage, workload->resources, workload->usd_micros_per_minute);
     plan->reply->account_usd_micros_per_minute = usage.usd_micros_per_minute;
     return runs ? note_refusal(plan, usage_check(&usage, plan->request->allowance)) : NULL;

@@ -33,6 +33,8 @@ struct change {
     size_t n_outbox;
     struct store_list_edit *lists;
     size_t n_lists;
+    struct usage_delta *deltas; /* for the ledger */
+    size_t n_deltas;
 };
 
 void change_init(struct change *change, struct scheduler *scheduler, struct arena *arena);
@@ -45,6 +47,8 @@ void change_put_bytes(struct change *change, const char *prefix, const char *id,
 void change_delete(struct change *change, const char *prefix, const char *id, uint64_t expected);
 void change_index(struct change *change, const char *set, const char *id, const char *member,
                   bool remove);
+/* The workload counts from this change on, or no more (less). */
+void change_count(struct change *change, const Coffer__V1__Workload *workload, bool less);
 /* Nothing to do is fine. ABORTED: somebody was quicker, or this scheduler's term is over. */
 struct error *change_commit(struct change *change) _must_check_;
 

@@ -65,21 +65,49 @@ static Coffer__V1__Resources *used_of(struct change *change, Coffer__V1__Host *h
     return host->used;
 }
 
+static void fleet_init(struct arena *arena, void **hosts, uint64_t *versions, size_t n,
+                       struct fleet *ret_fleet)
+{
+    *ret_fleet = (struct fleet){
+        .hosts = (Coffer__V1__Host **)hosts,
+        .versions = versions,
+        .n = n,
+        .candidates = arena_alloc(arena, (n + 1) * sizeof(*ret_fleet->candidates)),
+        .touched = arena_alloc(arena, n + 1),
+    };
+}
+
 struct error *fleet_load(struct scheduler *scheduler, struct arena *arena, struct fleet *ret_fleet)
 {
-    struct fleet fleet = {0};
     void **hosts;
+    uint64_t *versions;
+    size_t n;
     struct error *err =
         records_load_all(scheduler, KEY_HOSTS, KEY_HOST, &coffer__v1__host__descriptor, HOSTS_MAX,
-                         arena, &hosts, &fleet.versions, &fleet.n);
+                         arena, &hosts, &versions, &n);
 
-    if (err)
-        return err;
-    fleet.hosts = (Coffer__V1__Host **)hosts;
-    fleet.candidates = arena_alloc(arena, (fleet.n + 1) * sizeof(*fleet.candidates));
-    fleet.touched = arena_alloc(arena, fleet.n + 1);
-    *ret_fleet = fleet;
-    return NULL;
+    if (!err)
+        fleet_init(arena, hosts, versions, n, ret_fleet);
+    return err;
+}
+
+struct error *fleet_read(const struct store_record *records, size_t n_records, struct arena *arena,
+                         struct fleet *ret_fleet)
+{
+    void **hosts = arena_alloc(arena, (n_records + 1) * sizeof(*hosts));
+    uint64_t *versions = arena_alloc(arena, (n_records + 1) * sizeof(*versions));
+    struct error *err = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; !err && i < n_records; i++) {
+        if (!records[i].version)
+            continue;
+        versions[n] = records[i].version;
+        err = record_read(&records[i], &coffer__v1__host__descriptor, arena, &hosts[n++]);
+    }
+    if (!err)
+        fleet_init(arena, hosts, versions, n, ret_fleet);
+    return err;
 }
 
 static void place(struct fleet *fleet, const Coffer__V1__Resources *size, const char *image_version,

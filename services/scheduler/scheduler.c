@@ -202,6 +202,7 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, struct bu
     scheduler->credentials_data = &scheduler->authority;
     scheduler->started_at_ms = clock_wall_ms(clock);
     scheduler->changed.ids = xcalloc(CHANGED_MAX, sizeof(*scheduler->changed.ids));
+    ledger_init(&scheduler->ledger);
     init_job(scheduler);
     return scheduler;
 }
@@ -213,6 +214,8 @@ void scheduler_free(struct scheduler *scheduler)
     bus_unsubscribe(scheduler->sources);
     reconcile_stop(scheduler);
     intake_done(&scheduler->intake);
+    ledger_done(&scheduler->ledger);
+    arena_free(scheduler->host_ids.arena);
     free(scheduler->changed.ids);
     dns_free(scheduler->dns);
     store_free(scheduler->store);

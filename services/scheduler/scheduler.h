@@ -16,6 +16,7 @@
 #include "services/scheduler/dns.h"
 #include "services/scheduler/images.h"
 #include "services/scheduler/intake.h"
+#include "services/scheduler/ledger.h"
 #include "services/scheduler/platform.h"
 #include "shared/attestation/verifier.h"
 #include "shared/base/clock.h"
@@ -82,6 +83,15 @@ struct changed {
     bool all; /* anything may have, or there were too many */
 };
 
+/* Which hosts there are, so that a batch of creates reads all it needs at once. Only this scheduler
+ * adds and removes hosts; a removed one is simply not found. */
+struct host_ids {
+    struct arena *arena;
+    const char **ids;
+    size_t n;
+    bool known;
+};
+
 struct scheduler {
     const struct scheduler_config *config;
     struct bus *bus;
@@ -100,6 +110,8 @@ struct scheduler {
     int64_t started_at_ms; /* silence of a host before that is not its fault */
     atomic_uint_fast64_t counters[COUNTER_MAX_];
     struct intake intake; /* of the delivery thread */
+    struct ledger ledger;
+    struct host_ids host_ids; /* of the delivery thread */
 
     pthread_t job_thread;
     bool job_running;

@@ -40,7 +40,7 @@ static struct error *commit(struct store *store, const struct store_change *chan
         before(test->data);
     if (test->aborts) {
         test->aborts--;
-        return error_new(ERROR_ABORTED, "somebody was quicker");
+        return error_new(test->abort_code ?: ERROR_ABORTED, "somebody was quicker");
     }
     struct error *err = store_commit(test->inner, change);
     if (!err && test->lose_answer) {

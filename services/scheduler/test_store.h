@@ -8,7 +8,8 @@ struct test_store {
     struct store *inner;
     unsigned commits;                  /* that were tried */
     unsigned reads;                    /* round trips of any kind but commits */
-    unsigned aborts;                   /* how many of the next commits end ABORTED without effect */
+    unsigned aborts;                   /* how many of the next commits end without effect */
+    enum error_code abort_code;        /* and how; OK: ABORTED */
     bool lose_answer;                  /* the next commit happens, and ends UNAVAILABLE */
     void (*before_commit)(void *data); /* once, before the next commit: somebody else's change */
     void *data;

@@ -261,10 +261,19 @@ struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resource
     return err ?: tier_find(all, resources, ret_tier);
 }
 
-struct error *tiers_load(struct scheduler *scheduler, struct arena *arena,
+struct error *tiers_read(const struct store_record *record, struct arena *arena,
                          Coffer__V1__WorkloadTiers **ret_all)
 {
-    uint64_t version;
+    void *all = NULL;
+    struct error *err = NULL;
 
-    return load(scheduler, arena, ret_all, &version);
+    if (record->version)
+        err = record_read(record, &coffer__v1__workload_tiers__descriptor, arena, &all);
+    if (err)
+        return err;
+    if (!all)
+        coffer__v1__workload_tiers__init(all =
+                                             arena_alloc(arena, sizeof(Coffer__V1__WorkloadTiers)));
+    *ret_all = all;
+    return NULL;
 }

@@ -30,8 +30,8 @@ struct error *tier_delete(struct scheduler *scheduler, const char *tier_id,
 struct error *tier_match(struct scheduler *scheduler, const Coffer__V1__Resources *resources,
                          struct arena *arena, Coffer__V1__WorkloadTier **ret_tier) _must_check_;
 
-/* The same in two steps, for several sizes. *ret_all is never NULL. */
-struct error *tiers_load(struct scheduler *scheduler, struct arena *arena,
+/* The same in two steps, of the record of KEY_TIERS. *ret_all is never NULL. */
+struct error *tiers_read(const struct store_record *record, struct arena *arena,
                          Coffer__V1__WorkloadTiers **ret_all) _must_check_;
 struct error *tier_find(const Coffer__V1__WorkloadTiers *all,
                         const Coffer__V1__Resources *resources,

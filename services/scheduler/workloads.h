@@ -85,7 +85,11 @@ struct fleet {
 };
 struct error *fleet_load(struct scheduler *scheduler, struct arena *arena,
                          struct fleet *ret_fleet) _must_check_;
-/* As reservation_make(), which is these three; the hosts themselves are written by fleet_put(). */
+/* The same of hosts' records that were read already; those that do not exist are left out. */
+struct error *fleet_read(const struct store_record *records, size_t n_records, struct arena *arena,
+                         struct fleet *ret_fleet) _must_check_;
+/* As reservation_make(), which is load, reserve and put; the hosts themselves are written by
+ * fleet_put(). */
 struct error *fleet_reserve(struct fleet *fleet, struct change *change,
                             Coffer__V1__Workload *workload) _must_check_;
 void fleet_put(const struct fleet *fleet, struct change *change);

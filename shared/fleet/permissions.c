@@ -23,8 +23,8 @@ static const struct row table[] = {
                         "$JS.ACK.>", "$KV.>"},
             .subscribe = {"svc.scheduler.>", "hb.host.>", "boot.>", "stat.>", "_INBOX.scheduler.>"},
         },
-    /* Reads history by direct get, which creates nothing on the server. The consumer that its copies
-     * share is made for it, as the monitor's below. */
+    /* Reads history by direct get, which creates nothing on the server. The consumer that its
+     * copies share is made for it, as the monitor's below. */
     [IDENTITY_API_GATEWAY] =
         {
             .name = "api-gateway",

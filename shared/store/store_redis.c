@@ -8,10 +8,17 @@
 #include "shared/store/keys.h"
 #include "shared/store/redis_connection.h"
 
-struct store_redis {
-    struct store base;
+/* Threads need not wait for each other's answers: the server writes changes that arrive together to
+ * disk together. */
+enum { LINES = 3 };
+struct line {
     pthread_mutex_t lock;
     struct redis_connection connection;
+};
+
+struct store_redis {
+    struct store base;
+    struct line lines[LINES];
 };
 
 /*
@@ -43,8 +50,8 @@ static const char commit_script[] =
     "    redis.call('DEL', key)\n"
     "  else\n"
     "    redis.call('HSET', key, 'v', version, 'd', ARGV[a + 3])\n"
-    "    if ARGV[a + 4] == '0' then redis.call('PERSIST', key)\n"
-    "    else redis.call('PEXPIRE', key, ARGV[a + 4]) end\n"
+    "    if ARGV[a + 4] ~= '0' then redis.call('PEXPIRE', key, ARGV[a + 4])\n"
+    "    elseif ARGV[a + 1] ~= '0' then redis.call('PERSIST', key) end\n" /* 0: it is new */
     "  end\n"
     "  a = a + 4\n"
     "end\n"
@@ -86,7 +93,7 @@ static const char clear_script[] = "for i = 1, #ARGV do\n"
                                    "end\n"
                                    "return 'ok'\n";
 
-enum { GET_CHUNK = 256 };
+enum { GET_CHUNK = 512 };
 
 /* A command under construction; texts it owns live in its arena. */
 struct command {
@@ -131,26 +138,36 @@ static void command_done(struct command *command)
 }
 #define _cleanup_command_ _cleanup_(command_done)
 
-static struct error *run(struct store *store, const struct command *command, redisReply **ret_reply)
+/* A free line, else the first; locked. */
+static struct line *take_line(struct store *store)
 {
     struct store_redis *redis = (struct store_redis *)store;
 
-    pthread_mutex_lock(&redis->lock);
-    struct error *err = redis_command(&redis->connection, (int)command->n, command->argv,
-                                      command->sizes, ret_reply);
-    pthread_mutex_unlock(&redis->lock);
+    for (size_t i = 0; i < LINES; i++)
+        if (pthread_mutex_trylock(&redis->lines[i].lock) == 0)
+            return &redis->lines[i];
+    pthread_mutex_lock(&redis->lines[0].lock);
+    return &redis->lines[0];
+}
+
+static struct error *run(struct store *store, const struct command *command, redisReply **ret_reply)
+{
+    struct line *line = take_line(store);
+    struct error *err =
+        redis_command(&line->connection, (int)command->n, command->argv, command->sizes, ret_reply);
+
+    pthread_mutex_unlock(&line->lock);
     return err;
 }
 
 static struct error *call_script(struct store *store, enum redis_script script,
                                  const struct command *command, redisReply **ret_reply)
 {
-    struct store_redis *redis = (struct store_redis *)store;
+    struct line *line = take_line(store);
+    struct error *err = redis_script_call(&line->connection, script, (int)command->n, command->argv,
+                                          command->sizes, ret_reply);
 
-    pthread_mutex_lock(&redis->lock);
-    struct error *err = redis_script_call(&redis->connection, script, (int)command->n,
-                                          command->argv, command->sizes, ret_reply);
-    pthread_mutex_unlock(&redis->lock);
+    pthread_mutex_unlock(&line->lock);
     return err;
 }
 
@@ -506,15 +523,17 @@ static struct error *redis_watch(struct store *store, const char *const *prefixe
     const struct store_watch base = {
         .store = store, .prefixes = prefixes, .n_prefixes = n, .told = told, .state = state};
 
-    return redis_watch_new(&redis->connection.address, &base, ret_watch);
+    return redis_watch_new(&redis->lines[0].connection.address, &base, ret_watch);
 }
 
 static void redis_free(struct store *store)
 {
     struct store_redis *redis = (struct store_redis *)store;
 
-    redis_connection_done(&redis->connection);
-    pthread_mutex_destroy(&redis->lock);
+    for (size_t i = 0; i < LINES; i++) {
+        redis_connection_done(&redis->lines[i].connection);
+        pthread_mutex_destroy(&redis->lines[i].lock);
+    }
     free(redis);
 }
 
@@ -536,17 +555,28 @@ static const struct store_ops redis_ops = {
     .free = redis_free,
 };
 
+static void line_init(struct line *line, const struct redis_address *address)
+{
+    struct redis_connection *connection = &line->connection;
+
+    pthread_mutex_init(&line->lock, NULL);
+    connection->address = *address;
+    connection->address.host = address->host ? xstrdup(address->host) : NULL;
+    connection->address.socket_path = address->socket_path ? xstrdup(address->socket_path) : NULL;
+    connection->address.password = address->password ? xstrdup(address->password) : NULL;
+    connection->scripts[REDIS_SCRIPT_COMMIT] = commit_script;
+    connection->scripts[REDIS_SCRIPT_SET_TERM] = set_term_script;
+    connection->scripts[REDIS_SCRIPT_GET_MANY] = get_many_script;
+    connection->scripts[REDIS_SCRIPT_CLEAR] = clear_script;
+}
+
 struct store *store_redis_new(struct redis_address *address)
 {
     struct store_redis *redis = xnew(struct store_redis);
 
     redis->base.ops = &redis_ops;
-    pthread_mutex_init(&redis->lock, NULL);
-    redis->connection.address = *address;
-    redis->connection.scripts[REDIS_SCRIPT_COMMIT] = commit_script;
-    redis->connection.scripts[REDIS_SCRIPT_SET_TERM] = set_term_script;
-    redis->connection.scripts[REDIS_SCRIPT_GET_MANY] = get_many_script;
-    redis->connection.scripts[REDIS_SCRIPT_CLEAR] = clear_script;
-    *address = (struct redis_address){0};
+    for (size_t i = 0; i < LINES; i++)
+        line_init(&redis->lines[i], address);
+    redis_address_done(address);
     return &redis->base;
 }
