@@ -10,8 +10,10 @@
 #include "shared/base/alloc.h"
 #include "shared/store/keys.h"
 
-#define HOUR_MS INT64_C(3600000)
-#define KEY     "Idempotency-Key: "
+#define HOUR_MS  INT64_C(3600000)
+#define KEY      "Idempotency-Key: "
+
+#define WEBHOOKS "/api/v1/webhooks/"
 
 /* The scene's store with commits of ours. Tests run one after another; in one of them requests run
  * at the same time. */
@@ -498,6 +500,42 @@ static void test_a_lost_commit_happens_once(_unused_ void **state)
     }
 }
 
+/* The same for what only an account has: webhooks. */
+static void test_a_lost_change_of_a_webhook_happens_once(_unused_ void **state)
+{
+    static const char list_path[] = "/api/v1/webhooks/list";
+    _cleanup_scene_ struct scene *scene = hooked_scene();
+    _cleanup_answer_ struct answer made = call(scene, DEPLOYER, NULL, "POST", WEBHOOKS "create",
+                                               "{\"url\":\"https://hooks.example/in\"}");
+    _cleanup_free_ char *rotate =
+        xasprintf("{\"webhookId\":\"%s\",\"rotateSecret\":true}", answer_text(&made, "webhookId"));
+    _cleanup_free_ char *one = xasprintf("{\"webhookId\":\"%s\"}", answer_text(&made, "webhookId"));
+    const struct change rows[] = {
+        {"POST", WEBHOOKS "create", "{\"url\":\"https://hooks.example/in\"}"},
+        {"PUT", WEBHOOKS "update", rotate},
+        {"POST", WEBHOOKS "delete", one},
+    };
+
+    assert_int_equal(made.status, 200);
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        const struct change *c = &rows[i];
+        _cleanup_free_ char *key = xasprintf(KEY "k-%zu", i);
+        hook.lose_answers = true;
+        _cleanup_answer_ struct answer lost =
+            call(scene, DEPLOYER, key, c->method, c->path, c->body);
+        check_refused(&lost, 503, "UNAVAILABLE");
+        hook.lose_answers = false;
+        _cleanup_answer_ struct answer before = call(scene, DEPLOYER, NULL, "GET", list_path, NULL);
+        _cleanup_answer_ struct answer retry =
+            call(scene, DEPLOYER, key, c->method, c->path, c->body);
+        if (retry.status != 200 || !is_replayed(&retry))
+            fail_msg("row %zu: %ld %s", i, retry.status, buffer_text(&retry.body));
+        assert_int_equal(*answer_text(&retry, "secret") != '\0', i < 2);
+        _cleanup_answer_ struct answer after = call(scene, DEPLOYER, NULL, "GET", list_path, NULL);
+        assert_true(json_equal(before.json, after.json));
+    }
+}
+
 /* Without a claim nothing is asked of anybody. */
 static void test_without_the_store_nothing_happens(_unused_ void **state)
 {
@@ -779,6 +817,7 @@ int main(void)
         cmocka_unit_test(test_meanwhile_the_key_is_in_use),
         cmocka_unit_test(test_a_claim_without_an_end_expires),
         cmocka_unit_test(test_a_lost_commit_happens_once),
+        cmocka_unit_test(test_a_lost_change_of_a_webhook_happens_once),
         cmocka_unit_test(test_without_the_store_nothing_happens),
         cmocka_unit_test(test_a_lost_claim_holds_nobody_up),
         cmocka_unit_test(test_what_is_replayed_is_what_is_there),
