@@ -103,6 +103,18 @@ static struct error *limit_by_member(struct request *request, bool now, struct a
     return err;
 }
 
+/* What the key may do now; its account is then the request's. */
+static struct error *judge_key(struct request *request, const char *hash, bool now,
+                               struct auth_key *ret_key)
+{
+    struct error *err = find_key(request, hash, now, ret_key);
+
+    err = err ?: limit_by_member(request, now, ret_key);
+    if (!err && !is_usable(request->gateway, ret_key))
+        err = refused();
+    return err ?: check_account(request, ret_key, now);
+}
+
 static struct error *check_key(struct request *request, const char *secret, bool now)
 {
     struct gateway *gateway = request->gateway;
@@ -114,11 +126,7 @@ static struct error *check_key(struct request *request, const char *secret, bool
     if (!now)
         error_free(gateway_ensure_bootstrap(gateway));
     api_key_hash(secret, hash);
-    struct error *err = find_key(request, hash, now, &key);
-    err = err ?: limit_by_member(request, now, &key);
-    if (!err && !is_usable(gateway, &key))
-        err = refused();
-    err = err ?: check_account(request, &key, now);
+    struct error *err = judge_key(request, hash, now, &key);
     if (err)
         return err;
     request->principal = (struct principal){
@@ -182,6 +190,15 @@ bool auth_check_now(struct request *request, struct error **ret_err)
     }
     *ret_err = check_scope(request);
     return true;
+}
+
+struct error *auth_check_again(struct gateway *gateway, const char sha256[65], struct arena *arena)
+{
+    struct request request = {.gateway = gateway, .arena = arena};
+    struct auth_key key;
+    struct error *err = judge_key(&request, sha256, false, &key);
+
+    return err || key.level >= LEVEL_READ ? err : refused();
 }
 
 struct error *auth_load_admin_key(struct gateway *gateway)

@@ -73,14 +73,6 @@ static bool is_empty(const struct webhook_edit *edit)
            !edit->rotate_secret;
 }
 
-/* secret "": none to show. */
-static void answer(struct response *response, const struct webhook *webhook, char *secret)
-{
-    response->json = webhook_to_json(webhook);
-    if (*secret)
-        json_object_set_new(response->json, "secret", json_string(secret));
-}
-
 struct error *on_webhook_create(struct request *request, struct response *ret_response)
 {
     _cleanup_(json_decrefp) json_t *body = NULL;
@@ -100,7 +92,7 @@ struct error *on_webhook_create(struct request *request, struct response *ret_re
     err = form_result(&form);
     err = err ?: webhook_create(request, &edit, &webhook, secret);
     if (!err)
-        answer(ret_response, &webhook, secret);
+        ret_response->json = webhook_to_json_with(&webhook, secret);
     OPENSSL_cleanse(secret, sizeof(secret));
     return err;
 }
@@ -170,7 +162,7 @@ struct error *on_webhook_update(struct request *request, struct response *ret_re
     err = form_result(&form);
     err = err ?: webhook_change(request, id, &edit, &webhook, secret);
     if (!err)
-        answer(ret_response, &webhook, secret);
+        ret_response->json = webhook_to_json_with(&webhook, secret);
     OPENSSL_cleanse(secret, sizeof(secret));
     return err;
 }

@@ -1,9 +1,9 @@
 #include "services/api-gateway/secrets.h"
 
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 
 #include "schemas/workload.pb-c.h"
+#include "services/api-gateway/idempotency.h"
 #include "shared/manifest/manifest.h"
 
 enum {
@@ -115,15 +115,13 @@ static void commit(struct secret_file *file)
 }
 
 /* The owner's own salt makes the manifest computable beforehand; without one, ours. */
-static struct error *read_salt(const json_t *item, struct secret_file *file)
+static struct error *read_salt(const struct request *request, const json_t *item,
+                               struct secret_file *file)
 {
     const json_t *salt = json_object_get(item, "salt");
 
-    if (!salt) {
-        if (RAND_bytes(file->salt, sizeof(file->salt)) != 1)
-            abort();
-        return NULL;
-    }
+    if (!salt)
+        return idempotency_make_salt(request, file->path, file->content, file->size, file->salt);
     return hex_decode(json_string_value(salt) ?: "", file->salt, sizeof(file->salt));
 }
 
@@ -153,7 +151,7 @@ static void read_file(struct form *form, const char *path, const json_t *item,
     file->content = (const uint8_t *)"";
     secrets->salted_by_us = secrets->salted_by_us || !json_object_get(item, "salt");
     struct error *err = read_content(item, arena, file);
-    err = err ?: read_salt(item, file);
+    err = err ?: read_salt(form->request, item, file);
     if (err)
         form_find(form, arena_printf(arena, "secretFiles.%.80s", path), error_text(err),
                   "give {\"content\": base64, \"salt\": 64 hex digits or nothing}");

@@ -1,4 +1,5 @@
 /* Fetching for streams: a turn brings a stream some messages, or to the end of what there is. */
+#include "services/api-gateway/auth.h"
 #include "services/api-gateway/sse_internal.h"
 #include "shared/base/alloc.h"
 
@@ -85,8 +86,23 @@ static bool take_one(struct sse_stream *stream, int64_t fresh_ms, struct turn *t
     return !turn->ended;
 }
 
+/* A key can be taken away, or its member or account, long after it opened the stream. Mostly told
+ * from memory; while the store is away nobody can take it away either. */
+static bool is_allowed(const struct sse_stream *stream)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct error *err = auth_check_again(stream->hub->gateway, stream->key_sha256, arena);
+    bool refused = error_get_code(err) == ERROR_UNAUTHENTICATED;
+
+    error_free(err);
+    return !refused;
+}
+
 static void take_turn(struct sse_stream *stream, int64_t fresh_ms, struct turn *turn)
 {
+    turn->ended = !is_allowed(stream);
+    if (turn->ended)
+        return;
     for (unsigned i = 0; i < TURN_MESSAGES && turn->text.size < TURN_BYTES; i++)
         if (!take_one(stream, fresh_ms, turn))
             return;

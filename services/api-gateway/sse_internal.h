@@ -25,6 +25,7 @@ struct sse_stream {
     int fd;                     /* the connection's */
     struct sse_options options; /* filter is owned */
     char *account;
+    char key_sha256[65]; /* of the API key that opened it */
     uint64_t next_sequence;
     uint64_t gap_from;  /* what was asked for, until it is known whether it is there; 0 */
     struct buffer text; /* written, not yet sent */
