@@ -176,12 +176,41 @@ struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__
     return NULL;
 }
 
-struct error *reservation_make(struct change *change, Coffer__V1__Workload *workload)
+/* Takes the needs of a place off a host's sum. */
+static void give_back(struct change *change, Coffer__V1__Host *host, Coffer__V1__Workload *workload)
+{
+    Coffer__V1__Resources *used = used_of(change, host);
+    struct capacity left = capacity_less(capacity_of(used), capacity_of(workload->resources));
+
+    used->cpus = left.cpus;
+    used->memory_mib = left.memory_mib;
+    used->disk_gib = left.disk_gib;
+    used->gpus = left.gpus;
+    change_index(change, KEY_WORKLOADS_ON, host->host_id, workload->workload_id, true);
+}
+
+static void fleet_release(struct fleet *fleet, struct change *change,
+                          Coffer__V1__Workload *workload)
+{
+    for (size_t i = 0; i < fleet->n; i++) {
+        if (strcmp(fleet->hosts[i]->host_id, workload->host_id) != 0)
+            continue;
+        give_back(change, fleet->hosts[i], workload);
+        fleet->touched[i] = true;
+    }
+    workload->host_id = arena_strdup(change->arena, "");
+}
+
+/* Over one reading of the hosts: the old place may be the new one, and its room counts as free. */
+struct error *reservation_move(struct change *change, Coffer__V1__Workload *workload)
 {
     struct fleet fleet;
     struct error *err = fleet_load(change->scheduler, change->arena, &fleet);
 
-    err = err ?: fleet_reserve(&fleet, change, workload);
+    if (err)
+        return err;
+    fleet_release(&fleet, change, workload);
+    err = fleet_reserve(&fleet, change, workload);
     if (!err)
         fleet_put(&fleet, change);
     return err;
@@ -219,14 +248,8 @@ struct error *reservation_drop(struct change *change, Coffer__V1__Workload *work
     if (err)
         return err;
     if (host) {
-        Coffer__V1__Resources *used = used_of(change, host);
-        struct capacity left = capacity_less(capacity_of(used), capacity_of(workload->resources));
-        used->cpus = left.cpus;
-        used->memory_mib = left.memory_mib;
-        used->disk_gib = left.disk_gib;
-        used->gpus = left.gpus;
+        give_back(change, host, workload);
         change_put(change, KEY_HOST, host->host_id, version, &host->base, 0);
-        change_index(change, KEY_WORKLOADS_ON, host->host_id, workload->workload_id, true);
     }
     workload->host_id = arena_strdup(change->arena, "");
     return NULL;

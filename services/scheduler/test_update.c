@@ -518,6 +518,53 @@ static void test_update_in_every_status(void **state)
     kit_code(update(kit, &app), ERROR_FAILED_PRECONDITION);
 }
 
+/* A host that is back before a pass has noticed: the place there is given up and taken again in one
+ * change, and counts once. */
+static void test_a_place_on_a_host_that_is_back_counts_once(void **state)
+{
+    struct kit *kit = *state;
+    struct app app = same;
+    kit_tick(kit);
+    const uint64_t size = kit_create(kit, "w1")->resources->memory_mib;
+    kit_tick(kit);
+    for (int i = 0; i < 2; i++) {
+        clock_fake_advance(&kit->clock, 60000);
+        kit_heartbeat(kit, 1);
+        kit_ok(reconcile_pass(kit->scheduler));
+        assert_int_equal(kit_status(kit, "w1"), STATUS_WAITING);
+        kit_heartbeat(kit, 0);
+        app.compose = "services: {}\n";
+        kit_ok(i == 0 ? update(kit, &app) : kit_wish(kit, "restart", "w1"));
+        assert_string_equal(kit_workload(kit, "w1")->host_id, "h1");
+        assert_int_equal(kit_host_record(kit, "h1")->used->memory_mib, size);
+        kit_tick(kit);
+        assert_int_equal(kit_status(kit, "w1"), STATUS_STARTING);
+    }
+    kit_ok(kit_wish(kit, "delete", "w1"));
+    kit_tick(kit);
+    kit_tick(kit);
+    assert_int_equal(kit_host_record(kit, "h1")->used->memory_mib, 0);
+}
+
+/* The only host that could take it has no room besides its own place there. */
+static void test_a_place_that_is_given_up_can_be_taken_again(void **state)
+{
+    struct kit *kit = *state;
+    kit->hosts[0].total.memory_mib = 4096;
+    kit->hosts[1].total.memory_mib = 128;
+    kit_tick(kit);
+    Coffer__V1__CreateWorkloadRequest *request = kit_create_request(kit, "w1");
+    request->resources->memory_mib = 4096;
+    kit_ok(kit_call(kit, "svc.scheduler.workload.create", &request->base, NULL));
+    kit_tick(kit);
+    clock_fake_advance(&kit->clock, 60000);
+    kit_ok(reconcile_pass(kit->scheduler));
+    assert_int_equal(kit_status(kit, "w1"), STATUS_WAITING);
+    kit_heartbeat(kit, 0);
+    kit_ok(kit_wish(kit, "restart", "w1"));
+    assert_string_equal(kit_workload(kit, "w1")->host_id, "h1");
+}
+
 static void enable(struct kit *kit, const char *version, bool enabled)
 {
     Coffer__V1__ArtifactRequest request = COFFER__V1__ARTIFACT_REQUEST__INIT;
@@ -933,6 +980,8 @@ int main(void)
         KIT_TEST(test_domain_moves_and_dns_follows),
         KIT_TEST(test_stopped_stays_stopped),
         KIT_TEST(test_update_in_every_status),
+        KIT_TEST(test_a_place_on_a_host_that_is_back_counts_once),
+        KIT_TEST(test_a_place_that_is_given_up_can_be_taken_again),
         KIT_TEST(test_new_image_may_need_another_host),
         KIT_TEST(test_conflicts_are_tried_again_and_expectations_are_not),
         KIT_TEST(test_expectation_is_judged_on_the_record_that_is_changed),
