@@ -459,6 +459,60 @@ static void test_domain_moves_and_dns_follows(void **state)
     assert_null(dns_memory_find(kit->dns, "fifth." KIT_DOMAIN));
 }
 
+/* A name server that refuses one name and takes all others. */
+struct picky_dns {
+    struct dns base;
+    struct dns *inner;
+    const char *refused;
+};
+
+static struct error *refusal_of(struct dns *dns, const char *name)
+{
+    if (strcmp(name, ((struct picky_dns *)dns)->refused) != 0)
+        return NULL;
+    return error_new(ERROR_PERMISSION_DENIED, "name server refused the update");
+}
+
+static struct error *picky_set(struct dns *dns, const char *name, const char *address)
+{
+    return refusal_of(dns, name) ?: dns_set(((struct picky_dns *)dns)->inner, name, address);
+}
+
+static struct error *picky_remove(struct dns *dns, const char *name)
+{
+    return refusal_of(dns, name) ?: dns_remove(((struct picky_dns *)dns)->inner, name);
+}
+
+static void test_a_name_that_is_refused_holds_up_no_other(void **state)
+{
+    static const struct dns_ops ops = {.set = picky_set, .remove = picky_remove};
+    struct kit *kit = *state;
+    struct picky_dns dns = {{&ops}, kit->dns, "ns." KIT_DOMAIN};
+    struct app app = same;
+    kit_tick(kit);
+    kit_create(kit, "w1");
+    kit->scheduler->dns = &dns.base;
+    app.domain = "ns." KIT_DOMAIN;
+    kit_ok(update(kit, &app));
+    kit_tick(kit);
+    kit_create(kit, "w2");
+    kit_tick(kit);
+    assert_non_null(dns_memory_find(kit->dns, "w2." KIT_DOMAIN));
+    assert_null(dns_memory_find(kit->dns, "w1." KIT_DOMAIN));
+    /* The same of one that is to go: w1's other names go and come. */
+    app.domain = "good." KIT_DOMAIN;
+    kit_ok(update(kit, &app));
+    kit_tick(kit);
+    kit_create(kit, "w3");
+    kit_tick(kit);
+    assert_non_null(dns_memory_find(kit->dns, "w3." KIT_DOMAIN));
+    assert_non_null(dns_memory_find(kit->dns, "good." KIT_DOMAIN));
+    dns.refused = "";
+    kit_tick(kit);
+    assert_int_equal(kit_workload(kit, "w1")->n_former_domains, 0);
+    kit->scheduler->dns = kit->dns;
+}
+
 static void test_stopped_stays_stopped(void **state)
 {
     struct kit *kit = *state;
@@ -979,6 +1033,7 @@ int main(void)
         KIT_TEST(test_secret_file_must_be_the_manifests),
         KIT_TEST(test_domain_moves_and_dns_follows),
         KIT_TEST(test_stopped_stays_stopped),
+        KIT_TEST(test_a_name_that_is_refused_holds_up_no_other),
         KIT_TEST(test_update_in_every_status),
         KIT_TEST(test_a_place_on_a_host_that_is_back_counts_once),
         KIT_TEST(test_a_place_that_is_given_up_can_be_taken_again),
