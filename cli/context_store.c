@@ -50,36 +50,6 @@ static struct error *make_folder(const char *root, const char *name, char **ret_
     return err;
 }
 
-struct error *context_save(const char *name, const char *url, const char *key, const char *ca,
-                           bool use)
-{
-    _cleanup_free_ char *root = NULL;
-    _cleanup_free_ char *folder = NULL;
-    struct error *err = context_check_name(name);
-
-    err = err ?: context_check_url(url);
-    err = err ?: context_check_key(key);
-    err = err ?: context_folder(&root);
-    err = err ?: make_folder(root, name, &folder);
-    err = err ?: copy_ca(ca, folder);
-    err = err ?: write_text(folder, "url", url);
-    err = err ?: write_text(folder, "api-key", key);
-    if (err)
-        return error_wrap(err, "context '%s'", name);
-    _cleanup_free_ char *current = xasprintf("%s/current", root);
-    return use || access(current, F_OK) != 0 ? context_use(name) : NULL;
-}
-
-struct error *context_use(const char *name)
-{
-    _cleanup_free_ char *root = NULL;
-    _cleanup_free_ char *folder = NULL;
-    struct error *err = context_path(name, &folder);
-
-    err = err ?: context_folder(&root);
-    return err ?: write_text(root, "current", name);
-}
-
 /* Over its bytes, as far as a file system lets one. */
 static void wipe(const char *path)
 {
@@ -101,6 +71,55 @@ static struct error *remove_file(const char *folder, const char *name)
     if (strcmp(name, "api-key") == 0)
         wipe(path);
     return unlink(path) < 0 ? error_errno(errno, "remove '%s'", path) : NULL;
+}
+
+/* The key of another gateway goes before the new address comes: whatever happens in between, and
+ * whoever reads meanwhile, it is not said there. */
+static struct error *drop_other_key(const char *folder, const char *url)
+{
+    _cleanup_free_ char *path = xasprintf("%s/url", folder);
+    _cleanup_free_ char *present = NULL;
+    struct error *err = file_read_text(path, CONTEXT_KEY_MAX, &present);
+
+    if (!err && strcmp(present, url) == 0)
+        return NULL;
+    error_free(err);
+    err = remove_file(folder, "api-key");
+    if (error_get_code(err) != ERROR_NOT_FOUND)
+        return err;
+    error_free(err);
+    return NULL;
+}
+
+struct error *context_save(const char *name, const char *url, const char *key, const char *ca,
+                           bool use)
+{
+    _cleanup_free_ char *root = NULL;
+    _cleanup_free_ char *folder = NULL;
+    struct error *err = context_check_name(name);
+
+    err = err ?: context_check_url(url);
+    err = err ?: context_check_key(key);
+    err = err ?: context_folder(&root);
+    err = err ?: make_folder(root, name, &folder);
+    err = err ?: drop_other_key(folder, url);
+    err = err ?: copy_ca(ca, folder);
+    err = err ?: write_text(folder, "url", url);
+    err = err ?: write_text(folder, "api-key", key);
+    if (err)
+        return error_wrap(err, "context '%s'", name);
+    _cleanup_free_ char *current = xasprintf("%s/current", root);
+    return use || access(current, F_OK) != 0 ? context_use(name) : NULL;
+}
+
+struct error *context_use(const char *name)
+{
+    _cleanup_free_ char *root = NULL;
+    _cleanup_free_ char *folder = NULL;
+    struct error *err = context_path(name, &folder);
+
+    err = err ?: context_folder(&root);
+    return err ?: write_text(root, "current", name);
 }
 
 struct error *context_forget_key(const char *name)

@@ -357,16 +357,50 @@ static void test_another_folder(_unused_ void **state)
     assert_non_null(strstr(path, "/.config/coffer"));
 }
 
+/* Whatever happens on the way, the key of one gateway is not left beside the address of another. */
+static void test_a_key_never_meets_another_address(_unused_ void **state)
+{
+    _cleanup_(context_done) struct context context = {0};
+    save("prod", "https://one.example", KEY);
+    _cleanup_free_ char *path = path_of("contexts/prod/api-key");
+    _cleanup_free_ char *next = xasprintf("%s.%d.new", path, (int)getpid());
+    assert_int_equal(mkdir(next, 0700), 0); /* so the key cannot be written */
+    struct error *err =
+        context_save("prod", "https://two.example", "another-key-0123", NULL, false);
+    assert_non_null(err);
+    error_free(err);
+    expect_ok(context_load_named("prod", &context));
+    assert_true(!context.key || strcmp(context.url, "https://one.example") == 0);
+    /* The same address: a key that cannot be replaced stays. */
+    context_done(&context);
+    rmdir(next);
+    save("prod", "https://two.example", KEY);
+    assert_int_equal(mkdir(next, 0700), 0);
+    err = context_save("prod", "https://two.example", "another-key-0123", NULL, false);
+    assert_non_null(err);
+    error_free(err);
+    expect_ok(context_load_named("prod", &context));
+    assert_string_equal(context.key, KEY);
+}
+
 static void test_what_can_be_read_on_the_way(_unused_ void **state)
 {
     static const struct {
         const char *url;
         bool plain;
     } rows[] = {
-        {"https://api.example.com", false}, {"http://api.example.com", true},
-        {"http://localhost", false},        {"http://localhost:8080/x", false},
-        {"http://localhost.example", true}, {"http://127.0.0.1:1", false},
-        {"http://[::1]:80", false},         {"http://10.0.0.1", true},
+        {"https://api.example.com", false},
+        {"http://api.example.com", true},
+        {"http://localhost", false},
+        {"http://localhost:8080/x", false},
+        {"http://localhost.example", true},
+        {"http://127.0.0.1:1", false},
+        {"http://[::1]:80", false},
+        {"http://10.0.0.1", true},
+        {"http://127.1.2.3/x", false},
+        {"http://127.evil.example", true},
+        {"http://127.0.0.1.evil.example:80", true},
+        {"http://127.0.0.1%2f", true},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)
@@ -388,6 +422,7 @@ int main(void)
         TEST(test_files_of_before_contexts_go_on),
         TEST(test_contexts_are_listed_used_and_removed),
         TEST(test_another_folder),
+        TEST(test_a_key_never_meets_another_address),
         TEST(test_what_can_be_read_on_the_way),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
