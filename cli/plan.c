@@ -250,7 +250,7 @@ static struct error *plan_new(struct client *client, struct project_input *in, j
     err = err ?: project_body_sizes(in, client);
     if (err)
         return err;
-    body = project_body_create(in, NULL);
+    body = project_body_create(in);
     err = plan_ask(client, body, ret_plan);
     if (!err && json_is_true(json_object_get(*ret_plan, "valid")))
         err = check_new(*ret_plan, in, &facts);
