@@ -141,6 +141,24 @@ static void test_a_key_that_is_refused_is_not_stored(_unused_ void **state)
 }
 
 /* A key that may only see workloads is a key. */
+/* Said before the key is, and whether it is taken or not. */
+static void test_a_key_goes_out_in_the_open_only_with_a_word(_unused_ void **state)
+{
+    static const struct test_answer answers[] = {{"GET", "/api/v1/accounts/me", 401,
+                                                  "{\"error\":\"no\",\"kind\":\"UNAUTHORIZED\"}",
+                                                  NULL, NULL, 0},
+                                                 {0}};
+    _cleanup_free_ char *key_file = xasprintf("%s/key", gateway.dir);
+    _cleanup_free_ char *url = xasprintf("http://0.0.0.0%s", strrchr(gateway.url, ':'));
+    _cleanup_free_ char *output = NULL;
+    _cleanup_free_ char *errors = NULL;
+
+    test_gateway_answer(&gateway, answers);
+    assert_int_equal(RUN(&output, &errors, "login", "open", "--url", url, "--key-file", key_file),
+                     EXIT_DENIED);
+    assert_non_null(strstr(errors, "is not encrypted"));
+}
+
 static void test_a_narrow_key_may_log_in(_unused_ void **state)
 {
     static const struct test_answer answers[] = {
@@ -414,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_login_stores_what_the_gateway_takes),
         TEST(test_a_key_that_is_refused_is_not_stored),
+        TEST(test_a_key_goes_out_in_the_open_only_with_a_word),
         TEST(test_a_narrow_key_may_log_in),
         TEST(test_what_login_refuses),
         TEST(test_the_key_from_stdin),
