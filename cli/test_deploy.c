@@ -96,6 +96,27 @@ static void test_deploy_sends_what_coffer_yaml_says(_unused_ void **state)
     assert_output("coffer events ");
 }
 
+/* With an authority of the gateway's own the command needs it too. */
+static void test_the_command_to_verify_with_knows_the_authority(_unused_ void **state)
+{
+    write_project(YAML);
+    _cleanup_free_ char *hash = computed_hash();
+    _cleanup_free_ char *w = workload(hash, "scheduled");
+    const struct gateway_answer rows[] = {
+        {.method = "GET", .path = "/api/v1/fleet", .body = FLEET},
+        {.method = "GET", .path = "/api/v1/workloads/list", .body = "[]"},
+        {.method = "POST", .path = "/api/v1/workloads/create", .body = w},
+        {.method = "GET", .path = "/api/v1/images/0.3.1", .body = IMAGE},
+    };
+
+    gateway_answer(rows, ELEMENTSOF(rows));
+    setenv("COFFER_CA_FILE", "/home/o'brien/ca.pem", 1);
+    int code = COFFER("deploy", project);
+    unsetenv("COFFER_CA_FILE");
+    gateway_expect(EXIT_OK, code);
+    assert_output("curl -fsS --cacert '/home/o'\\''brien/ca.pem' -o image.json http");
+}
+
 static void test_options_win(_unused_ void **state)
 {
     write_project(YAML);
@@ -357,6 +378,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deploy_sends_what_coffer_yaml_says),
+        cmocka_unit_test(test_the_command_to_verify_with_knows_the_authority),
         cmocka_unit_test(test_options_win),
         cmocka_unit_test(test_a_plan_shows_findings_with_their_lines),
         cmocka_unit_test(test_a_plan_that_would_be_accepted),
