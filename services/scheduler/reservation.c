@@ -159,23 +159,6 @@ void fleet_put(const struct fleet *fleet, struct change *change)
                        &fleet->hosts[i]->base, 0);
 }
 
-struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__Resources *size,
-                                 const char *image_version, struct arena *arena,
-                                 struct placement *ret_placement, const char **ret_host_id)
-{
-    struct fleet fleet;
-    struct error *err = fleet_load(scheduler, arena, &fleet);
-
-    if (err)
-        return err;
-    place(&fleet, size, image_version, ret_placement);
-    *ret_host_id = "";
-    if (ret_placement->chosen == fleet.n)
-        return fits_nowhere(&fleet, ret_placement);
-    *ret_host_id = fleet.hosts[ret_placement->chosen]->host_id;
-    return NULL;
-}
-
 /* Takes the needs of a place off a host's sum. */
 static void give_back(struct change *change, Coffer__V1__Host *host, Coffer__V1__Workload *workload)
 {
@@ -214,6 +197,27 @@ struct error *reservation_move(struct change *change, Coffer__V1__Workload *work
     if (!err)
         fleet_put(&fleet, change);
     return err;
+}
+
+struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
+                                 const char *image_version, struct arena *arena,
+                                 struct placement *ret_placement, const char **ret_host_id)
+{
+    Coffer__V1__Workload moved = *workload;
+    struct change unused;
+    struct fleet fleet;
+    struct error *err = fleet_load(scheduler, arena, &fleet);
+
+    if (err)
+        return err;
+    change_init(&unused, scheduler, arena);
+    fleet_release(&fleet, &unused, &moved);
+    place(&fleet, workload->resources, image_version, ret_placement);
+    *ret_host_id = "";
+    if (ret_placement->chosen == fleet.n)
+        return fits_nowhere(&fleet, ret_placement);
+    *ret_host_id = fleet.hosts[ret_placement->chosen]->host_id;
+    return NULL;
 }
 
 struct error *reservation_holds(struct scheduler *scheduler, const Coffer__V1__Workload *workload,

@@ -1022,6 +1022,32 @@ static void test_plan_of_an_update(void **state)
              ERROR_FAILED_PRECONDITION);
 }
 
+/* As the update itself: what it gives up is free for it. */
+static void test_plan_counts_its_own_place_as_free(void **state)
+{
+    struct kit *kit = *state;
+    Coffer__V1__PlanWorkloadRequest request = plan_request(kit);
+    struct app app = same;
+    kit->hosts[1].total.memory_mib = 128;
+    kit_tick(kit);
+    Coffer__V1__CreateWorkloadRequest *create = kit_create_request(kit, "w1");
+    create->resources->memory_mib = 4096;
+    kit_ok(kit_call(kit, "svc.scheduler.workload.create", &create->base, NULL));
+    kit_tick(kit);
+    clock_fake_advance(&kit->clock, 60000);
+    kit_ok(reconcile_pass(kit->scheduler));
+    kit_heartbeat(kit, 0);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_WAITING);
+    request.workload_id = (char *)"w1";
+    request.resources = NULL;
+    request.domain = (char *)"w1." KIT_DOMAIN;
+    const Coffer__V1__PlanWorkloadReply *reply = plan(kit, &request);
+    assert_string_equal(reply->refusal_code, "");
+    assert_string_equal(reply->host_id, "h1");
+    app.compose = "services: {}\n";
+    kit_ok(update(kit, &app));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1047,6 +1073,7 @@ int main(void)
         KIT_TEST(test_plan_counts_what_is_in_the_way),
         KIT_TEST(test_plan_refusals),
         KIT_TEST(test_plan_of_an_update),
+        KIT_TEST(test_plan_counts_its_own_place_as_free),
     };
 
     return cmocka_run_group_tests(tests, kit_group_setup, kit_group_teardown);

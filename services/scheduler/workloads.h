@@ -105,9 +105,9 @@ struct error *reservation_drop(struct change *change, Coffer__V1__Workload *work
 struct error *reservation_holds(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
                                 const char *image_version, struct arena *arena,
                                 bool *ret_holds) _must_check_;
-/* Where it would go. With RESOURCE_EXHAUSTED as fleet_reserve(); *ret_placement is set then too,
- * and *ret_host_id is "". */
-struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__Resources *size,
+/* Where it would go, now or by reservation_move(). With RESOURCE_EXHAUSTED *ret_placement is set
+ * too, and *ret_host_id is "". */
+struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
                                  const char *image_version, struct arena *arena,
                                  struct placement *ret_placement,
                                  const char **ret_host_id) _must_check_;
