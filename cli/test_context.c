@@ -333,6 +333,29 @@ static void test_files_of_before_contexts_go_on(_unused_ void **state)
     assert_int_equal(access(key, F_OK), -1);
 }
 
+/* A new login takes the place of the old files: the old key does not stay, nor come back. */
+static void test_a_login_replaces_what_was_before_contexts(_unused_ void **state)
+{
+    static const char *const old[] = {"url", "api-key", "ca.pem"};
+    _cleanup_free_ char *folder = path_of("");
+    struct context context;
+
+    expect_ok(dir_make(folder, 0700));
+    write_file(".config/coffer/url", "http://old/\n", 0644);
+    write_file(".config/coffer/api-key", "key-of-old\n", 0600);
+    write_file(".config/coffer/ca.pem", PEM, 0600);
+    save("default", "http://new", "key-of-new");
+    for (size_t i = 0; i < ELEMENTSOF(old); i++) {
+        _cleanup_free_ char *path = path_of(old[i]);
+        if (access(path, F_OK) == 0)
+            fail_msg("%s is still there", path);
+    }
+    EXPECT(EXIT_OK, "context", "rm", "default", "--yes");
+    struct error *err = context_load_named("default", &context);
+    assert_int_equal(error_get_code(err), ERROR_NOT_FOUND);
+    error_free(err);
+}
+
 static void test_contexts_are_listed_used_and_removed(_unused_ void **state)
 {
     _cleanup_free_ char *list = NULL;
@@ -439,6 +462,7 @@ int main(void)
         TEST(test_a_file_that_others_may_read_is_refused),
         TEST(test_what_comes_first),
         TEST(test_files_of_before_contexts_go_on),
+        TEST(test_a_login_replaces_what_was_before_contexts),
         TEST(test_contexts_are_listed_used_and_removed),
         TEST(test_another_folder),
         TEST(test_a_key_never_meets_another_address),
