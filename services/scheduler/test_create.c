@@ -6,6 +6,7 @@
 
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/images.h"
+#include "services/scheduler/outbox.h"
 #include "services/scheduler/reconcile.h"
 #include "services/scheduler/test_store.h"
 #include "services/scheduler/workloads.h"
@@ -447,6 +448,54 @@ static void test_the_job_thread_starts_what_was_created(void **state)
 }
 
 /* A good image file is not read again; one that replaces it is. */
+/* A bus that loses one of many messages once, as a stream without a leader does, and takes what
+ * comes behind it. */
+struct lossy_bus {
+    struct bus base;
+    struct bus *inner;
+    const char *lost; /* message id; NULL: none any more */
+};
+
+static struct error *lossy_many(struct bus *bus, const struct bus_message *messages, size_t n,
+                                int timeout_ms, size_t *ret_done)
+{
+    struct lossy_bus *lossy = (struct lossy_bus *)bus;
+    struct error *err = NULL;
+
+    *ret_done = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (lossy->lost && strcmp(messages[i].message_id, lossy->lost) == 0) {
+            lossy->lost = NULL;
+            err = error_new(ERROR_UNAVAILABLE, "no answer");
+            continue;
+        }
+        kit_ok(bus_publish_durable(lossy->inner, &messages[i], timeout_ms));
+        *ret_done += !err;
+    }
+    return err;
+}
+
+/* Events of one workload are in the stream in their order, whatever is lost on the way. */
+static void test_events_stay_in_order_when_one_is_lost(void **state)
+{
+    static const struct bus_ops ops = {.publish_durable_many = lossy_many};
+    struct kit *kit = *state;
+    struct lossy_bus lossy = {{&ops}, kit->scheduler->bus, "w2.1"};
+    struct batch batch;
+    kit_tick(kit);
+    batch_init(&batch, kit, 3);
+    run(&batch);
+    expect_all(&batch, ERROR_OK);
+    kit->scheduler->bus = &lossy.base;
+    struct error *err = outbox_flush(kit->scheduler);
+    assert_non_null(strstr(error_text(err), "w2.1"));
+    kit_code(err, ERROR_UNAVAILABLE);
+    kit_ok(outbox_flush(kit->scheduler));
+    kit->scheduler->bus = lossy.inner;
+    for (size_t i = 0; i < batch.n; i++)
+        assert_string_equal(kit_events(kit, batch.requests[i]->workload_id), "created scheduled");
+}
+
 static void test_images_are_checked_by_their_file(void **state)
 {
     struct kit *kit = *state;
@@ -485,6 +534,7 @@ int main(void)
         KIT_TEST(test_callers_at_the_same_time),
         KIT_TEST(test_what_has_changed_is_looked_at),
         KIT_TEST(test_the_job_thread_starts_what_was_created),
+        KIT_TEST(test_events_stay_in_order_when_one_is_lost),
         KIT_TEST(test_images_are_checked_by_their_file),
     };
 
