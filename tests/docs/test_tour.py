@@ -62,7 +62,8 @@ $ trap 'echo the end' EXIT
 
 # A block, and what the report must say of it.
 WRONG = {
-    "another text": ("$ echo a\nb\n", ["page.md:4: it prints something else", "echo a", "    b\n", "    a\n"]),
+    "another text": ("$ echo a\nb\n",
+                     ["page.md:4: it prints something else", "echo a", "    b\n", "    a\n"]),
     "more than is shown": ("$ echo a; echo b\na\n", ["something else"]),
     "less than is shown": ("$ echo a\na\nb\n", ["something else"]),
     "output of a silent command": ("$ echo a\n", ["something else", "(nothing)"]),
@@ -76,7 +77,7 @@ WRONG = {
     "an exit": ("$ exit 0\n", ["exit status 0", "0 of 1 commands"]),
     "something that hangs": ("$ echo begun; sleep 60\n", ["did not end within", "begun"]),
     "a failure of the trap": ("$ trap 'exit 3' EXIT\n", ["did not end well"]),
-    "both of two": ("$ echo a\nb\n$ echo c\nd\n", ["page.md:4", "page.md:6", "0 of 2 commands"]),
+    "both of two": ("$ echo a\nb\n$ echo a\nb\n", ["page.md:4", "page.md:6", "0 of 2 commands"]),
 }
 
 BROKEN = {
@@ -124,8 +125,8 @@ class Runner(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             page = pathlib.Path(folder) / "page.md"
             page.write_text("```sh tour\n$ echo $A\n1\n```\n", encoding="utf-8")
-            done = subprocess.run([TOUR, page, "env", "A=1", "bash"], capture_output=True, text=True,
-                                  check=False)
+            done = subprocess.run([TOUR, page, "env", "A=1", "bash"], capture_output=True,
+                                  text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stdout)
 
 
@@ -141,7 +142,8 @@ class Pages(unittest.TestCase):
         names = [f"{group or ''} {name}".strip()
                  for group, name in re.findall(r'\{(?:NULL|"(\w+)"), "([\w-]+)",', table)]
         self.assertGreater(len(names), 60)
-        missing = {name for name in names if not re.search(rf"\bcoffer (--context \w+ )?{name}\b", run)}
+        missing = {name for name in names
+                   if not re.search(rf"\bcoffer (--context \w+ )?{name}\b", run)}
         self.assertEqual(missing, NOT_ON_TOUR)
 
     def test_the_page_of_the_api_names_every_route(self):
@@ -150,7 +152,7 @@ class Pages(unittest.TestCase):
         table = table[:table.index("metrics_routes")]
         routes = set(re.findall(r'\{"(\w+)", "([^"]+)"', table)) - {("GET", "/docs/:file")}
         self.assertGreater(len(routes), 50)
-        missing = {f"{method} {path}" for method, path in routes if f"`{method} {path}`" not in page}
+        missing = {route for route in routes if "`{} {}`".format(*route) not in page}
         self.assertEqual(missing, set())
 
 

@@ -36,8 +36,7 @@ def hook_url():
 
 @pytest.fixture
 def folder(cluster):
-    """Where the tour begins: with the files that a page says one has. Inside the checkout, where
-    containers see it; other tests' workloads are not touched when a tour ends early."""
+    """Where a tour begins, with the files that its page says one has. The Docker engine sees it."""
     made = DEV / "tours" / uuid.uuid4().hex[:8]
     made.mkdir(parents=True, mode=0o700)
     shutil.copy(DEV / "cli" / ".config" / "coffer" / "admin-key", made / "admin-key")
@@ -49,7 +48,7 @@ def folder(cluster):
 
 
 def delete_what_is_left(cluster, made):
-    """Of the tour's own account, as its own owner; the page deletes what it made when it gets there."""
+    """Of the tour's own account, as its owner; a tour that comes to its end leaves nothing."""
     key = made / "owner-key"
     if not key.exists():
         return
@@ -66,8 +65,7 @@ def tour(page, folder, env, shell=()):
                           env={**os.environ, **env}, capture_output=True, text=True, check=False)
     print(done.stdout, done.stderr)
     if done.returncode:
-        pytest.fail(f"{page} does not tell what happens:\n{done.stdout}\n{done.stderr}",
-                    pytrace=False)
+        pytest.fail(f"what {page} shows is not what comes out: its output follows", pytrace=False)
 
 
 def test_the_api_does_what_its_page_says(hook_url, folder):
