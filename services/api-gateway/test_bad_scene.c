@@ -349,9 +349,11 @@ void bad_check_raw(struct bad_scene *bad, const struct bad_raw *row)
 
 void bad_end(struct bad_scene *bad, const char *what)
 {
+    static size_t all;
     _cleanup_free_ char *after = dump(bad);
 
-    print_message("%s: %zu bad requests\n", what, bad->n);
+    all += bad->n;
+    print_message("%s: %zu bad requests, %zu so far\n", what, bad->n, all);
     assert_string_equal(bad->before, after);
     assert_int_equal(bad->failures, 0);
 }
