@@ -49,7 +49,7 @@ struct error *on_member_list(struct request *request, struct response *ret_respo
         return http_refuse(request, 400, "INVALID_PATH",
                            error_new(ERROR_INVALID_ARGUMENT, "this is no account's id"));
     struct error *err = account_load(request, request->parameter, &account);
-    return err ?: members_list(request, account.id, &ret_response->json);
+    return err ?: members_list(request, account.id, ret_response);
 }
 
 static void take_edit(struct form *form, struct member_edit *ret_edit)

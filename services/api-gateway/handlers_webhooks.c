@@ -3,6 +3,7 @@
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/list_page.h"
 #include "services/api-gateway/webhook_feed.h"
 #include "services/api-gateway/webhook_queue.h"
 #include "services/api-gateway/webhook_url.h"
@@ -112,20 +113,41 @@ static struct error *add_state(struct request *request, const struct webhook *we
     return NULL;
 }
 
+/* The page of them, oldest first. */
+static struct list_item *select_webhooks(struct request *request, struct response *response,
+                                         const struct list_query *query,
+                                         const struct webhook *webhooks, size_t *n)
+{
+    struct list_item *items = arena_alloc(request->arena, (*n + 1) * sizeof(*items));
+
+    for (size_t i = 0; i < *n; i++)
+        items[i] = (struct list_item){
+            .key = list_key_of_number(request->arena, (uint64_t)webhooks[i].created_at_ms),
+            .id = webhooks[i].id,
+            .what = &webhooks[i]};
+    return list_page(request, response, query, list_by_key, items, n);
+}
+
 struct error *on_webhook_list(struct request *request, struct response *ret_response)
 {
+    static const char *const arguments[] = {NULL};
     struct webhook *webhooks = NULL;
+    struct list_query query;
     size_t n = 0;
-    struct error *err =
-        webhooks_of(request->gateway->store, request->account, request->arena, &webhooks, &n);
 
+    list_query_read(request, arguments, &query);
+    struct error *err = list_query_result(&query);
+    err = err
+              ?: webhooks_of(request->gateway->store, request->account, request->arena, &webhooks,
+                             &n);
     if (err)
         return err;
+    const struct list_item *items = select_webhooks(request, ret_response, &query, webhooks, &n);
     ret_response->json = json_array();
     for (size_t i = 0; !err && i < n; i++) {
-        json_t *json = webhook_to_json(&webhooks[i]);
+        json_t *json = webhook_to_json(items[i].what);
         json_array_append_new(ret_response->json, json);
-        err = add_state(request, &webhooks[i], json);
+        err = add_state(request, items[i].what, json);
     }
     return err;
 }

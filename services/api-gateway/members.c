@@ -5,6 +5,7 @@
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
+#include "services/api-gateway/list_page.h"
 #include "services/api-gateway/member_record.h"
 #include "shared/store/keys.h"
 
@@ -205,16 +206,6 @@ struct error *member_delete(struct request *request, const char *id)
     return member_change(request, id, NULL, &member);
 }
 
-static int oldest_first(const void *a, const void *b)
-{
-    const struct member *one = a;
-    const struct member *other = b;
-
-    if (one->created_at_ms != other->created_at_ms)
-        return one->created_at_ms < other->created_at_ms ? -1 : 1;
-    return strcmp(one->id, other->id);
-}
-
 static struct error *load_all(struct request *request, const json_t *ids, struct member *members,
                               size_t *ret_found)
 {
@@ -234,12 +225,34 @@ static struct error *load_all(struct request *request, const json_t *ids, struct
     return err;
 }
 
-struct error *members_list(struct request *request, const char *account, json_t **ret_list)
+/* The page of them, oldest first. */
+static void answer(struct request *request, const struct list_query *query,
+                   const struct member *members, size_t n, struct response *response)
 {
-    _cleanup_(roster_done) struct roster roster = {0};
-    size_t found = 0;
-    struct error *err = roster_load(request, account, &roster);
+    struct list_item *items = arena_alloc(request->arena, (n + 1) * sizeof(*items));
 
+    for (size_t i = 0; i < n; i++)
+        items[i] = (struct list_item){
+            .key = list_key_of_number(request->arena, (uint64_t)members[i].created_at_ms),
+            .id = members[i].id,
+            .what = &members[i]};
+    items = list_page(request, response, query, list_by_key, items, &n);
+    response->json = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(response->json, member_to_json(items[i].what));
+}
+
+struct error *members_list(struct request *request, const char *account,
+                           struct response *ret_response)
+{
+    static const char *const arguments[] = {NULL};
+    _cleanup_(roster_done) struct roster roster = {0};
+    struct list_query query;
+    size_t found = 0;
+
+    list_query_read(request, arguments, &query);
+    struct error *err = list_query_result(&query);
+    err = err ?: roster_load(request, account, &roster);
     if (err)
         return err;
     const json_t *ids = json_object_get(roster.json, "members");
@@ -248,10 +261,7 @@ struct error *members_list(struct request *request, const char *account, json_t 
     err = load_all(request, ids, members, &found);
     if (err)
         return err;
-    qsort(members, found, sizeof(*members), oldest_first);
-    *ret_list = json_array();
-    for (size_t i = 0; i < found; i++)
-        json_array_append_new(*ret_list, member_to_json(&members[i]));
+    answer(request, &query, members, found, ret_response);
     return NULL;
 }
 

@@ -57,9 +57,9 @@ struct error *member_change(struct request *request, const char *id, const struc
                             struct member *ret_member) _must_check_;
 struct error *member_delete(struct request *request, const char *id) _must_check_;
 
-/* Oldest first. */
+/* The page that the request asks for, oldest first. */
 struct error *members_list(struct request *request, const char *account,
-                           json_t **ret_list) _must_check_;
+                           struct response *ret_response) _must_check_;
 
 json_t *member_to_json(const struct member *member); /* new reference */
 

@@ -49,6 +49,26 @@ static void read_env(struct form *form, const char *field, struct secrets *secre
     }
 }
 
+/* Of an object inside the body: a misspelt name must not be ignored here either. */
+static void find_unknown(struct form *form, const char *where, const json_t *item,
+                         const char *const *names)
+{
+    struct arena *arena = form->request->arena;
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)item, name, value)
+    {
+        const char *const *known = names;
+        while (*known && strcmp(*known, name) != 0)
+            known++;
+        if (!*known)
+            form_find(form, arena_printf(arena, "%s.%.64s", where, name),
+                      arena_printf(arena, "there is no field '%.64s'", name),
+                      "remove it, or correct its name");
+    }
+}
+
 static const char *credential(struct form *form, const json_t *item, const char *name,
                               const char *where)
 {
@@ -66,6 +86,7 @@ static const char *credential(struct form *form, const json_t *item, const char 
 static void read_registry(struct form *form, const json_t *item, size_t index,
                           struct secret_registry *ret_registry)
 {
+    static const char *const names[] = {"server", "username", "password", NULL};
     struct arena *arena = form->request->arena;
     const char *where = arena_printf(arena, "dockerCredentials[%zu]", index);
     const json_t *server = json_object_get(item, "server");
@@ -78,6 +99,7 @@ static void read_registry(struct form *form, const json_t *item, size_t index,
                   "write host or host:port");
     ret_registry->username = credential(form, item, "username", where);
     ret_registry->password = credential(form, item, "password", where);
+    find_unknown(form, where, item, names);
 }
 
 static void read_registries(struct form *form, struct secrets *secrets)
@@ -144,8 +166,10 @@ static struct error *read_content(const json_t *item, struct arena *arena, struc
 static void read_file(struct form *form, const char *path, const json_t *item,
                       struct secrets *secrets)
 {
+    static const char *const names[] = {"content", "salt", NULL};
     struct secret_file *file = &secrets->files[secrets->n_files++];
     struct arena *arena = form->request->arena;
+    const char *where = arena_printf(arena, "secretFiles.%.80s", path);
 
     file->path = arena_strdup(arena, path);
     file->content = (const uint8_t *)"";
@@ -153,9 +177,10 @@ static void read_file(struct form *form, const char *path, const json_t *item,
     struct error *err = read_content(item, arena, file);
     err = err ?: read_salt(form->request, item, file);
     if (err)
-        form_find(form, arena_printf(arena, "secretFiles.%.80s", path), error_text(err),
+        form_find(form, where, error_text(err),
                   "give {\"content\": base64, \"salt\": 64 hex digits or nothing}");
     error_free(err);
+    find_unknown(form, where, item, names);
     commit(file);
 }
 

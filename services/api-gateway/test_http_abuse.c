@@ -28,7 +28,7 @@ static const struct row rows[] = {
     {"not HTTP", "SSH-2.0-OpenSSH_9.6\r\n\r\n", 400, true},
     {"an unknown version", "GET /health HTTP/9.9\r\nHost: x\r\n\r\n", 505, true},
     {"no host", "GET /health HTTP/1.1\r\n\r\n", 400, false},
-    {"NUL in the path", "GET /api/v1/accounts/a%00b HTTP/1.1\r\n" AUTHORIZED CLOSE "\r\n", 404,
+    {"NUL in the path", "GET /api/v1/accounts/a%00b HTTP/1.1\r\n" AUTHORIZED CLOSE "\r\n", 400,
      false},
     {"parents in the path",
      "GET /api/v1/images/..%2f..%2fetc%2fpasswd HTTP/1.1\r\nHost: x\r\n" CLOSE "\r\n", 404, false},

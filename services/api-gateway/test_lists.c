@@ -304,6 +304,15 @@ static void put_hosts(const struct fixture *f)
     }
 }
 
+static void make_three(const struct scene *scene, enum actor actor, const char *path,
+                       const char *body)
+{
+    for (int i = 0; i < 3; i++) {
+        _cleanup_answer_ struct answer made = scene_call(scene, actor, "POST", path, body);
+        assert_int_equal(made.status, 200);
+    }
+}
+
 static void test_every_list_has_pages_and_filters(void **state)
 {
     (void)state;
@@ -325,6 +334,8 @@ static void test_every_list_has_pages_and_filters(void **state)
         {DEPLOYER, "/api/v1/artifacts/list?limit=2&enabled=false", "version", 1},
         {GLOBAL_ADMIN, "/api/v1/metal-instances/list?limit=2", "metalInstanceId", 4},
         {GLOBAL_ADMIN, "/api/v1/metal-instances/list?limit=2&state=ready", "metalInstanceId", 2},
+        {ACCOUNT_ADMIN, "/api/v1/members/account/$OURS?limit=2", "memberId", 3},
+        {DEPLOYER, "/api/v1/webhooks/list?limit=2", "webhookId", 3},
     };
     static const char *const versions[] = {"1.0.0", "2.0.0-rc.1", "2.0.0", "odd", "even"};
     _cleanup_(scene_freep) struct scene *scene = scene_new();
@@ -334,6 +345,10 @@ static void test_every_list_has_pages_and_filters(void **state)
     for (size_t i = 0; i < ELEMENTSOF(versions); i++)
         put_artifact(scene->f, versions[i], true, (int64_t)i);
     put_artifact(scene->f, "0.0.1", false, 1);
+    make_three(scene, ACCOUNT_ADMIN, "/api/v1/members/create",
+               "{\"accountId\":\"$OURS\",\"name\":\"n\",\"role\":\"viewer\"}");
+    make_three(scene, DEPLOYER, "/api/v1/webhooks/create",
+               "{\"url\":\"https://hooks.example/in\"}");
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)
         assert_int_equal(walk_all(scene, rows[i].actor, rows[i].path, rows[i].id_name), rows[i].n);
 }
