@@ -86,14 +86,20 @@ static bool take_one(struct sse_stream *stream, int64_t fresh_ms, struct turn *t
     return !turn->ended;
 }
 
-/* A key can be taken away, or its member or account, long after it opened the stream. Mostly told
- * from memory; while the store is away nobody can take it away either. */
-static bool is_allowed(const struct sse_stream *stream)
+/* A key can be taken away, or its member or account, long after it opened the stream. Told from
+ * memory; without one the store is asked now and then, since turns may be many. While it is away
+ * nobody can take a key away either. */
+static bool is_allowed(struct sse_stream *stream)
 {
-    _cleanup_(arena_freep) struct arena *arena = arena_new();
-    struct error *err = auth_check_again(stream->hub->gateway, stream->key_sha256, arena);
-    bool refused = error_get_code(err) == ERROR_UNAUTHENTICATED;
+    struct gateway *gateway = stream->hub->gateway;
+    int64_t now = clock_monotonic_ms(clock_system());
 
+    if (!store_cache_is_on(gateway->cache) && now - stream->checked_ms < SSE_RECHECK_MS)
+        return true;
+    stream->checked_ms = now;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct error *err = auth_check_again(gateway, stream->key_sha256, arena);
+    bool refused = error_get_code(err) == ERROR_UNAUTHENTICATED;
     error_free(err);
     return !refused;
 }
