@@ -93,6 +93,21 @@ struct error *reconcile_dns(struct pass *pass, Coffer__V1__Workload *workload)
                            &(struct named){workload->domain, address}, pass->arena, NULL);
 }
 
+bool reconcile_dns_end(struct pass *pass, const Coffer__V1__Workload *workload)
+{
+    struct scheduler *scheduler = pass->scheduler;
+
+    if (!workload->dns_address[0])
+        return true;
+    if (clock_monotonic_ms(scheduler->clock) < scheduler->dns_retry_at_ms)
+        return false;
+    struct error *err = dns_remove(scheduler->dns, workload->domain);
+    if (!err)
+        return true;
+    dns_failed(pass, workload, error_wrap(err, "remove '%s'", workload->domain));
+    return false;
+}
+
 static bool is_in(const char *text, char *const *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -191,6 +191,21 @@ static void test_conflicts_without_end(void **state)
     assert_int_equal(batch.store.commits, 3);
 }
 
+/* Another scheduler has taken over: no attempt of this one can succeed any more, and the callers
+ * are to ask the other one now. */
+static void test_a_batch_of_a_leader_that_is_none_ends_at_once(void **state)
+{
+    struct kit *kit = *state;
+    struct batch batch;
+    kit_tick(kit);
+    batch_init(&batch, kit, MANY);
+    kit_ok(store_set_term(kit->store, kit->scheduler->term + 1));
+    run(&batch);
+    expect_all(&batch, ERROR_UNAVAILABLE);
+    assert_int_equal(batch.store.commits, 1);
+    assert_null(kit_workload(kit, "w1"));
+}
+
 static void test_a_lost_answer_is_repaired_by_repeating(void **state)
 {
     struct kit *kit = *state;
@@ -525,6 +540,7 @@ int main(void)
         KIT_TEST(test_conflicts_end_the_group_and_not_the_creates),
         KIT_TEST(test_after_two_conflicts_one_by_one),
         KIT_TEST(test_conflicts_without_end),
+        KIT_TEST(test_a_batch_of_a_leader_that_is_none_ends_at_once),
         KIT_TEST(test_a_lost_answer_is_repaired_by_repeating),
         KIT_TEST(test_the_allowance_counts_what_came_before),
         KIT_TEST(test_what_an_account_uses_is_remembered),

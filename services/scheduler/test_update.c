@@ -464,6 +464,7 @@ struct picky_dns {
     struct dns base;
     struct dns *inner;
     const char *refused;
+    unsigned removals; /* that were asked for */
 };
 
 static struct error *refusal_of(struct dns *dns, const char *name)
@@ -480,6 +481,7 @@ static struct error *picky_set(struct dns *dns, const char *name, const char *ad
 
 static struct error *picky_remove(struct dns *dns, const char *name)
 {
+    ((struct picky_dns *)dns)->removals++;
     return refusal_of(dns, name) ?: dns_remove(((struct picky_dns *)dns)->inner, name);
 }
 
@@ -487,7 +489,7 @@ static void test_a_name_that_is_refused_holds_up_no_other(void **state)
 {
     static const struct dns_ops ops = {.set = picky_set, .remove = picky_remove};
     struct kit *kit = *state;
-    struct picky_dns dns = {{&ops}, kit->dns, "ns." KIT_DOMAIN};
+    struct picky_dns dns = {{&ops}, kit->dns, "ns." KIT_DOMAIN, 0};
     struct app app = same;
     kit_tick(kit);
     kit_create(kit, "w1");
@@ -510,6 +512,33 @@ static void test_a_name_that_is_refused_holds_up_no_other(void **state)
     dns.refused = "";
     kit_tick(kit);
     assert_int_equal(kit_workload(kit, "w1")->n_former_domains, 0);
+    kit->scheduler->dns = kit->dns;
+}
+
+/* Each attempt at a server that is away takes seconds: one is enough for all that end meanwhile. */
+static void test_deletes_wait_for_the_name_server_together(void **state)
+{
+    static const struct dns_ops ops = {.set = picky_set, .remove = picky_remove};
+    static const char *const ids[] = {"w1", "w2", "w3"};
+    struct kit *kit = *state;
+    struct picky_dns dns = {{&ops}, kit->dns, "", 0};
+    kit_tick(kit);
+    for (size_t i = 0; i < ELEMENTSOF(ids); i++)
+        kit_create(kit, ids[i]);
+    kit_tick(kit);
+    kit_tick(kit);
+    kit->scheduler->dns = &dns.base;
+    dns_memory_fail(kit->dns, true);
+    for (size_t i = 0; i < ELEMENTSOF(ids); i++)
+        kit_ok(kit_wish(kit, "delete", ids[i]));
+    kit_tick(kit);
+    assert_int_equal(dns.removals, 1);
+    dns_memory_fail(kit->dns, false);
+    clock_fake_advance(&kit->clock, 5000);
+    kit_tick(kit);
+    for (size_t i = 0; i < ELEMENTSOF(ids); i++)
+        assert_int_equal(kit_status(kit, ids[i]), STATUS_DELETED);
+    assert_null(dns_memory_find(kit->dns, "w3." KIT_DOMAIN));
     kit->scheduler->dns = kit->dns;
 }
 
@@ -1060,6 +1089,7 @@ int main(void)
         KIT_TEST(test_domain_moves_and_dns_follows),
         KIT_TEST(test_stopped_stays_stopped),
         KIT_TEST(test_a_name_that_is_refused_holds_up_no_other),
+        KIT_TEST(test_deletes_wait_for_the_name_server_together),
         KIT_TEST(test_update_in_every_status),
         KIT_TEST(test_a_place_on_a_host_that_is_back_counts_once),
         KIT_TEST(test_a_place_that_is_given_up_can_be_taken_again),
