@@ -198,8 +198,8 @@ static void set_file_changes(json_t *body, const struct project_input *in, const
     json_t *gone = list_json(&in->remove_files);
 
     if (in->config) {
-        add_gone(in, json_object_get(present, "files"), gone);
-        add_gone(in, json_object_get(present, "secretFiles"), gone);
+        add_gone(in, json_object_get(present, "fileNames"), gone);
+        add_gone(in, json_object_get(present, "secretFileNames"), gone);
     }
     if (in->n_plain_files)
         json_object_set_new(body, "files", files_json(in));

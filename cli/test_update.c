@@ -15,8 +15,9 @@
 
 #define WORKLOAD                                                                                   \
     "{\"workloadId\":\"0a0a0a0a-0000-4000-8000-000000000001\",\"name\":\"mine\",\"status\":"       \
-    "\"running\",\"domain\":\"mine.example.com\",\"ingressAddress\":\"192.0.2.7\",\"envVars\":"    \
-    "[\"A\"],\"files\":[\"old.conf\",\"kept.conf\"],\"secretFiles\":[\"old.key\"],"                \
+    "\"running\",\"domain\":\"mine.example.com\",\"ingressAddress\":\"192.0.2.7\","                \
+    "\"envVarNames\":[\"A\"],\"fileNames\":[\"old.conf\",\"kept.conf\"],"                          \
+    "\"secretFileNames\":[\"old.key\"],"                                                           \
     "\"artifactsVersion\":\"0.3.0\",\"manifestHash\":\"%s\",\"generation\":%d}"
 #define ID     "0a0a0a0a-0000-4000-8000-000000000001"
 #define PATH   "/api/v1/workloads/" ID

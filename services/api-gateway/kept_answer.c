@@ -32,21 +32,22 @@ bool kept_answer_now(struct request *request, struct response *response, const c
 void kept_answer_put(struct request *request, struct response *response, const char *name,
                      const struct store_ticket *ticket, uint64_t version, const char *tag)
 {
-    char digest[9];
-
-    if (has_query(request))
-        return;
     _cleanup_free_ char *text = json_dumps(response->json, JSON_COMPACT | JSON_REAL_PRECISION(15));
     size_t size = strlen(text);
     _cleanup_(store_cached_unrefp) struct store_cached *value =
         store_cached_new(sizeof(struct kept_answer) + size, version);
     struct kept_answer *kept = (struct kept_answer *)value->data;
+    char digest[9];
+
     etag_digest(text, size, digest);
     snprintf(kept->tag, sizeof(kept->tag), "\"%s\"", digest);
     if (tag)
         snprintf(kept->tag, sizeof(kept->tag), "%s", tag);
     memcpy(kept->text, text, size);
-    store_cache_put(request->gateway->cache, name, ticket, value);
-    if (!tag)
-        response_header(request, response, MHD_HTTP_HEADER_ETAG, kept->tag);
+    if (!has_query(request))
+        store_cache_put(request->gateway->cache, name, ticket, value);
+    if (tag || !etag_answer(request, response, kept->tag))
+        return;
+    json_decref(response->json);
+    response->json = NULL;
 }

@@ -16,6 +16,8 @@ struct error *scheduler_ask(struct request *request, const char *subject,
     for (const struct refusal *r = refusals; err && r && r->code != ERROR_OK; r++)
         if (r->code == code)
             return http_refuse(request, r->status, r->kind, err);
+    if (code == ERROR_DATA_LOSS) /* what it has lost; the word is kept for what guests answer */
+        return error_recode(err, ERROR_INTERNAL);
     if (!err && ret_reply)
         *ret_reply = reply;
     return err;

@@ -50,7 +50,8 @@ static void test_create_answers_the_workload(void **state)
     assert_string_equal(answer_text(&answer, "status"), "scheduled");
     assert_string_equal(answer_text(&answer, "domain"), "w-new.w.coffer.test");
     assert_string_equal(
-        json_string_value(json_array_get(json_object_get(answer.json, "envVars"), 0)), "GREETING");
+        json_string_value(json_array_get(json_object_get(answer.json, "envVarNames"), 0)),
+        "GREETING");
     _cleanup_answer_ struct answer manifest = http_get(f, "/api/v1/workloads/w-new/manifest");
     uint8_t hash[32];
     char hex[65];
@@ -59,7 +60,7 @@ static void test_create_answers_the_workload(void **state)
     assert_string_equal(answer_text(&answer, "manifestHash"), hex);
     assert_string_equal(answer_text(&manifest, "schema"), "coffer.manifest/v1");
     _cleanup_answer_ struct answer got = http_get(f, "/api/v1/workloads/w-new");
-    assert_int_equal(json_array_size(json_object_get(got.json, "envVars")), 1);
+    assert_int_equal(json_array_size(json_object_get(got.json, "envVarNames")), 1);
 }
 
 static void test_id_is_made_when_none_is_given(void **state)

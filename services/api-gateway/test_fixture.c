@@ -542,6 +542,33 @@ static json_t *text_of(const void *data, size_t size)
     return json_stringn(data, size) ?: json_string("(not UTF-8)");
 }
 
+/* Those that openapi.json tells of; every answer has others as well. */
+static json_t *told_headers(const struct answer *answer)
+{
+    static const char *const names[] = {
+        "X-Request-Id",
+        "RateLimit-Limit",
+        "RateLimit-Remaining",
+        "RateLimit-Reset",
+        "Idempotent-Replayed",
+        "Retry-After",
+        "ETag",
+        "Link",
+        "Coffer-Next-Cursor",
+        "WWW-Authenticate",
+        "Allow",
+        "Location",
+    };
+    json_t *json = json_object();
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        _cleanup_free_ char *value = answer_header(answer, names[i]);
+        if (value)
+            json_object_set_new(json, names[i], text_of(value, strlen(value)));
+    }
+    return json;
+}
+
 /* What is served is what openapi.json says: every answer is kept for the check. */
 static void record(CURL *curl, const struct answer *answer)
 {
@@ -556,10 +583,11 @@ static void record(CURL *curl, const struct answer *answer)
     curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_METHOD, &method);
     curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
     const char *path = strchr(strstr(url, "://") + 3, '/');
-    _cleanup_(json_decrefp) json_t *json = json_pack(
-        "{s:s, s:o, s:i, s:s, s:o}", "method", method, "path",
-        text_of(path ?: "/", strlen(path ?: "/")), "status", (int)answer->status, "contentType",
-        type ?: "", "body", text_of(buffer_text(&answer->body), answer->body.size));
+    _cleanup_(json_decrefp) json_t *json =
+        json_pack("{s:s, s:o, s:i, s:s, s:o, s:o}", "method", method, "path",
+                  text_of(path ?: "/", strlen(path ?: "/")), "status", (int)answer->status,
+                  "contentType", type ?: "", "headers", told_headers(answer), "body",
+                  text_of(buffer_text(&answer->body), answer->body.size));
     _cleanup_free_ char *line = json_dumps(json, JSON_COMPACT);
     if (fprintf(file, "%s\n", line) < 0 || fflush(file) != 0)
         fail_msg("an answer cannot be recorded");
@@ -657,6 +685,8 @@ bool http_stream_until(const struct fixture *fixture, const char *path, const ch
                        const char *text, int timeout_s, struct buffer *ret_seen)
 {
     struct until until = {.seen = ret_seen, .text = text};
+    struct answer answer = {0};
+    size_t before = ret_seen->size;
     struct curl_slist *headers = NULL;
     CURL *curl = make_call(fixture, "GET", path, TEST_KEY, &headers);
     _cleanup_free_ char *last = xasprintf("Last-Event-ID: %s", last_event_id ?: "");
@@ -667,9 +697,17 @@ bool http_stream_until(const struct fixture *fixture, const char *path, const ch
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)timeout_s);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_stream);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &until);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_data);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &answer.headers);
     (void)curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
+    if (ret_seen->size > before)
+        buffer_add(&answer.body, ret_seen->data + before, ret_seen->size - before);
+    if (answer.status)
+        record(curl, &answer);
     curl_easy_cleanup(curl);
     curl_slist_free_all(headers);
+    answer_done(&answer);
     return until.found;
 }
 

@@ -72,6 +72,34 @@ static void test_methods(_unused_ void **state)
     }
 }
 
+static void test_escapes(_unused_ void **state)
+{
+    static const struct {
+        const char *path;
+        long status;
+    } rows[] = {
+        {"/api/v1/workloads/%6cist", 200},
+        {"/api/v1/workloads/%6Cist?name=%41+%62", 200},
+        {"/api/v1/workloads/w%2D1", 200},
+        {"/api/v1/workloads/w-1%00", 404}, /* and not w-1 */
+        {"/api/v1/workloads/list%00x", 404},
+        {"/health%00", 404},
+        {"/api/v1/workloads/list?limit=1%00", 400},
+        {"/api/v1/workloads/list?limit%00=1", 400},
+        {"/api/v1/workloads/w%2", 404},
+        {"/api/v1/workloads/w%zz", 404},
+        {"/api/v1/workloads/%", 404},
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    put_workload(f, "w-1", "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_answer_ struct answer answer = http_get(f, rows[i].path);
+        if (answer.status != rows[i].status)
+            fail_msg("%s: %ld %s", rows[i].path, answer.status, buffer_text(&answer.body));
+    }
+}
+
 static void test_origins(_unused_ void **state)
 {
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
@@ -248,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_answer_has_the_security_headers),
         cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_origins),
         cmocka_unit_test(test_origins_of_the_configuration),
         cmocka_unit_test(test_request_ids),

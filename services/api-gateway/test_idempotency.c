@@ -385,11 +385,11 @@ static void test_what_the_scheduler_says_is_kept(_unused_ void **state)
         scene->f->answer_code = rows[i].code;
         scene->f->answer_text = "as it is";
         _cleanup_answer_ struct answer first = call(
-            scene, DEPLOYER, key, "POST", "/api/v1/workloads/stop", "{\"workloadId\":\"w-1\"}");
+            scene, DEPLOYER, key, "POST", "/api/v1/workloads/restart", "{\"workloadId\":\"w-1\"}");
         assert_int_equal(first.status, rows[i].status);
         scene->f->answer_code = ERROR_OK;
         _cleanup_answer_ struct answer again = call(
-            scene, DEPLOYER, key, "POST", "/api/v1/workloads/stop", "{\"workloadId\":\"w-1\"}");
+            scene, DEPLOYER, key, "POST", "/api/v1/workloads/restart", "{\"workloadId\":\"w-1\"}");
         assert_int_equal(again.status, rows[i].kept ? rows[i].status : 200);
         assert_int_equal(is_replayed(&again), rows[i].kept);
         assert_int_equal(scene->f->commands, rows[i].kept ? 1 : 2);

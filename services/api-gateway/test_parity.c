@@ -153,7 +153,7 @@ static void check_object(const struct parity_row *row, json_t *object, const cha
     assert_true(json_is_object(object));
     for (char *w = strtok_r(words, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
         const bool optional = *w == '?';
-        char *name = w + strspn(w, "+?!");
+        char *name = w + strspn(w, "+?");
         char *type = strchr(name, ':');
         assert_non_null(type);
         *type++ = '\0';
@@ -163,7 +163,7 @@ static void check_object(const struct parity_row *row, json_t *object, const cha
     }
     memcpy(words, fields, strlen(fields) + 1);
     for (char *w = strtok_r(words, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
-        char *name = w + strspn(w, "+?!");
+        char *name = w + strspn(w, "+?");
         name[strcspn(name, ":")] = '\0';
         json_object_del(object, name);
     }

@@ -25,7 +25,8 @@
     "+statusReason:s +statusCode:s +bootNumber:n +generation:n +restarts:n +containersDown:a "     \
     "+stages:a +evidenceKind:s ?manifestHash:s ?measurement:s ?nextAttemptAt:t"
 #define WORKLOAD                                                                                   \
-    WORKLOAD_SHORT " dockerCompose:s !envVars:a !files:a +secretFiles:a +dockerRegistries:a"
+    WORKLOAD_SHORT                                                                                 \
+    " dockerCompose:s +envVarNames:a +fileNames:a +secretFileNames:a +dockerRegistries:a"
 #define CREATE                                                                                     \
     "name:s=\"n\" artifactsVersion:s=\"" TEST_IMAGE "\" dockerCompose:s=\"" PARITY_COMPOSE         \
     "\" envVars:o?={\"A\":\"x\"} files:o?={\"a/b_c-d.txt\":\"aGk=\"} "                             \

@@ -4,15 +4,16 @@
  * the answer. test_parity.c drives the handlers from it.
  *
  * A field is "name:type": s text, t time, n number, b boolean, a list, o object; "s0" may also be
- * null. Marks in front: "+" is ours and not theirs; "?" may be missing in both; "!" is theirs, and
- * knowingly something else here, see below.
+ * null. Marks in front: "+" is ours and not theirs; "?" may be missing in both.
  *
  * Marks behind the type, in requests, before "=" and an example: "?" optional in both; "*" required
  * there and with a default here, so that what is right there is right here.
  *
  * Where ours differs:
- *   - Values, files' contents and passwords of a workload never come back: envVars and files are
- *     lists of names here, and dockerCredentials is dockerRegistries, a list of servers.
+ *   - Values, files' contents and passwords of a workload never come back: envVars, files and
+ *     dockerCredentials, which may be missing there, always are here. What may be told is in
+ * members of other names, which strictly typed clients do not take for the maps: envVarNames,
+ * fileNames, secretFileNames, dockerRegistries.
  *   - A list of workloads has no such lists and no dockerCompose: those are read one by one.
  *   - metal-instances have no token (hosts have keys on the bus), and no gpuModel as long as no
  *     host reports one; it is optional there.

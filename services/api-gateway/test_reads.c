@@ -210,7 +210,8 @@ static void test_if_none_match(void **state)
 {
     (void)state;
     static const char *const paths[] = {PATH, "/api/v1/workloads/list",
-                                        "/api/v1/workload-tiers/list"};
+                                        "/api/v1/workload-tiers/list", "/api/v1/artifacts/list",
+                                        "/api/v1/artifacts/list?limit=1"};
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
 
     put_state(f, COFFER__V1__WORKLOAD_STATUS__RUNNING, 7);
@@ -347,7 +348,7 @@ static void test_artifacts_are_kept_until_one_changes(void **state)
 
     for (int i = 0; i < 2; i++) {
         _cleanup_answer_ struct answer same = get_if(f, path, "If-None-Match", tag);
-        assert_int_equal(same.status, i ? 304 : same.status);
+        assert_int_equal(same.status, 304);
     }
     put_artifact(f, TEST_IMAGE, false, 1);
     _cleanup_answer_ struct answer changed = get_if(f, path, "If-None-Match", tag);

@@ -176,7 +176,7 @@ static void test_what_is_not_said_stays(_unused_ void **state)
     assert_true(request->compose.len > 20);
     assert_memory_equal(request->compose.data, "services:\n", 10);
     assert_string_equal(answer_text(&answer, "workloadId"), "w-new");
-    assert_int_equal(json_array_size(json_object_get(answer.json, "envVars")), 2);
+    assert_int_equal(json_array_size(json_object_get(answer.json, "envVarNames")), 2);
 }
 
 static void test_domain_comes_and_goes(_unused_ void **state)
@@ -316,17 +316,17 @@ static void test_refusals_have_kinds(_unused_ void **state)
         const char *reason;
         long status;
         const char *kind;
+        bool of_update; /* and not of a restart, which changes neither image nor domain */
     } rows[] = {
-        {ERROR_NOT_FOUND, "no_image", 400, "ARTIFACT_VERSION_DOES_NOT_EXIST"},
-        {ERROR_OUT_OF_RANGE, "no_tier", 400, "INVALID_WORKLOAD_TIER"},
-        {ERROR_ALREADY_EXISTS, "domain_taken", 400, "DOMAIN_EXISTS"},
-        {ERROR_FAILED_PRECONDITION, "over_quota", 412, "QUOTA_EXCEEDED"},
-        {ERROR_FAILED_PRECONDITION, "no_balance", 412, "NOT_ENOUGH_BALANCE"},
-        {ERROR_RESOURCE_EXHAUSTED, "no_host", 503, "NOT_ENOUGH_RESOURCES"},
-        {ERROR_ABORTED, NULL, 409, "CONFLICT"},
-        {ERROR_FAILED_PRECONDITION, NULL, 412, "FAILED_PRECONDITION"},
-        {ERROR_NOT_FOUND, NULL, 404, "NOT_FOUND"},
-        {ERROR_UNAVAILABLE, NULL, 503, "UNAVAILABLE"},
+        {ERROR_NOT_FOUND, "no_image", 400, "ARTIFACT_VERSION_DOES_NOT_EXIST", true},
+        {ERROR_ALREADY_EXISTS, "domain_taken", 400, "DOMAIN_EXISTS", true},
+        {ERROR_FAILED_PRECONDITION, "over_quota", 412, "QUOTA_EXCEEDED", false},
+        {ERROR_FAILED_PRECONDITION, "no_balance", 412, "NOT_ENOUGH_BALANCE", false},
+        {ERROR_RESOURCE_EXHAUSTED, "no_host", 503, "NOT_ENOUGH_RESOURCES", false},
+        {ERROR_ABORTED, NULL, 409, "CONFLICT", false},
+        {ERROR_FAILED_PRECONDITION, NULL, 412, "FAILED_PRECONDITION", false},
+        {ERROR_NOT_FOUND, NULL, 404, "NOT_FOUND", false},
+        {ERROR_UNAVAILABLE, NULL, 503, "UNAVAILABLE", false},
     };
     static const char *const paths[] = {UPDATE, "/api/v1/workloads/restart"};
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
@@ -336,6 +336,8 @@ static void test_refusals_have_kinds(_unused_ void **state)
     for (size_t i = 0; i < ELEMENTSOF(rows) * ELEMENTSOF(paths); i++) {
         const size_t row = i / ELEMENTSOF(paths);
         const bool restart = i % ELEMENTSOF(paths);
+        if (restart && rows[row].of_update)
+            continue;
         f->answer_code = rows[row].code;
         f->answer_reason = rows[row].reason;
         _cleanup_answer_ struct answer answer = http_post(

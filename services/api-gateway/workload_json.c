@@ -149,9 +149,9 @@ void workload_json_add_manifest(json_t *json, const struct manifest *manifest)
         json_array_append_new(secret_files, text(manifest->secret_files[i].name));
     for (size_t i = 0; i < manifest->n_registries; i++)
         json_array_append_new(registries, text(manifest->registries[i]));
-    json_object_set_new(json, "envVars", env);
-    json_object_set_new(json, "files", files);
-    json_object_set_new(json, "secretFiles", secret_files);
+    json_object_set_new(json, "envVarNames", env);
+    json_object_set_new(json, "fileNames", files);
+    json_object_set_new(json, "secretFileNames", secret_files);
     json_object_set_new(json, "dockerRegistries", registries);
 }
 
