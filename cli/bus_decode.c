@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/protobuf_json.h"
 #include "shared/base/buffer.h"
 #include "shared/bus/bus.h"
@@ -41,8 +42,7 @@ static struct error *decode(const char *subject)
     if (err)
         return error_wrap(err, "decode '%s' as %s", subject, row->message->name);
     _cleanup_(json_decrefp) json_t *json = protobuf_to_json(message);
-    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    putchar('\n');
+    output_json(json);
     return NULL;
 }
 

@@ -155,6 +155,11 @@ const char *client_url(const struct client *client)
     return client->peer.url;
 }
 
+const char *client_ca(const struct client *client)
+{
+    return client->peer.ca;
+}
+
 void client_headers_done(struct client_headers *headers)
 {
     free(TAKE_PTR(headers->etag));

@@ -53,6 +53,9 @@ struct error *client_call_with(struct client *client, const char *method, const 
 /* The gateway's address, without a '/' at its end. Lives as long as the client. */
 const char *client_url(const struct client *client);
 
+/* The PEM file that it trusts; NULL: the system's authorities. Lives as long as the client. */
+const char *client_ca(const struct client *client);
+
 /* A whole list, page after page, as one array that the caller owns. path may have a query. */
 struct error *client_list(struct client *client, const char *path, json_t **ret_list) _must_check_;
 

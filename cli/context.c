@@ -1,6 +1,8 @@
 /* Which context is in use, and what the environment says in its place. */
 #include "cli/context.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -112,19 +114,21 @@ struct error *context_check_url(const char *url)
 
 bool context_is_plain(const char *url)
 {
-    static const char *const here[] = {"localhost", "127.", "[::1]"};
     static const char scheme[] = "http://";
+    struct in_addr address;
+    char host[64];
 
     if (strncmp(url, scheme, strlen(scheme)) != 0)
         return false;
-    for (size_t i = 0; i < ELEMENTSOF(here); i++) {
-        const char *host = url + strlen(scheme);
-        size_t size = strlen(here[i]);
-        if (strncmp(host, here[i], size) == 0 &&
-            (here[i][size - 1] == '.' || strchr(":/", host[size])))
-            return false;
-    }
-    return true;
+    const char *from = url + strlen(scheme);
+    size_t size = from[0] == '[' ? strcspn(from, "]") + 1 : strcspn(from, ":/");
+    if (size >= sizeof(host))
+        return true;
+    snprintf(host, sizeof(host), "%.*s", (int)size, from);
+    if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+        return false;
+    /* 127/8; "127.example.com" is not of it */
+    return inet_pton(AF_INET, host, &address) != 1 || ntohl(address.s_addr) >> 24 != 127;
 }
 
 struct error *context_read_secret(const char *path, char **ret_text)

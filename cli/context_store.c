@@ -50,36 +50,6 @@ static struct error *make_folder(const char *root, const char *name, char **ret_
     return err;
 }
 
-struct error *context_save(const char *name, const char *url, const char *key, const char *ca,
-                           bool use)
-{
-    _cleanup_free_ char *root = NULL;
-    _cleanup_free_ char *folder = NULL;
-    struct error *err = context_check_name(name);
-
-    err = err ?: context_check_url(url);
-    err = err ?: context_check_key(key);
-    err = err ?: context_folder(&root);
-    err = err ?: make_folder(root, name, &folder);
-    err = err ?: copy_ca(ca, folder);
-    err = err ?: write_text(folder, "url", url);
-    err = err ?: write_text(folder, "api-key", key);
-    if (err)
-        return error_wrap(err, "context '%s'", name);
-    _cleanup_free_ char *current = xasprintf("%s/current", root);
-    return use || access(current, F_OK) != 0 ? context_use(name) : NULL;
-}
-
-struct error *context_use(const char *name)
-{
-    _cleanup_free_ char *root = NULL;
-    _cleanup_free_ char *folder = NULL;
-    struct error *err = context_path(name, &folder);
-
-    err = err ?: context_folder(&root);
-    return err ?: write_text(root, "current", name);
-}
-
 /* Over its bytes, as far as a file system lets one. */
 static void wipe(const char *path)
 {
@@ -103,6 +73,72 @@ static struct error *remove_file(const char *folder, const char *name)
     return unlink(path) < 0 ? error_errno(errno, "remove '%s'", path) : NULL;
 }
 
+static struct error *remove_if_there(const char *folder, const char *name)
+{
+    struct error *err = remove_file(folder, name);
+
+    if (error_get_code(err) != ERROR_NOT_FOUND)
+        return err;
+    error_free(err);
+    return NULL;
+}
+
+/* The key of another gateway goes before the new address comes: whatever happens in between, and
+ * whoever reads meanwhile, it is not said there. */
+static struct error *drop_other_key(const char *folder, const char *url)
+{
+    _cleanup_free_ char *path = xasprintf("%s/url", folder);
+    _cleanup_free_ char *present = NULL;
+    struct error *err = file_read_text(path, CONTEXT_KEY_MAX, &present);
+
+    if (!err && strcmp(present, url) == 0)
+        return NULL;
+    error_free(err);
+    return remove_if_there(folder, "api-key");
+}
+
+/* The files of before contexts, whose place this one has taken. */
+static struct error *drop_old_files(const char *root, const char *name)
+{
+    struct error *err = NULL;
+
+    for (size_t i = 0; !err && i < ELEMENTSOF(files) && strcmp(name, "default") == 0; i++)
+        err = remove_if_there(root, files[i]);
+    return err;
+}
+
+struct error *context_save(const char *name, const char *url, const char *key, const char *ca,
+                           bool use)
+{
+    _cleanup_free_ char *root = NULL;
+    _cleanup_free_ char *folder = NULL;
+    struct error *err = context_check_name(name);
+
+    err = err ?: context_check_url(url);
+    err = err ?: context_check_key(key);
+    err = err ?: context_folder(&root);
+    err = err ?: make_folder(root, name, &folder);
+    err = err ?: drop_other_key(folder, url);
+    err = err ?: copy_ca(ca, folder);
+    err = err ?: write_text(folder, "url", url);
+    err = err ?: write_text(folder, "api-key", key);
+    err = err ?: drop_old_files(root, name);
+    if (err)
+        return error_wrap(err, "context '%s'", name);
+    _cleanup_free_ char *current = xasprintf("%s/current", root);
+    return use || access(current, F_OK) != 0 ? context_use(name) : NULL;
+}
+
+struct error *context_use(const char *name)
+{
+    _cleanup_free_ char *root = NULL;
+    _cleanup_free_ char *folder = NULL;
+    struct error *err = context_path(name, &folder);
+
+    err = err ?: context_folder(&root);
+    return err ?: write_text(root, "current", name);
+}
+
 struct error *context_forget_key(const char *name)
 {
     _cleanup_free_ char *folder = NULL;
@@ -118,13 +154,8 @@ struct error *context_remove(const char *name)
     struct error *err = context_path(name, &folder);
 
     err = err ?: context_folder(&root);
-    for (size_t i = 0; !err && i < ELEMENTSOF(files); i++) {
-        err = remove_file(folder, files[i]);
-        if (error_get_code(err) == ERROR_NOT_FOUND) {
-            error_free(err);
-            err = NULL;
-        }
-    }
+    for (size_t i = 0; !err && i < ELEMENTSOF(files); i++)
+        err = remove_if_there(folder, files[i]);
     if (!err && strcmp(root, folder) != 0 && rmdir(folder) < 0)
         err = error_errno(errno, "remove '%s'", folder);
     return err;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "cli/invocation.h"
 #include "cli/output.h"
 #include "cli/plan.h"
 #include "cli/project_body.h"
@@ -63,11 +64,13 @@ static bool is_going(const json_t *workload)
     return strcmp(status, "deleting") == 0 || strcmp(status, "deleted") == 0;
 }
 
-/* Twice by mistake is likelier than twice on purpose. */
+/* Twice by mistake is likelier than twice on purpose. With an idempotency key of his own the user
+ * means the same one, and the gateway sees to it. */
 static struct error *check_name(const struct project_input *in, struct client *client)
 {
     _cleanup_(json_decrefp) json_t *list = NULL;
-    struct error *err = in->again ? NULL : workloads_by_name(client, in->name, &list);
+    bool any = in->again || invocation()->idempotency_key;
+    struct error *err = any ? NULL : workloads_by_name(client, in->name, &list);
     const json_t *w;
     size_t i;
 
@@ -87,8 +90,8 @@ static struct error *check_name(const struct project_input *in, struct client *c
     return NULL;
 }
 
-static struct error *create(struct client *client, struct project_input *in, const char *id,
-                            json_t **ret_workload)
+/* The gateway makes the id, of the idempotency key: said again, it is the same workload. */
+static struct error *create(struct client *client, struct project_input *in, json_t **ret_workload)
 {
     _cleanup_buffer_ struct buffer manifest = {0};
     struct fleet_facts facts;
@@ -102,7 +105,7 @@ static struct error *create(struct client *client, struct project_input *in, con
         err = check_name(in, client);
     if (err)
         return err;
-    _cleanup_(project_body_freep) json_t *body = project_body_create(in, id);
+    _cleanup_(project_body_freep) json_t *body = project_body_create(in);
     err = client_call(client, "POST", "/api/v1/workloads/create", body, ret_workload);
     return err ?: check_manifest(*ret_workload, &manifest);
 }
@@ -140,20 +143,18 @@ static int deploy(struct project_input *in)
 {
     _cleanup_(client_freep) struct client *client = NULL;
     _cleanup_(json_decrefp) json_t *workload = NULL;
-    char id[UUID_TEXT_SIZE];
     struct error *err = client_open(&client);
 
-    uuid_generate_text(id);
     if (!err && in->dry_run)
         return plan_run(client, in);
     if (!err)
-        err = create(client, in, id, &workload);
+        err = create(client, in, &workload);
     if (!err && in->wait)
         err = deploy_wait(client, in, &workload);
     if (err)
         return command_fail(err);
     int code = deploy_print_result(client, workload, in->json);
-    print_next(in, id);
+    print_next(in, output_text(workload, "workloadId"));
     return code;
 }
 

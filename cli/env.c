@@ -7,6 +7,7 @@
 #include "cli/project_body.h"
 #include "cli/resolve.h"
 #include "cli/secret_source.h"
+#include "cli/terminal.h"
 #include "cli/update.h"
 #include "shared/base/alloc.h"
 
@@ -31,7 +32,7 @@ int env_list_main(int argc, char **argv)
     if (flags.json)
         return output_json(answer);
     json_array_foreach(json_object_get(answer, "names"), i, name)
-        puts(json_string_value(name) ?: "?");
+        terminal_printf("%s\n", json_string_value(name) ?: "?");
     return EXIT_OK;
 }
 

@@ -106,23 +106,27 @@ static struct error *fill_in(const struct login *login, struct context *context)
     return context_check_url(context->url);
 }
 
+/* Before the key goes there. */
+static void warn_of_plain(const char *url)
+{
+    if (context_is_plain(url))
+        terminal_fprintf(stderr,
+                         "coffer: %s is not encrypted: whoever is on the way reads the key\n", url);
+}
+
 static struct error *log_in(const struct login *login, struct context *context,
                             json_t **ret_account)
 {
     struct error *err = context_check_name(context->name);
 
     err = err ?: fill_in(login, context);
-    err = err ?: read_key(login, &context->key);
+    if (err)
+        return err;
+    warn_of_plain(context->url);
+    err = read_key(login, &context->key);
     if (!err && !login->no_check)
         err = error_wrap(check(context, ret_account), "nothing is stored");
     return err ?: context_save(context->name, context->url, context->key, context->ca, true);
-}
-
-static void warn_of_plain(const char *url)
-{
-    if (context_is_plain(url))
-        terminal_fprintf(stderr,
-                         "coffer: %s is not encrypted: whoever is on the way reads the key\n", url);
 }
 
 static int print_login(const struct login *login, const struct context *context,
@@ -154,7 +158,6 @@ int login_main(int argc, char **argv)
     code = command_fail(log_in(&login, &context, &account));
     if (code != EXIT_OK)
         return code;
-    warn_of_plain(context.url);
     return print_login(&login, &context, account);
 }
 

@@ -15,13 +15,25 @@ const char *output_text(const json_t *object, const char *name)
 }
 
 /* JSON escapes only C0: a terminal obeys C1 too, so there all but ASCII is escaped. */
+static size_t for_terminal(void)
+{
+    return isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0;
+}
+
 int output_json(const json_t *json)
 {
     size_t flags = JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15);
 
-    json_dumpf(json, stdout, flags | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0));
+    json_dumpf(json, stdout, flags | for_terminal());
     putchar('\n');
     return EXIT_OK;
+}
+
+void output_json_line(const json_t *json)
+{
+    json_dumpf(json, stdout, JSON_COMPACT | JSON_ENCODE_ANY | for_terminal());
+    putchar('\n');
+    fflush(stdout);
 }
 
 bool output_time(const char *text, int64_t *ret_ms)

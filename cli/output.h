@@ -13,6 +13,9 @@ const char *output_text(const json_t *object, const char *name);
 /* Indented JSON and a new line on stdout. Returns EXIT_OK. */
 int output_json(const json_t *json);
 
+/* The same, of any JSON, on one line that leaves at once. */
+void output_json_line(const json_t *json);
+
 enum { COLUMN_TEXT_MAX = 64 };
 
 enum column_kind {

@@ -91,13 +91,13 @@ static void print_findings(const json_t *findings)
 /* A value of any type, on one line. */
 static void print_value(const json_t *value)
 {
-    if (!value || json_is_null(value)) {
-        putchar('-');
-    } else if (json_is_string(value)) {
-        fputs(json_string_value(value), stdout);
-    } else {
-        json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
-    }
+    bool is_text = json_is_string(value);
+    bool is_other = value && !is_text && !json_is_null(value);
+    _cleanup_free_ char *json = is_other ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    _cleanup_free_ char *clean =
+        terminal_text(is_text ? json_string_value(value) : json ?: "-", TERMINAL_LINE);
+
+    fputs(clean, stdout);
 }
 
 static void print_changes(const json_t *plan)
@@ -250,7 +250,7 @@ static struct error *plan_new(struct client *client, struct project_input *in, j
     err = err ?: project_body_sizes(in, client);
     if (err)
         return err;
-    body = project_body_create(in, NULL);
+    body = project_body_create(in);
     err = plan_ask(client, body, ret_plan);
     if (!err && json_is_true(json_object_get(*ret_plan, "valid")))
         err = check_new(*ret_plan, in, &facts);

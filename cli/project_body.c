@@ -132,11 +132,10 @@ static void set_sizes(json_t *body, const struct project_input *in)
     json_object_set_new(body, "gpus", json_integer(in->gpus));
 }
 
-json_t *project_body_create(const struct project_input *in, const char *id)
+json_t *project_body_create(const struct project_input *in)
 {
     json_t *body = json_object();
 
-    set_text(body, "workloadId", id);
     set_text(body, "name", in->name);
     set_text(body, "artifactsVersion", in->project.image_version);
     set_text(body, "dockerCompose", in->project.compose);

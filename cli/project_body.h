@@ -6,8 +6,8 @@
 /* Sizes from the tier that is named (asks the gateway), else what was given, else the defaults. */
 struct error *project_body_sizes(struct project_input *input, struct client *client) _must_check_;
 
-/* POST workloads/create; id NULL: workloads/plan of a new one. The caller's. */
-json_t *project_body_create(const struct project_input *input, const char *id);
+/* POST workloads/create, and workloads/plan of a new one. The caller's. */
+json_t *project_body_create(const struct project_input *input);
 
 /*
  * POST workloads/update, and workloads/plan of one that there is: what was given, and nothing else.

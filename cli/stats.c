@@ -66,8 +66,7 @@ static void show(const json_t *stats, const struct stats_options *options)
     bool terminal = isatty(STDOUT_FILENO);
 
     if (options->json && options->watch) {
-        json_dumpf(stats, stdout, JSON_COMPACT);
-        putchar('\n');
+        output_json_line(stats);
     } else if (options->json) {
         output_json(stats);
     } else if (options->watch && !terminal) {

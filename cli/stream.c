@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/flags.h"
+#include "cli/output.h"
 #include "cli/query.h"
 #include "cli/resolve.h"
 #include "cli/stream_gap.h"
@@ -46,9 +47,7 @@ static void print_json(json_t *entry, const char *id)
 {
     if (json_is_object(entry) && id[0])
         json_object_set_new(entry, "streamId", json_string(id));
-    json_dumpf(entry, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
-    putchar('\n');
-    fflush(stdout);
+    output_json_line(entry);
 }
 
 static void print_event(const json_t *event)
@@ -214,10 +213,11 @@ static struct error *print_lines(struct client *client, const struct stream_opti
         return err;
     json_array_foreach(json_object_get(answer, "lines"), i, line)
     {
-        if (options->json)
-            json_dumpf(line, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
-        else
-            print_text(json_string_value(line) ?: "");
+        if (options->json) {
+            output_json_line(line);
+            continue;
+        }
+        print_text(json_string_value(line) ?: "");
         putchar('\n');
     }
     fflush(stdout);

@@ -141,6 +141,24 @@ static void test_a_key_that_is_refused_is_not_stored(_unused_ void **state)
 }
 
 /* A key that may only see workloads is a key. */
+/* Said before the key is, and whether it is taken or not. */
+static void test_a_key_goes_out_in_the_open_only_with_a_word(_unused_ void **state)
+{
+    static const struct test_answer answers[] = {{"GET", "/api/v1/accounts/me", 401,
+                                                  "{\"error\":\"no\",\"kind\":\"UNAUTHORIZED\"}",
+                                                  NULL, NULL, 0},
+                                                 {0}};
+    _cleanup_free_ char *key_file = xasprintf("%s/key", gateway.dir);
+    _cleanup_free_ char *url = xasprintf("http://0.0.0.0%s", strrchr(gateway.url, ':'));
+    _cleanup_free_ char *output = NULL;
+    _cleanup_free_ char *errors = NULL;
+
+    test_gateway_answer(&gateway, answers);
+    assert_int_equal(RUN(&output, &errors, "login", "open", "--url", url, "--key-file", key_file),
+                     EXIT_DENIED);
+    assert_non_null(strstr(errors, "is not encrypted"));
+}
+
 static void test_a_narrow_key_may_log_in(_unused_ void **state)
 {
     static const struct test_answer answers[] = {
@@ -315,6 +333,29 @@ static void test_files_of_before_contexts_go_on(_unused_ void **state)
     assert_int_equal(access(key, F_OK), -1);
 }
 
+/* A new login takes the place of the old files: the old key does not stay, nor come back. */
+static void test_a_login_replaces_what_was_before_contexts(_unused_ void **state)
+{
+    static const char *const old[] = {"url", "api-key", "ca.pem"};
+    _cleanup_free_ char *folder = path_of("");
+    struct context context;
+
+    expect_ok(dir_make(folder, 0700));
+    write_file(".config/coffer/url", "http://old/\n", 0644);
+    write_file(".config/coffer/api-key", "key-of-old\n", 0600);
+    write_file(".config/coffer/ca.pem", PEM, 0600);
+    save("default", "http://new", "key-of-new");
+    for (size_t i = 0; i < ELEMENTSOF(old); i++) {
+        _cleanup_free_ char *path = path_of(old[i]);
+        if (access(path, F_OK) == 0)
+            fail_msg("%s is still there", path);
+    }
+    EXPECT(EXIT_OK, "context", "rm", "default", "--yes");
+    struct error *err = context_load_named("default", &context);
+    assert_int_equal(error_get_code(err), ERROR_NOT_FOUND);
+    error_free(err);
+}
+
 static void test_contexts_are_listed_used_and_removed(_unused_ void **state)
 {
     _cleanup_free_ char *list = NULL;
@@ -357,16 +398,50 @@ static void test_another_folder(_unused_ void **state)
     assert_non_null(strstr(path, "/.config/coffer"));
 }
 
+/* Whatever happens on the way, the key of one gateway is not left beside the address of another. */
+static void test_a_key_never_meets_another_address(_unused_ void **state)
+{
+    _cleanup_(context_done) struct context context = {0};
+    save("prod", "https://one.example", KEY);
+    _cleanup_free_ char *path = path_of("contexts/prod/api-key");
+    _cleanup_free_ char *next = xasprintf("%s.%d.new", path, (int)getpid());
+    assert_int_equal(mkdir(next, 0700), 0); /* so the key cannot be written */
+    struct error *err =
+        context_save("prod", "https://two.example", "another-key-0123", NULL, false);
+    assert_non_null(err);
+    error_free(err);
+    expect_ok(context_load_named("prod", &context));
+    assert_true(!context.key || strcmp(context.url, "https://one.example") == 0);
+    /* The same address: a key that cannot be replaced stays. */
+    context_done(&context);
+    rmdir(next);
+    save("prod", "https://two.example", KEY);
+    assert_int_equal(mkdir(next, 0700), 0);
+    err = context_save("prod", "https://two.example", "another-key-0123", NULL, false);
+    assert_non_null(err);
+    error_free(err);
+    expect_ok(context_load_named("prod", &context));
+    assert_string_equal(context.key, KEY);
+}
+
 static void test_what_can_be_read_on_the_way(_unused_ void **state)
 {
     static const struct {
         const char *url;
         bool plain;
     } rows[] = {
-        {"https://api.example.com", false}, {"http://api.example.com", true},
-        {"http://localhost", false},        {"http://localhost:8080/x", false},
-        {"http://localhost.example", true}, {"http://127.0.0.1:1", false},
-        {"http://[::1]:80", false},         {"http://10.0.0.1", true},
+        {"https://api.example.com", false},
+        {"http://api.example.com", true},
+        {"http://localhost", false},
+        {"http://localhost:8080/x", false},
+        {"http://localhost.example", true},
+        {"http://127.0.0.1:1", false},
+        {"http://[::1]:80", false},
+        {"http://10.0.0.1", true},
+        {"http://127.1.2.3/x", false},
+        {"http://127.evil.example", true},
+        {"http://127.0.0.1.evil.example:80", true},
+        {"http://127.0.0.1%2f", true},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)
@@ -380,14 +455,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_login_stores_what_the_gateway_takes),
         TEST(test_a_key_that_is_refused_is_not_stored),
+        TEST(test_a_key_goes_out_in_the_open_only_with_a_word),
         TEST(test_a_narrow_key_may_log_in),
         TEST(test_what_login_refuses),
         TEST(test_the_key_from_stdin),
         TEST(test_a_file_that_others_may_read_is_refused),
         TEST(test_what_comes_first),
         TEST(test_files_of_before_contexts_go_on),
+        TEST(test_a_login_replaces_what_was_before_contexts),
         TEST(test_contexts_are_listed_used_and_removed),
         TEST(test_another_folder),
+        TEST(test_a_key_never_meets_another_address),
         TEST(test_what_can_be_read_on_the_way),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -96,6 +96,27 @@ static void test_deploy_sends_what_coffer_yaml_says(_unused_ void **state)
     assert_output("coffer events ");
 }
 
+/* With an authority of the gateway's own the command needs it too. */
+static void test_the_command_to_verify_with_knows_the_authority(_unused_ void **state)
+{
+    write_project(YAML);
+    _cleanup_free_ char *hash = computed_hash();
+    _cleanup_free_ char *w = workload(hash, "scheduled");
+    const struct gateway_answer rows[] = {
+        {.method = "GET", .path = "/api/v1/fleet", .body = FLEET},
+        {.method = "GET", .path = "/api/v1/workloads/list", .body = "[]"},
+        {.method = "POST", .path = "/api/v1/workloads/create", .body = w},
+        {.method = "GET", .path = "/api/v1/images/0.3.1", .body = IMAGE},
+    };
+
+    gateway_answer(rows, ELEMENTSOF(rows));
+    setenv("COFFER_CA_FILE", "/home/o'brien/ca.pem", 1);
+    int code = COFFER("deploy", project);
+    unsetenv("COFFER_CA_FILE");
+    gateway_expect(EXIT_OK, code);
+    assert_output("curl -fsS --cacert '/home/o'\\''brien/ca.pem' -o image.json http");
+}
+
 static void test_options_win(_unused_ void **state)
 {
     write_project(YAML);
@@ -235,6 +256,35 @@ static void test_wait_says_why_not_and_what_to_do(_unused_ void **state)
     assert_null(strstr(gateway.output, "coffer verify"));
 }
 
+/* What docs/cli.md promises of --idempotency-key: the same request again, which the gateway answers
+ * as before. So nothing in it is made up anew, and what the first one made is not in its way. */
+static void test_the_same_deploy_again(_unused_ void **state)
+{
+    char *asked[2] = {NULL};
+    write_project(YAML);
+    _cleanup_free_ char *hash = computed_hash();
+    _cleanup_free_ char *w = workload(hash, "scheduled");
+    _cleanup_free_ char *list = xasprintf("[%s]", w);
+    const struct gateway_answer rows[] = {
+        {.method = "GET", .path = "/api/v1/fleet", .body = FLEET},
+        {.method = "GET", .path = "/api/v1/workloads/list", .body = list},
+        {.method = "POST", .path = "/api/v1/workloads/create", .body = w},
+        {.method = "GET", .path = "/api/v1/images/0.3.1", .body = IMAGE},
+    };
+
+    for (int i = 0; i < 2; i++) {
+        gateway_answer(rows, ELEMENTSOF(rows));
+        EXPECT(EXIT_OK, "deploy", project, "--idempotency-key", "pipeline-7");
+        const char *create = strstr(buffer_text(&gateway.asked), "POST /api/v1/workloads/create");
+        assert_non_null(create);
+        asked[i] = xstrndup(create, strcspn(create, "\n"));
+        assert_output("coffer events w-1 -f");
+    }
+    assert_string_equal(asked[0], asked[1]);
+    free(asked[0]);
+    free(asked[1]);
+}
+
 static void test_secret_files_are_salted_here(_unused_ void **state)
 {
     write_project(YAML "files: [token.txt]\nsecret_files: [tls.key]\n");
@@ -328,6 +378,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deploy_sends_what_coffer_yaml_says),
+        cmocka_unit_test(test_the_command_to_verify_with_knows_the_authority),
         cmocka_unit_test(test_options_win),
         cmocka_unit_test(test_a_plan_shows_findings_with_their_lines),
         cmocka_unit_test(test_a_plan_that_would_be_accepted),
@@ -335,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_a_second_one_of_the_name_is_probably_an_update),
         cmocka_unit_test(test_wait_shows_stages_and_what_to_hand_on),
         cmocka_unit_test(test_wait_says_why_not_and_what_to_do),
+        cmocka_unit_test(test_the_same_deploy_again),
         cmocka_unit_test(test_secret_files_are_salted_here),
         cmocka_unit_test(test_pinned_images),
         cmocka_unit_test(test_what_is_refused_before_anything_is_asked),

@@ -186,6 +186,36 @@ static void test_json_on_a_terminal_is_plain(_unused_ void **state)
     assert_non_null(strstr(shown, "a\\u009B2J\\u202E"));
 }
 
+#define STEERS "\\u009b2J\\u202e"
+
+/* The same of what comes line by line. */
+static void test_lines_of_json_on_a_terminal_are_plain(_unused_ void **state)
+{
+    static const char id[] = "0a0a0a0a-0000-4000-8000-000000000001";
+    static const struct test_answer answers[] = {
+        {"POST", "/api/v1/workload-events/list", 200,
+         "{\"events\":[{\"details\":{\"message\":\"" STEERS "\"}}]}", NULL, NULL, 0},
+        {"POST", "/api/v1/workloads/logs", 200, "{\"lines\":[\"" STEERS "\"]}", NULL, NULL, 0},
+        {"POST", "/api/v1/workloads/stats", 200, "{\"disks\":[{\"mountPoint\":\"" STEERS "\"}]}",
+         NULL, NULL, 0},
+        {0}};
+    static const char *const rows[][5] = {
+        {"events", id, "--json"},
+        {"logs", id, "--json"},
+        {"stats", id, "--json", "--watch", "--count=1"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        struct session session = {.columns = 80};
+        int code;
+        memcpy(session.arguments, rows[i], sizeof(rows[i]));
+        test_gateway_answer(&gateway, answers);
+        _cleanup_free_ char *shown = run(&session, &code);
+        if (code != EXIT_OK || !strstr(shown, "\\u009B2J\\u202E"))
+            fail_msg("%s: exit %d: %s", rows[i][0], code, shown);
+    }
+}
+
 static int setup(_unused_ void **state)
 {
     test_gateway_start(&gateway);
@@ -206,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_lines_fit_and_colours_are_used_where_they_may),
         cmocka_unit_test(test_waiting_is_shown_and_wiped_away),
         cmocka_unit_test(test_json_on_a_terminal_is_plain),
+        cmocka_unit_test(test_lines_of_json_on_a_terminal_are_plain),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -94,6 +94,26 @@ static void test_the_plan_is_shown_and_the_change_is_sent_with_its_etag(_unused_
     assert_output(hash);
 }
 
+/* What the gateway says is another's: it is shown, not obeyed. */
+static void test_what_changes_does_not_steer_the_terminal(_unused_ void **state)
+{
+    make("\"changes\":[{\"field\":\"name\",\"from\":\"a\\u001b]0;x\\u0007\\nverdict\",\"to\":"
+         "\"b\\u009b2J\"},{\"field\":\"files\",\"from\":null,\"to\":[\"\\u009b1m\"]}]",
+         LOSES, NULL);
+    serve();
+    EXPECT(EXIT_OK, "update", "mine", "--name", "other", "--dry-run");
+    assert_output("name: a\\x1b]0;x\\x07\\x0averdict -> b\\x9b2J\n");
+    assert_output("files: - -> [\"\\x9b1m\"]\n");
+    ANSWERS(ROW("GET", PATH "/env", "{\"names\":[\"A\\u001b[2J\"]}"));
+    EXPECT(EXIT_OK, "env", "ls", ID);
+    assert_output("A\\x1b[2J\n");
+    ANSWERS(ROW("POST", "/api/v1/webhooks/create",
+                "{\"webhookId\":\"w\\u001b[2J\",\"secret\":\"s\\u001b[2J\"}"));
+    EXPECT(EXIT_OK, "webhooks", "create", "https://example.com/");
+    assert_output("s\\x1b[2J\n");
+    assert_errors("webhook w\\x1b[2J.");
+}
+
 static void test_data_is_not_lost_without_a_word(_unused_ void **state)
 {
     make(CHANGE, LOSES, NULL);
@@ -141,6 +161,26 @@ static int on_terminal(const char *const *argv, const char *question, const char
     close(terminal);
     *ret_shown = xstrdup(buffer_text(&shown));
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void test_the_question_does_not_steer_the_terminal(_unused_ void **state)
+{
+    static const char *const argv[] = {"coffer", "update", ID, "--image", "0.3.1", NULL};
+    _cleanup_free_ char *shown = NULL;
+
+    make(CHANGE, LOSES, NULL);
+    char *at = strstr(present, "\"mine\"");
+    assert_non_null(at);
+    _cleanup_free_ char *evil =
+        xasprintf("%.*s\"m\\u001b[2J\"%s", (int)(at - present), present, at + strlen("\"mine\""));
+    const struct gateway_answer rows[] = {
+        {.method = "GET", .path = PATH, .body = evil, .etag = "\"1\""},
+        {.method = "POST", .path = "/api/v1/workloads/plan", .body = plan},
+    };
+    gateway_answer(rows, ELEMENTSOF(rows));
+    (void)on_terminal(argv, "to go on: ", "no\n", &shown);
+    assert_non_null(strstr(shown, "(m\\x1b[2J)"));
+    assert_null(strchr(shown, '\x1b'));
 }
 
 static void test_the_loss_is_confirmed_by_typing_the_name(_unused_ void **state)
@@ -396,6 +436,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_plan_is_shown_and_the_change_is_sent_with_its_etag),
+        cmocka_unit_test(test_what_changes_does_not_steer_the_terminal),
+        cmocka_unit_test(test_the_question_does_not_steer_the_terminal),
         cmocka_unit_test(test_data_is_not_lost_without_a_word),
         cmocka_unit_test(test_the_loss_is_confirmed_by_typing_the_name),
         cmocka_unit_test(test_wait_takes_no_event_of_before),

@@ -7,6 +7,7 @@
 #include "cli/plan.h"
 #include "cli/project_body.h"
 #include "cli/resolve.h"
+#include "cli/terminal.h"
 #include "shared/base/alloc.h"
 
 void update_target_done(struct update_target *target)
@@ -45,7 +46,7 @@ static bool ask_typed(const char *name)
 {
     char line[256];
 
-    fprintf(stderr, "Type the workload's name (%s) to go on: ", name);
+    terminal_fprintf(stderr, "Type the workload's name (%s) to go on: ", name);
     if (!fgets(line, sizeof(line), stdin))
         return false;
     line[strcspn(line, "\n")] = '\0';

@@ -54,7 +54,13 @@ char *verify_hint(struct client *client, const json_t *workload)
     if (!manifest_domain_is_valid(domain) || !is_hash(hash) || !manifest_version_is_valid(version))
         return NULL;
     find_release_key(client, version, key);
-    buffer_add_text(&text, "curl -fsS -o image.json ");
+    buffer_add_text(&text, "curl -fsS ");
+    if (client_ca(client)) {
+        buffer_add_text(&text, "--cacert ");
+        add_word(&text, client_ca(client));
+        buffer_add_text(&text, " ");
+    }
+    buffer_add_text(&text, "-o image.json ");
     _cleanup_free_ char *url = xasprintf("%s/api/v1/images/%s", client_url(client), version);
     add_word(&text, url);
     buffer_printf(&text, " && coffer verify https://%s --manifest %s --image ./image.json", domain,

@@ -48,11 +48,12 @@ static int print_secret(const json_t *webhook, bool json)
         return output_json(webhook);
     if (!secret)
         return EXIT_OK;
-    fprintf(stderr,
-            "webhook %s. Its secret, shown only now, checks Coffer-Signature: "
-            "HMAC-SHA256(secret, \"<t>.<body>\")\n",
-            output_text(webhook, "webhookId"));
-    puts(secret);
+    terminal_fprintf(stderr,
+                     "webhook %s. Its secret, shown only now, checks Coffer-Signature: "
+                     "HMAC-SHA256(secret, \"<t>.<body>\")\n",
+                     output_text(webhook, "webhookId"));
+    fflush(stderr);
+    terminal_printf("%s\n", secret);
     return EXIT_OK;
 }
 

@@ -39,11 +39,24 @@ bench_attest() {
     in_build_container sh -c 'strip -o /tmp/coffer bin/coffer; stat -c "  coffer, stripped: %s bytes" /tmp/coffer'
 }
 
+# The gateway, its servers and who asks it, all in one container on the same two cores.
+bench_gateway() {
+    setup_packages demo
+    ensure_engine
+    ensure_images coffer-build
+    stage "compile (trixie, software TEE)" in_build_container sh -c \
+        "[ -f build.ninja ] || cmake -S /src -B /build --preset cluster; ninja bench_gateway"
+    say "${BOLD}the gateway under load${RESET}"
+    in_build_container bin/bench_gateway "$@" | tee "$LOG_DIR/bench-gateway"
+}
+
 run_bench() {
-    if [[ ${1:-} == attest ]]; then
-        bench_attest
+    case ${1:-} in
+    attest | gateway)
+        "bench_$1" "${@:2}"
         return
-    fi
+        ;;
+    esac
     cluster_running || die "the cluster is not running; start it with: ./dev demo"
     say "${BOLD}idle memory${RESET}"
     idle_memory api-gateway api-gateway

@@ -70,6 +70,7 @@ size_t audit_edits(struct request *request, const struct audit_entry *entry,
     return n;
 }
 
+/* Whole, since a character cut in half would be no text: bodies name at most 64 bytes. */
 void audit_about(struct request *request, const char *object)
 {
     snprintf(request->object, sizeof(request->object), "%s", object);

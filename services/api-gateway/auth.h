@@ -19,6 +19,14 @@ struct error *auth_check(struct request *request) _must_check_;
  * auth_check() is to be asked. True: *ret_err is what that would return.
  */
 bool auth_check_now(struct request *request, struct error **ret_err) _must_check_;
+
+/*
+ * Whether the API key of that hash may still read what is its account's, for what outlives the
+ * request that it came with. UNAUTHENTICATED: not any more. May block on the store.
+ */
+struct error *auth_check_again(struct gateway *gateway, const char sha256[65],
+                               struct arena *arena) _must_check_;
+
 /* The API key that the caller came with; after auth_check() said yes. Lives with the request. */
 const char *auth_secret(const struct request *request);
 

@@ -26,7 +26,7 @@ struct error *balance_from_json(const json_t *usd, int64_t *ret_micro)
     if (!isfinite(value) || fabs(value) >= max) /* first: what follows must not overflow */
         return error_new(ERROR_INVALID_ARGUMENT, "not an amount below %.0f USD", max);
     if (!has_six_decimals(value))
-        return error_new(ERROR_INVALID_ARGUMENT, "more than six decimals");
+        return error_new(ERROR_INVALID_ARGUMENT, "an amount with more than six decimals");
     *ret_micro = llround(value * (double)MICRO);
     return NULL;
 }

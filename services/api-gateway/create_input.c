@@ -80,7 +80,7 @@ void create_input_read(struct form *form, struct create_input *ret_input)
 {
     *ret_input = (struct create_input){.workload_id = ""};
     read_id(form, ret_input);
-    ret_input->name = form_text(form, "name", true, NAME_MAX_BYTES);
+    ret_input->name = form_name(form, "name", true, NAME_MAX_BYTES);
     secrets_read(form, "envVars", &ret_input->secrets);
     read_project(form, ret_input);
     files_input_read(form, NULL, ret_input);

@@ -11,6 +11,16 @@ static json_t *text(const char *value)
     return json_text(value, strlen(value));
 }
 
+static struct error *read_nothing_else(struct request *request, const json_t *body)
+{
+    struct form form;
+
+    form_init(&form, request, body);
+    form_text(&form, "workloadId", true, 63);
+    form_finish(&form);
+    return form_result(&form);
+}
+
 /* {"workloadId"} and nothing else; asks the guest. */
 static struct error *query(struct request *request, const char *verb,
                            const ProtobufCMessageDescriptor *answer_type, void **ret_answer)
@@ -21,6 +31,7 @@ static struct error *query(struct request *request, const char *verb,
     struct error *err = http_json(request, &body);
 
     err = err ?: workload_of_body(request, body, &workload);
+    err = err ?: read_nothing_else(request, body);
     if (err)
         return err;
     question.issued_at_ms = clock_wall_ms(request->gateway->clock);

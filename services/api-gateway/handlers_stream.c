@@ -189,15 +189,26 @@ static struct error *read_since(const struct request *request, int64_t *ret_ms)
     return NULL;
 }
 
+static struct error *read_unverified(const struct request *request, bool *ret_unverified)
+{
+    const char *text = http_query(request, "unverified");
+
+    *ret_unverified = text && strcmp(text, "true") == 0;
+    if (text && !*ret_unverified && strcmp(text, "false") != 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "'unverified' is neither true nor false");
+    return NULL;
+}
+
 struct error *on_logs_stream(struct request *request, struct response *ret_response)
 {
     Coffer__V1__Workload *workload;
     int64_t since_ms = 0;
     const char *container = http_query(request, "container");
-    const char *unverified = http_query(request, "unverified");
+    bool unverified = false;
     struct error *err = workload_load(request, request->parameter, &workload);
 
     err = err ?: read_since(request, &since_ms);
+    err = err ?: read_unverified(request, &unverified);
     if (err)
         return err;
     struct log_stream *stream = xnew(struct log_stream);
@@ -206,7 +217,7 @@ struct error *on_logs_stream(struct request *request, struct response *ret_respo
     memcpy(stream->account, request->account, sizeof(stream->account));
     stream->container = container && *container ? xstrdup(container) : NULL;
     stream->since_ms = since_ms;
-    stream->unverified = unverified && strcmp(unverified, "true") == 0;
+    stream->unverified = unverified;
     const struct sse_options options = {
         .kind = SSE_LOGS,
         .filter = arena_printf(request->arena, "log.*.%s.*", workload->workload_id),

@@ -136,7 +136,7 @@ static struct error *read_tier(struct request *request, bool with_id,
     form_init(&form, request, body);
     tier->tier_id =
         with_id ? (char *)form_text(&form, "tierId", true, ID_MAX_BYTES) : new_id(request);
-    tier->name = (char *)form_text(&form, "name", true, NAME_MAX_BYTES);
+    tier->name = (char *)form_name(&form, "name", true, NAME_MAX_BYTES);
     size->cpus = (uint32_t)form_uint(&form, "cpus", 1, CPUS_MAX, 0);
     size->gpus = (uint32_t)form_uint(&form, "gpus", 0, GPUS_MAX, 0);
     size->memory_mib = form_uint(&form, "memoryMb", MEMORY_MIN_MIB, MEMORY_MAX_MIB, 0);

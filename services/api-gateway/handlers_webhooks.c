@@ -74,14 +74,6 @@ static bool is_empty(const struct webhook_edit *edit)
            !edit->rotate_secret;
 }
 
-/* secret "": none to show. */
-static void answer(struct response *response, const struct webhook *webhook, char *secret)
-{
-    response->json = webhook_to_json(webhook);
-    if (*secret)
-        json_object_set_new(response->json, "secret", json_string(secret));
-}
-
 struct error *on_webhook_create(struct request *request, struct response *ret_response)
 {
     _cleanup_(json_decrefp) json_t *body = NULL;
@@ -101,7 +93,7 @@ struct error *on_webhook_create(struct request *request, struct response *ret_re
     err = form_result(&form);
     err = err ?: webhook_create(request, &edit, &webhook, secret);
     if (!err)
-        answer(ret_response, &webhook, secret);
+        ret_response->json = webhook_to_json_with(&webhook, secret);
     OPENSSL_cleanse(secret, sizeof(secret));
     return err;
 }
@@ -121,10 +113,10 @@ static struct error *add_state(struct request *request, const struct webhook *we
     return NULL;
 }
 
-/* The page that the request asks for, oldest first. */
-static struct list_item *page_of(struct request *request, struct response *response,
-                                 const struct list_query *query, const struct webhook *webhooks,
-                                 size_t *n)
+/* The page of them, oldest first. */
+static struct list_item *select_webhooks(struct request *request, struct response *response,
+                                         const struct list_query *query,
+                                         const struct webhook *webhooks, size_t *n)
 {
     struct list_item *items = arena_alloc(request->arena, (*n + 1) * sizeof(*items));
 
@@ -150,7 +142,7 @@ struct error *on_webhook_list(struct request *request, struct response *ret_resp
                              &n);
     if (err)
         return err;
-    const struct list_item *items = page_of(request, ret_response, &query, webhooks, &n);
+    const struct list_item *items = select_webhooks(request, ret_response, &query, webhooks, &n);
     ret_response->json = json_array();
     for (size_t i = 0; !err && i < n; i++) {
         json_t *json = webhook_to_json(items[i].what);
@@ -192,7 +184,7 @@ struct error *on_webhook_update(struct request *request, struct response *ret_re
     err = form_result(&form);
     err = err ?: webhook_change(request, id, &edit, &webhook, secret);
     if (!err)
-        answer(ret_response, &webhook, secret);
+        ret_response->json = webhook_to_json_with(&webhook, secret);
     OPENSSL_cleanse(secret, sizeof(secret));
     return err;
 }

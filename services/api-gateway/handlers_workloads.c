@@ -1,5 +1,6 @@
 /* Workloads: read from the store, changed by asking the scheduler. */
 #include "services/api-gateway/allowance.h"
+#include "services/api-gateway/form.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/if_match.h"
 #include "services/api-gateway/rendered_list.h"
@@ -7,6 +8,8 @@
 #include "services/api-gateway/workload_wait.h"
 #include "services/api-gateway/workloads.h"
 #include "shared/store/keys.h"
+
+enum { WORKLOAD_ID_MAX = 63, REASON_MAX = 256 };
 
 static const char *index_of(struct request *request)
 {
@@ -129,34 +132,24 @@ struct events_query {
     bool more;
 };
 
-static struct error *take_number(const json_t *body, const char *name, json_int_t min,
-                                 json_int_t max, json_int_t *ret_value)
+/* 0 when it is not given. */
+static uint64_t optional_uint(struct form *form, const char *name, uint64_t max)
 {
-    const json_t *value = json_object_get(body, name);
-
-    if (!value || json_is_null(value))
-        return NULL;
-    if (!json_is_integer(value) || json_integer_value(value) < min ||
-        json_integer_value(value) > max)
-        return error_new(ERROR_INVALID_ARGUMENT, "'%s' is not a whole number from %lld to %lld",
-                         name, (long long)min, (long long)max);
-    *ret_value = json_integer_value(value);
-    return NULL;
+    return form_value(form, name) ? form_uint(form, name, 1, max, 0) : 0;
 }
 
-static struct error *read_events_query(const json_t *body, struct events_query *query)
+static struct error *read_events_query(struct request *request, const json_t *body,
+                                       struct events_query *query)
 {
-    json_int_t after = 0;
-    json_int_t limit = 0;
-    json_int_t wait_s = 0;
-    struct error *err = take_number(body, "afterSequence", 0, INT64_MAX, &after);
+    struct form form;
 
-    err = err ?: take_number(body, "limit", 1, EVENTS_MAX, &limit);
-    err = err ?: take_number(body, "wait", 1, WAIT_MAX_S, &wait_s);
-    query->after = (uint64_t)after;
-    query->limit = (size_t)limit;
-    query->wait_s = (int)wait_s;
-    return err;
+    form_init(&form, request, body);
+    form_text(&form, "workloadId", true, WORKLOAD_ID_MAX);
+    query->after = form_uint(&form, "afterSequence", 0, INT64_MAX, 0);
+    query->limit = (size_t)optional_uint(&form, "limit", EVENTS_MAX);
+    query->wait_s = (int)optional_uint(&form, "wait", WAIT_MAX_S);
+    form_finish(&form);
+    return form_result(&form);
 }
 
 static struct error *add_event(struct request *request, const ProtobufCBinaryData *item,
@@ -204,7 +197,7 @@ struct error *on_events_list(struct request *request, struct response *ret_respo
     struct error *err = http_json(request, &body);
 
     err = err ?: workload_of_body(request, body, &workload);
-    err = err ?: read_events_query(body, &query);
+    err = err ?: read_events_query(request, body, &query);
     if (err)
         return err;
     query.id = workload->workload_id;
@@ -218,6 +211,17 @@ struct error *on_events_list(struct request *request, struct response *ret_respo
     return err;
 }
 
+static struct error *read_wish(struct request *request, const json_t *body, const char **ret_reason)
+{
+    struct form form;
+
+    form_init(&form, request, body);
+    form_text(&form, "workloadId", true, WORKLOAD_ID_MAX);
+    *ret_reason = form_text(&form, "reason", false, REASON_MAX);
+    form_finish(&form);
+    return form_result(&form);
+}
+
 /* The scheduler checks the account again: it is the one that decides. */
 static struct error *ask(struct request *request, const char *verb, bool uses_more,
                          struct response *ret_response)
@@ -225,14 +229,13 @@ static struct error *ask(struct request *request, const char *verb, bool uses_mo
     Coffer__V1__WorkloadRequest message = COFFER__V1__WORKLOAD_REQUEST__INIT;
     _cleanup_(json_decrefp) json_t *body = NULL;
     Coffer__V1__Workload *workload;
+    const char *reason = NULL;
     struct error *err = http_json(request, &body);
 
     err = err ?: workload_of_body(request, body, &workload);
+    err = err ?: read_wish(request, body, &reason);
     if (err)
         return err;
-    const char *reason = json_string_value(json_object_get(body, "reason"));
-    if (reason && strlen(reason) > 256)
-        return error_new(ERROR_INVALID_ARGUMENT, "'reason' is longer than 256 bytes");
     message.workload_id = workload->workload_id;
     message.account_id = request->account;
     message.reason = arena_strdup(request->arena, reason);

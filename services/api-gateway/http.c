@@ -49,13 +49,17 @@ const char *http_client_address(struct request *request)
     return arena_strdup(request->arena, text);
 }
 
-/* jansson quotes where it stopped, which may be a secret. */
+/* jansson quotes where it stopped, which may be a secret; and names a flag of its own, which no
+ * caller can set. */
 static void forget_body(json_error_t *where)
 {
-    char *quote = strstr(where->text, " near '");
+    static const char *const ends[] = {" near '", " without JSON_ALLOW_NUL"};
 
-    if (quote)
-        *quote = '\0';
+    for (size_t i = 0; i < ELEMENTSOF(ends); i++) {
+        char *end = strstr(where->text, ends[i]);
+        if (end)
+            *end = '\0';
+    }
 }
 
 struct error *http_json(struct request *request, json_t **ret_json)

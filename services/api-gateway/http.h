@@ -74,7 +74,7 @@ struct request {
     char id[HTTP_ID_SIZE];
     struct principal principal;
     char account[64]; /* "" without authentication, and for the global admin */
-    char object[64];  /* what it is about, for the audit trail; "" before it is known */
+    char object[128]; /* what it is about, for the audit trail; "" before it is known */
     struct buffer body;
     struct arena *arena;
     struct findings *findings; /* in the arena; NULL: none. Shown beside an INVALID_ARGUMENT */

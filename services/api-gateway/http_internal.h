@@ -36,10 +36,6 @@ enum MHD_Result http_on_access(void *state, struct MHD_Connection *connection, c
 void http_on_completed(void *state, struct MHD_Connection *connection, void **request_place,
                        enum MHD_RequestTerminationCode why);
 
-/* http_unescape.c: as libmicrohttpd's own, in place, but that "%00" stays as it is: a path or an
- * argument that it ended would be taken for another, shorter one. */
-size_t http_unescape(void *state, struct MHD_Connection *connection, char *text);
-
 /* request_memory.c: with its id and arena; given back at its end, or when a stream begins. */
 struct request *request_new(struct http_server *server, struct MHD_Connection *connection);
 void request_free(struct request *request);

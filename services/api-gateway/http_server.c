@@ -4,6 +4,7 @@
 
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/http_internal.h"
+#include "services/api-gateway/http_unescape.h"
 #include "shared/base/alloc.h"
 #include "shared/bus/delivery.h"
 
@@ -92,6 +93,13 @@ static void tls_options(const struct http_server *server, struct MHD_OptionItem 
         ret_items[0] = ret_items[2];
 }
 
+static size_t on_escaped(void *state, struct MHD_Connection *connection, char *text)
+{
+    (void)state;
+    (void)connection;
+    return http_unescape(text);
+}
+
 static struct MHD_Daemon *start_daemon(struct http_server *server, const struct sockaddr *address)
 {
     const struct http_options *options = &server->options;
@@ -107,7 +115,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const struct 
     return MHD_start_daemon(
         flags, 0, NULL, NULL, http_on_access, server, MHD_OPTION_SOCK_ADDR, address,
         MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, server, MHD_OPTION_UNESCAPE_CALLBACK, http_unescape, NULL,
+        on_connection, server, MHD_OPTION_UNESCAPE_CALLBACK, on_escaped, server,
         MHD_OPTION_THREAD_POOL_SIZE, (unsigned)LOOPS, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)IDLE_S, MHD_OPTION_CONNECTION_LIMIT, options->max_connections,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->max_per_address,

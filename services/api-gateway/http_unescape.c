@@ -1,30 +1,37 @@
-#include <ctype.h>
+#include "services/api-gateway/http_unescape.h"
 
-#include "services/api-gateway/http_internal.h"
+#include <string.h>
 
-static unsigned digit(char c)
+/* -1: none. */
+static int digit(char c)
 {
-    return isdigit((unsigned char)c) ? (unsigned)(c - '0')
-                                     : (unsigned)(tolower((unsigned char)c) - 'a') + 10;
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
 }
 
-/* 0: none begins here, or it would end the text. */
-static unsigned escaped(const char *text)
+/* 0: what is there stays. */
+static char byte_of(const char *text)
 {
-    if (text[0] != '%' || !isxdigit((unsigned char)text[1]) || !isxdigit((unsigned char)text[2]))
-        return 0;
-    return 16 * digit(text[1]) + digit(text[2]);
+    int high = text[0] == '%' ? digit(text[1]) : -1;
+    int low = high >= 0 ? digit(text[2]) : -1;
+
+    return low >= 0 ? (char)(16 * high + low) : '\0';
 }
 
-size_t http_unescape(_unused_ void *state, _unused_ struct MHD_Connection *connection, char *text)
+size_t http_unescape(char *text)
 {
-    size_t n = 0;
+    char *out = text;
 
-    for (const char *at = text; *at;) {
-        unsigned value = escaped(at);
-        text[n++] = value ? (char)value : *at;
-        at += value ? 3 : 1;
+    for (const char *in = text; *in;) {
+        char byte = byte_of(in);
+        *out++ = byte ? byte : *in;
+        in += byte ? 3 : 1;
     }
-    text[n] = '\0';
-    return n;
+    *out = '\0';
+    return (size_t)(out - text);
 }

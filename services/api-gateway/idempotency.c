@@ -1,5 +1,7 @@
 #include "services/api-gateway/idempotency.h"
 
+#include <openssl/rand.h>
+
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency_seal.h"
@@ -375,4 +377,12 @@ void idempotency_make_id(const struct request *request, char ret_id[UUID_TEXT_SI
         snprintf(ret_id, UUID_TEXT_SIZE, "%s", request->idempotency->made_id);
     else
         uuid_generate_text(ret_id);
+}
+
+struct error *idempotency_make_salt(const struct request *request, const char *name,
+                                    const void *data, size_t size, uint8_t ret_salt[SHA256_SIZE])
+{
+    if (request->idempotency)
+        return idempotency_seal_salt(&request->idempotency->seal, name, data, size, ret_salt);
+    return RAND_bytes(ret_salt, SHA256_SIZE) == 1 ? NULL : error_openssl("salt");
 }

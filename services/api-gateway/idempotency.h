@@ -10,7 +10,8 @@
  * A change of the gateway's own records takes its answer along in the commit
  * (idempotency_commit()): it happened exactly when there is an answer, whatever the caller was
  * told, and whoever lost the claim cannot commit. What the scheduler changes can be asked again
- * by its nature; a new workload's id follows from the key (idempotency_make_id()).
+ * by its nature; a new workload's id, and the salts that are in its manifest, follow from the key
+ * (idempotency_make_id(), idempotency_make_salt()).
  *
  * It counts on routes that change something: any method but GET, with a scope of deploy or above.
  * Questions that are POSTs have SCOPE_READ and ignore it.
@@ -18,6 +19,7 @@
 #pragma once
 
 #include "services/api-gateway/http.h"
+#include "shared/seal/seal.h"
 #include "shared/store/store.h"
 
 enum { IDEMPOTENCY_KEY_MAX = 255, IDEMPOTENCY_LEASE_MS = 60000 };
@@ -52,3 +54,9 @@ struct error *idempotency_commit(struct request *request, const struct store_cha
 /* An id for what the request makes: a UUID that follows from account and key (RFC 9562 version 8),
  * so that another try makes the same; a random one without a key. */
 void idempotency_make_id(const struct request *request, char ret_id[UUID_TEXT_SIZE]);
+
+/* A salt for secret data that the request gives a name: as with ids, another try has the same; a
+ * random one without a key. */
+struct error *idempotency_make_salt(const struct request *request, const char *name,
+                                    const void *data, size_t size,
+                                    uint8_t ret_salt[SHA256_SIZE]) _must_check_;

@@ -49,23 +49,41 @@ void idempotency_seal_done(struct idempotency_seal *seal)
     OPENSSL_cleanse(seal, sizeof(*seal));
 }
 
+static struct error *mac(const struct idempotency_seal *seal, const struct buffer *text,
+                         uint8_t ret_mac[SHA256_SIZE])
+{
+    unsigned size = SHA256_SIZE;
+
+    if (!HMAC(EVP_sha256(), seal->request_key, sizeof(seal->request_key), text->data, text->size,
+              ret_mac, &size))
+        return error_openssl("idempotency: hmac");
+    return NULL;
+}
+
 struct error *idempotency_seal_fingerprint(const struct idempotency_seal *seal, const char *method,
                                            const char *path, const struct buffer *body,
                                            uint8_t ret_fingerprint[SHA256_SIZE])
 {
     _cleanup_buffer_ struct buffer text = {0};
     uint8_t digest[SHA256_SIZE];
-    unsigned size = SHA256_SIZE;
 
     /* The body may be many megabytes: its hash stands for it. */
     sha256(buffer_text(body), body->size, digest);
     buffer_add_lp(&text, method, strlen(method));
     buffer_add_lp(&text, path, strlen(path));
     buffer_add_lp(&text, digest, sizeof(digest));
-    if (!HMAC(EVP_sha256(), seal->request_key, sizeof(seal->request_key), text.data, text.size,
-              ret_fingerprint, &size))
-        return error_openssl("idempotency: hmac");
-    return NULL;
+    return mac(seal, &text, ret_fingerprint);
+}
+
+struct error *idempotency_seal_salt(const struct idempotency_seal *seal, const char *name,
+                                    const void *data, size_t size, uint8_t ret_salt[SHA256_SIZE])
+{
+    _cleanup_buffer_ struct buffer text = {0};
+
+    buffer_add_lp(&text, "salt", strlen("salt")); /* where a fingerprint has its method */
+    buffer_add_lp(&text, name, strlen(name));
+    buffer_add_lp(&text, data, size);
+    return mac(seal, &text, ret_salt);
 }
 
 /* out has room for size bytes of ciphertext and the tag behind. */

@@ -29,6 +29,11 @@ struct error *idempotency_seal_fingerprint(const struct idempotency_seal *seal, 
                                            const char *path, const struct buffer *body,
                                            uint8_t ret_fingerprint[SHA256_SIZE]) _must_check_;
 
+/* Random to everybody else, and the same again for the same caller, key, name and data. */
+struct error *idempotency_seal_salt(const struct idempotency_seal *seal, const char *name,
+                                    const void *data, size_t size,
+                                    uint8_t ret_salt[SHA256_SIZE]) _must_check_;
+
 /* context: what the box belongs to; one cannot be opened as another's. */
 struct error *idempotency_seal_close(const struct idempotency_seal *seal, const char *context,
                                      const void *plain, size_t size,

@@ -3,12 +3,19 @@
 #include "services/api-gateway/list_page.h"
 #include "services/api-gateway/time_text.h"
 
-static bool is_known(const char *const *arguments, const char *name)
+/* Its bit; 0: the list takes no such argument. */
+static unsigned bit_of(const char *const *arguments, const char *name)
 {
-    for (size_t i = 0; arguments[i]; i++)
-        if (strcmp(arguments[i], name) == 0)
-            return true;
-    return strcmp(name, "limit") == 0 || strcmp(name, "cursor") == 0;
+    unsigned bit = 4;
+
+    if (strcmp(name, "limit") == 0)
+        return 1;
+    if (strcmp(name, "cursor") == 0)
+        return 2;
+    for (; *arguments; arguments++, bit <<= 1)
+        if (strcmp(*arguments, name) == 0)
+            return bit;
+    return 0;
 }
 
 void list_query_find(struct list_query *query, const char *name, const char *what, const char *fix)
@@ -23,8 +30,17 @@ static enum MHD_Result check_argument(void *state, enum MHD_ValueKind kind, cons
     struct arena *arena = query->form.request->arena;
 
     (void)kind;
-    (void)value;
-    if (!is_known(query->arguments, name))
+    unsigned bit = bit_of(query->arguments, name);
+    if (bit & query->seen)
+        list_query_find(query, arena_strdup(arena, name),
+                        arena_printf(arena, "'%s' is given twice", name),
+                        "give it once: it is not clear which one counts");
+    query->seen |= bit;
+    if (bit && !value)
+        list_query_find(query, arena_strdup(arena, name),
+                        arena_printf(arena, "'%s' has no value", name),
+                        "give one, or leave it out");
+    if (!bit)
         list_query_find(query, arena_printf(arena, "%.64s", name),
                         "the list takes no such argument",
                         "leave it out: a misspelt filter must not be ignored");
@@ -69,7 +85,7 @@ void list_query_read(struct request *request, const char *const *arguments,
                      struct list_query *ret_query)
 {
     list_query_find_unknown(request, arguments, ret_query);
-    if (is_known(ret_query->arguments, "sort"))
+    if (bit_of(ret_query->arguments, "sort"))
         ret_query->sort = http_query(request, "sort") ?: "";
     take_limit(ret_query);
     take_cursor(ret_query);

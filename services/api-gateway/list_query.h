@@ -17,6 +17,7 @@ struct list_query {
     const char *sort;             /* "" unless given */
     const char *after_key;        /* NULL: from the beginning */
     const char *after_id;
+    unsigned seen;    /* a bit for each argument that was given, and two for limit and cursor */
     struct form form; /* collects what is wrong with the filters */
 };
 

@@ -206,14 +206,6 @@ struct error *member_delete(struct request *request, const char *id)
     return member_change(request, id, NULL, &member);
 }
 
-/* By when it was made. */
-static struct list_item item_of(struct arena *arena, const struct member *member)
-{
-    return (struct list_item){.key = list_key_of_number(arena, (uint64_t)member->created_at_ms),
-                              .id = member->id,
-                              .what = member};
-}
-
 static struct error *load_all(struct request *request, const json_t *ids, struct member *members,
                               size_t *ret_found)
 {
@@ -233,12 +225,30 @@ static struct error *load_all(struct request *request, const json_t *ids, struct
     return err;
 }
 
-struct error *members_list(struct request *request, const char *account, struct response *response)
+/* The page of them, oldest first. */
+static void answer(struct request *request, const struct list_query *query,
+                   const struct member *members, size_t n, struct response *response)
+{
+    struct list_item *items = arena_alloc(request->arena, (n + 1) * sizeof(*items));
+
+    for (size_t i = 0; i < n; i++)
+        items[i] = (struct list_item){
+            .key = list_key_of_number(request->arena, (uint64_t)members[i].created_at_ms),
+            .id = members[i].id,
+            .what = &members[i]};
+    items = list_page(request, response, query, list_by_key, items, &n);
+    response->json = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(response->json, member_to_json(items[i].what));
+}
+
+struct error *members_list(struct request *request, const char *account,
+                           struct response *ret_response)
 {
     static const char *const arguments[] = {NULL};
     _cleanup_(roster_done) struct roster roster = {0};
     struct list_query query;
-    size_t n = 0;
+    size_t found = 0;
 
     list_query_read(request, arguments, &query);
     struct error *err = list_query_result(&query);
@@ -246,18 +256,12 @@ struct error *members_list(struct request *request, const char *account, struct 
     if (err)
         return err;
     const json_t *ids = json_object_get(roster.json, "members");
-    size_t max = json_array_size(ids) + 1;
-    struct member *members = arena_alloc(request->arena, max * sizeof(*members));
-    struct list_item *items = arena_alloc(request->arena, max * sizeof(*items));
-    err = load_all(request, ids, members, &n);
+    struct member *members =
+        arena_alloc(request->arena, (json_array_size(ids) + 1) * sizeof(*members));
+    err = load_all(request, ids, members, &found);
     if (err)
         return err;
-    for (size_t i = 0; i < n; i++)
-        items[i] = item_of(request->arena, &members[i]);
-    items = list_page(request, response, &query, list_by_key, items, &n);
-    response->json = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(response->json, member_to_json(items[i].what));
+    answer(request, &query, members, found, ret_response);
     return NULL;
 }
 

@@ -59,7 +59,7 @@ struct error *member_delete(struct request *request, const char *id) _must_check
 
 /* The page that the request asks for, oldest first. */
 struct error *members_list(struct request *request, const char *account,
-                           struct response *response) _must_check_;
+                           struct response *ret_response) _must_check_;
 
 json_t *member_to_json(const struct member *member); /* new reference */
 

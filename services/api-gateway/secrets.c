@@ -1,9 +1,9 @@
 #include "services/api-gateway/secrets.h"
 
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 
 #include "schemas/workload.pb-c.h"
+#include "services/api-gateway/idempotency.h"
 #include "shared/manifest/manifest.h"
 
 enum {
@@ -49,6 +49,26 @@ static void read_env(struct form *form, const char *field, struct secrets *secre
     }
 }
 
+/* Of an object inside the body: a misspelt name must not be ignored here either. */
+static void find_unknown(struct form *form, const char *where, const json_t *item,
+                         const char *const *names)
+{
+    struct arena *arena = form->request->arena;
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)item, name, value)
+    {
+        const char *const *known = names;
+        while (*known && strcmp(*known, name) != 0)
+            known++;
+        if (!*known)
+            form_find(form, arena_printf(arena, "%s.%.64s", where, name),
+                      arena_printf(arena, "there is no field '%.64s'", name),
+                      "remove it, or correct its name");
+    }
+}
+
 static const char *credential(struct form *form, const json_t *item, const char *name,
                               const char *where)
 {
@@ -66,6 +86,7 @@ static const char *credential(struct form *form, const json_t *item, const char 
 static void read_registry(struct form *form, const json_t *item, size_t index,
                           struct secret_registry *ret_registry)
 {
+    static const char *const names[] = {"server", "username", "password", NULL};
     struct arena *arena = form->request->arena;
     const char *where = arena_printf(arena, "dockerCredentials[%zu]", index);
     const json_t *server = json_object_get(item, "server");
@@ -78,6 +99,7 @@ static void read_registry(struct form *form, const json_t *item, size_t index,
                   "write host or host:port");
     ret_registry->username = credential(form, item, "username", where);
     ret_registry->password = credential(form, item, "password", where);
+    find_unknown(form, where, item, names);
 }
 
 static void read_registries(struct form *form, struct secrets *secrets)
@@ -115,15 +137,13 @@ static void commit(struct secret_file *file)
 }
 
 /* The owner's own salt makes the manifest computable beforehand; without one, ours. */
-static struct error *read_salt(const json_t *item, struct secret_file *file)
+static struct error *read_salt(const struct request *request, const json_t *item,
+                               struct secret_file *file)
 {
     const json_t *salt = json_object_get(item, "salt");
 
-    if (!salt) {
-        if (RAND_bytes(file->salt, sizeof(file->salt)) != 1)
-            abort();
-        return NULL;
-    }
+    if (!salt)
+        return idempotency_make_salt(request, file->path, file->content, file->size, file->salt);
     return hex_decode(json_string_value(salt) ?: "", file->salt, sizeof(file->salt));
 }
 
@@ -146,18 +166,21 @@ static struct error *read_content(const json_t *item, struct arena *arena, struc
 static void read_file(struct form *form, const char *path, const json_t *item,
                       struct secrets *secrets)
 {
+    static const char *const names[] = {"content", "salt", NULL};
     struct secret_file *file = &secrets->files[secrets->n_files++];
     struct arena *arena = form->request->arena;
+    const char *where = arena_printf(arena, "secretFiles.%.80s", path);
 
     file->path = arena_strdup(arena, path);
     file->content = (const uint8_t *)"";
     secrets->salted_by_us = secrets->salted_by_us || !json_object_get(item, "salt");
     struct error *err = read_content(item, arena, file);
-    err = err ?: read_salt(item, file);
+    err = err ?: read_salt(form->request, item, file);
     if (err)
-        form_find(form, arena_printf(arena, "secretFiles.%.80s", path), error_text(err),
+        form_find(form, where, error_text(err),
                   "give {\"content\": base64, \"salt\": 64 hex digits or nothing}");
     error_free(err);
+    find_unknown(form, where, item, names);
     commit(file);
 }
 

@@ -1,5 +1,7 @@
 #include "services/api-gateway/sse.h"
 
+#include "services/api-gateway/api_keys.h"
+#include "services/api-gateway/auth.h"
 #include "services/api-gateway/sse_internal.h"
 #include "shared/base/alloc.h"
 
@@ -94,6 +96,7 @@ static struct sse_stream *stream_new(struct request *request, const struct sse_o
     stream->options = *options;
     stream->options.filter = xstrdup(options->filter);
     stream->account = xstrdup(request->account);
+    api_key_hash(auth_secret(request), stream->key_sha256);
     stream->wants = true;
     stream->fresh_ms = clock_monotonic_ms(clock_system());
     stream->due_ms = stream->fresh_ms + SSE_KEEPALIVE_MS;

@@ -1,4 +1,5 @@
 /* Fetching for streams: a turn brings a stream some messages, or to the end of what there is. */
+#include "services/api-gateway/auth.h"
 #include "services/api-gateway/sse_internal.h"
 #include "shared/base/alloc.h"
 
@@ -85,8 +86,29 @@ static bool take_one(struct sse_stream *stream, int64_t fresh_ms, struct turn *t
     return !turn->ended;
 }
 
+/* A key can be taken away, or its member or account, long after it opened the stream. Told from
+ * memory; without one the store is asked now and then, since turns may be many. While it is away
+ * nobody can take a key away either. */
+static bool is_allowed(struct sse_stream *stream)
+{
+    struct gateway *gateway = stream->hub->gateway;
+    int64_t now = clock_monotonic_ms(clock_system());
+
+    if (!store_cache_is_on(gateway->cache) && now - stream->checked_ms < SSE_RECHECK_MS)
+        return true;
+    stream->checked_ms = now;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct error *err = auth_check_again(gateway, stream->key_sha256, arena);
+    bool refused = error_get_code(err) == ERROR_UNAUTHENTICATED;
+    error_free(err);
+    return !refused;
+}
+
 static void take_turn(struct sse_stream *stream, int64_t fresh_ms, struct turn *turn)
 {
+    turn->ended = !is_allowed(stream);
+    if (turn->ended)
+        return;
     for (unsigned i = 0; i < TURN_MESSAGES && turn->text.size < TURN_BYTES; i++)
         if (!take_one(stream, fresh_ms, turn))
             return;

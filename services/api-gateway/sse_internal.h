@@ -12,10 +12,11 @@ enum {
     SSE_POLL_AGE_MS = 1000, /* how old an answer may be for one who asks without need */
     SSE_UNUSED_MS = 30000,  /* and a kind that nobody follows is unsubscribed */
     SSE_LOOK_MS = 1000,     /* whether the client is there still */
+    SSE_RECHECK_MS = 1000,  /* whether its API key is good still, while only the store tells */
 };
 
-/* Its lists, flags and text are under the hub's lock; while it is fetching, position and options
- * are the fetcher's. */
+/* Its lists, flags and text are under the hub's lock; while it is fetching, position, options
+ * and checked_ms are the fetcher's. */
 struct sse_stream {
     struct sse_stream *next, **previous;               /* all */
     struct sse_stream *bucket_next, **bucket_previous; /* of one workload */
@@ -25,6 +26,8 @@ struct sse_stream {
     int fd;                     /* the connection's */
     struct sse_options options; /* filter is owned */
     char *account;
+    char key_sha256[65]; /* of the API key that opened it */
+    int64_t checked_ms;  /* when that was asked for last */
     uint64_t next_sequence;
     uint64_t gap_from;  /* what was asked for, until it is known whether it is there; 0 */
     struct buffer text; /* written, not yet sent */

@@ -268,6 +268,9 @@ static void test_refusals_of_the_scheduler(void **state)
     }
 }
 
+#define LONG_VERSION                                                                               \
+    "0123456789012345678901234567890123456789012345678901234567890-\xc3\xa4" /* 64 bytes */
+
 /* What an operator changed is in the fleet's trail, under the id of what it was. */
 static void test_changes_are_in_the_audit_trail(void **state)
 {
@@ -276,6 +279,7 @@ static void test_changes_are_in_the_audit_trail(void **state)
     } rows[] = {
         {"POST", ENABLE, "{\"version\":\"9\"}", "artifacts/enable", "9"},
         {"POST", DISABLE, "{\"version\":\"9\"}", "artifacts/disable", "9"},
+        {"POST", DISABLE, "{\"version\":\"" LONG_VERSION "\"}", "artifacts/disable", LONG_VERSION},
         {"PUT", TIER_UPDATE, "{\"tierId\":\"t\"," TIER_BODY, "workload-tiers/update", "t"},
         {"POST", TIER_DELETE, "{\"tierId\":\"t\"}", "workload-tiers/delete", "t"},
         {"POST", HOST_DELETE, "{\"metalInstanceId\":\"h\"}", "metal-instances/delete", "h"},

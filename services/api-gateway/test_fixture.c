@@ -515,6 +515,7 @@ static CURL *make_call(const struct fixture *fixture, const char *method, const 
         *headers = curl_slist_append(*headers, strchr(key, ':') ? key : authorization);
     *headers = curl_slist_append(*headers, "Expect:");
     curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");

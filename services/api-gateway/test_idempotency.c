@@ -10,8 +10,10 @@
 #include "shared/base/alloc.h"
 #include "shared/store/keys.h"
 
-#define HOUR_MS INT64_C(3600000)
-#define KEY     "Idempotency-Key: "
+#define HOUR_MS  INT64_C(3600000)
+#define KEY      "Idempotency-Key: "
+
+#define WEBHOOKS "/api/v1/webhooks/"
 
 /* The scene's store with commits of ours. Tests run one after another; in one of them requests run
  * at the same time. */
@@ -498,6 +500,42 @@ static void test_a_lost_commit_happens_once(_unused_ void **state)
     }
 }
 
+/* The same for what only an account has: webhooks. */
+static void test_a_lost_change_of_a_webhook_happens_once(_unused_ void **state)
+{
+    static const char list_path[] = "/api/v1/webhooks/list";
+    _cleanup_scene_ struct scene *scene = hooked_scene();
+    _cleanup_answer_ struct answer made = call(scene, DEPLOYER, NULL, "POST", WEBHOOKS "create",
+                                               "{\"url\":\"https://hooks.example/in\"}");
+    _cleanup_free_ char *rotate =
+        xasprintf("{\"webhookId\":\"%s\",\"rotateSecret\":true}", answer_text(&made, "webhookId"));
+    _cleanup_free_ char *one = xasprintf("{\"webhookId\":\"%s\"}", answer_text(&made, "webhookId"));
+    const struct change rows[] = {
+        {"POST", WEBHOOKS "create", "{\"url\":\"https://hooks.example/in\"}"},
+        {"PUT", WEBHOOKS "update", rotate},
+        {"POST", WEBHOOKS "delete", one},
+    };
+
+    assert_int_equal(made.status, 200);
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        const struct change *c = &rows[i];
+        _cleanup_free_ char *key = xasprintf(KEY "k-%zu", i);
+        hook.lose_answers = true;
+        _cleanup_answer_ struct answer lost =
+            call(scene, DEPLOYER, key, c->method, c->path, c->body);
+        check_refused(&lost, 503, "UNAVAILABLE");
+        hook.lose_answers = false;
+        _cleanup_answer_ struct answer before = call(scene, DEPLOYER, NULL, "GET", list_path, NULL);
+        _cleanup_answer_ struct answer retry =
+            call(scene, DEPLOYER, key, c->method, c->path, c->body);
+        if (retry.status != 200 || !is_replayed(&retry))
+            fail_msg("row %zu: %ld %s", i, retry.status, buffer_text(&retry.body));
+        assert_int_equal(*answer_text(&retry, "secret") != '\0', i < 2);
+        _cleanup_answer_ struct answer after = call(scene, DEPLOYER, NULL, "GET", list_path, NULL);
+        assert_true(json_equal(before.json, after.json));
+    }
+}
+
 /* Without a claim nothing is asked of anybody. */
 static void test_without_the_store_nothing_happens(_unused_ void **state)
 {
@@ -573,12 +611,17 @@ static void test_who_lost_the_claim_changes_nothing(_unused_ void **state)
     }
 }
 
-#define CREATE_BODY                                                                                \
-    "{\"name\":\"one\",\"dockerCompose\":\"services:\\n  web:\\n    image: "                       \
+#define CREATE_BODY "{" CREATE_REST
+#define CREATE_REST                                                                                \
+    "\"name\":\"one\",\"dockerCompose\":\"services:\\n  web:\\n    image: "                        \
     "docker.io/library/nginx@sha256:"                                                              \
     "0000000000000000000000000000000000000000000000000000000000000001\\n    expose: [80]\\n\","    \
     "\"publicContainerName\":\"web\",\"publicContainerPort\":80,"                                  \
     "\"artifactsVersion\":\"" TEST_IMAGE "\",\"cpus\":1,\"memory\":1024,\"disk\":10,\"gpus\":0}"
+
+#define SECRET_BODY                                                                                \
+    "{\"secretFiles\":{\"a\":{\"content\":\"aGk=\"},\"b\":{\"content\":\"aGk=\"}},"                \
+    "\"workloadId\":\"w-new\"," CREATE_REST
 
 /* The scheduler knows a repeated create by its id. */
 static void test_a_new_workloads_id_follows_from_the_key(_unused_ void **state)
@@ -614,6 +657,52 @@ static void test_a_new_workloads_id_follows_from_the_key(_unused_ void **state)
                          rows[i].same);
     }
     coffer__v1__create_workload_request__free_unpacked(asked, NULL);
+}
+
+/* The manifest of the create that the scheduler was asked for last. */
+static void take_manifest(const struct scene *scene, struct buffer *ret_manifest)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    const Coffer__V1__CreateWorkloadRequest *asked =
+        last_request(scene->f, &coffer__v1__create_workload_request__descriptor, arena);
+
+    assert_non_null(asked);
+    buffer_done(ret_manifest);
+    buffer_add(ret_manifest, asked->manifest.data, asked->manifest.len);
+}
+
+/* By its manifest, too: a secret file without a salt of the owner's has the same one again. */
+static void test_a_repeated_create_is_the_same_to_the_scheduler(_unused_ void **state)
+{
+    static const char path[] = "/api/v1/workloads/create";
+    static const struct {
+        enum actor actor;
+        const char *key;
+        bool same;
+    } rows[] = {
+        {DEPLOYER, KEY "k-1", true},
+        {DEPLOYER, KEY "k-2", false},
+        {ACCOUNT_ADMIN, KEY "k-3", false},
+        {DEPLOYER, NULL, false},
+    };
+    _cleanup_scene_ struct scene *scene = hooked_scene();
+    _cleanup_buffer_ struct buffer first = {0};
+    _cleanup_buffer_ struct buffer next = {0};
+
+    scene->f->answer_code = ERROR_DEADLINE_EXCEEDED;
+    scene->f->answer_text = "late";
+    _cleanup_answer_ struct answer lost =
+        call(scene, DEPLOYER, KEY "k-1", "POST", path, SECRET_BODY);
+    assert_int_equal(lost.status, 504);
+    take_manifest(scene, &first);
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_answer_ struct answer again =
+            call(scene, rows[i].actor, rows[i].key, "POST", path, SECRET_BODY);
+        assert_int_equal(again.status, 504);
+        take_manifest(scene, &next);
+        if ((strcmp(buffer_text(&next), buffer_text(&first)) == 0) != rows[i].same)
+            fail_msg("row %zu: %s", i, buffer_text(&next));
+    }
 }
 
 /* So it is with tiers. */
@@ -779,11 +868,13 @@ int main(void)
         cmocka_unit_test(test_meanwhile_the_key_is_in_use),
         cmocka_unit_test(test_a_claim_without_an_end_expires),
         cmocka_unit_test(test_a_lost_commit_happens_once),
+        cmocka_unit_test(test_a_lost_change_of_a_webhook_happens_once),
         cmocka_unit_test(test_without_the_store_nothing_happens),
         cmocka_unit_test(test_a_lost_claim_holds_nobody_up),
         cmocka_unit_test(test_what_is_replayed_is_what_is_there),
         cmocka_unit_test(test_who_lost_the_claim_changes_nothing),
         cmocka_unit_test(test_a_new_workloads_id_follows_from_the_key),
+        cmocka_unit_test(test_a_repeated_create_is_the_same_to_the_scheduler),
         cmocka_unit_test(test_a_new_tiers_id_follows_from_the_key),
         cmocka_unit_test(test_what_is_kept_of_an_answer),
         cmocka_unit_test(test_questions_ignore_the_key),

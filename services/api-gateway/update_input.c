@@ -144,7 +144,9 @@ void update_input_read(struct form *form, const struct kept *kept, struct update
 
     *ret_update = (struct update_input){.input.workload_id = kept->workload->workload_id};
     (void)form_value(form, "workloadId"); /* by which kept was found */
-    input->name = text_or(form, "name", NAME_MAX_BYTES, kept->workload->name);
+    bool is_named = is_there(form, "name");
+    const char *name = form_name(form, "name", is_named, NAME_MAX_BYTES);
+    input->name = is_named ? name : kept->workload->name;
     secrets_read(form, env_field(form), &input->secrets);
     merge_env(form, kept, input);
     merge_registries(kept, input);

@@ -174,3 +174,12 @@ json_t *webhook_to_json(const struct webhook *webhook)
         json_object_set_new(json, "disabledReason", json_string(webhook->disabled_reason));
     return json;
 }
+
+json_t *webhook_to_json_with(const struct webhook *webhook, const char *secret)
+{
+    json_t *json = webhook_to_json(webhook);
+
+    if (*secret)
+        json_object_set_new(json, "secret", json_string(secret));
+    return json;
+}

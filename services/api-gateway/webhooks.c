@@ -2,6 +2,7 @@
 
 #include "services/api-gateway/audit.h"
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/webhook_queue.h"
 #include "shared/store/keys.h"
 
@@ -34,16 +35,18 @@ static json_t *details_of(const struct webhook *webhook, const struct webhook_ed
                      edit->url != NULL, "rotateSecret", edit->rotate_secret);
 }
 
+/* The change, its audit entry and the answer, which is taken. */
 static struct error *commit(struct request *request, const struct webhook *webhook, json_t *details,
-                            struct store_change change)
+                            json_t *answer_json, struct store_change change)
 {
+    _cleanup_(json_decrefp) json_t *answer = answer_json;
     const struct audit_entry entry = {
         .account = webhook->account, .object = webhook->id, .result = "ok", .details = details};
     struct store_list_edit lists[AUDIT_LISTS];
 
     change.lists = lists;
     change.n_lists = audit_edits(request, &entry, lists);
-    return store_commit(request->gateway->store, &change);
+    return idempotency_commit(request, &change, answer);
 }
 
 static struct error *add_id(struct request *request, const char *id, struct store_write *ret_write)
@@ -109,14 +112,14 @@ static void apply(struct webhook *webhook, const struct webhook_edit *edit, int6
 }
 
 static struct error *try_create(struct request *request, const struct webhook *webhook,
-                                const struct webhook_edit *edit)
+                                const struct webhook_edit *edit, const char *secret)
 {
     _cleanup_(json_decrefp) json_t *details = details_of(webhook, edit);
     struct store_write writes[2] = {webhook_write(request->arena, webhook)};
     struct error *err = add_id(request, webhook->id, &writes[1]);
 
     return err
-               ?: commit(request, webhook, details,
+               ?: commit(request, webhook, details, webhook_to_json_with(webhook, secret),
                          (struct store_change){.writes = writes, .n_writes = 2});
 }
 
@@ -140,7 +143,7 @@ struct error *webhook_create(struct request *request, const struct webhook_edit 
         return err;
     for (int i = 0; i < TRIES; i++) {
         error_free(err);
-        err = try_create(request, ret_webhook, edit);
+        err = try_create(request, ret_webhook, edit, ret_secret);
         if (error_get_code(err) != ERROR_ABORTED)
             return err;
     }
@@ -165,7 +168,7 @@ static struct error *try_change(struct request *request, const char *id,
         return err;
     _cleanup_(json_decrefp) json_t *details = details_of(ret_webhook, edit);
     const struct store_write write = webhook_write(request->arena, ret_webhook);
-    return commit(request, ret_webhook, details,
+    return commit(request, ret_webhook, details, webhook_to_json_with(ret_webhook, ret_secret),
                   (struct store_change){.writes = &write, .n_writes = 1});
 }
 
@@ -196,7 +199,7 @@ static struct error *try_delete(struct request *request, const char *id)
                                      .expected_version = webhook.version}};
     err = remove_id(request, id, &writes[1]);
     return err
-               ?: commit(request, &webhook, NULL,
+               ?: commit(request, &webhook, NULL, json_object(),
                          (struct store_change){.writes = writes, .n_writes = 2});
 }
 

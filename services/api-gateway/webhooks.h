@@ -83,7 +83,9 @@ void webhook_secrets(const struct webhook *webhook, int64_t now_ms, const char *
 struct error *webhook_find(struct request *request, const char *id,
                            struct webhook *ret_webhook) _must_check_;
 
-/* The caller wipes the secret; "" when there is no new one. FAILED_PRECONDITION: too many. */
+/* Changes go with their answer to the request's Idempotency-Key, which is webhook_to_json_with(),
+ * of a delete {}. The caller wipes the secret; "" when there is no new one. FAILED_PRECONDITION:
+ * too many. */
 struct error *webhook_create(struct request *request, const struct webhook_edit *edit,
                              struct webhook *ret_webhook,
                              char ret_secret[WEBHOOK_SECRET_SIZE]) _must_check_;
@@ -94,3 +96,5 @@ struct error *webhook_delete(struct request *request, const char *id) _must_chec
 
 /* New reference; without secrets. */
 json_t *webhook_to_json(const struct webhook *webhook);
+/* The same with the secret, the one time that it is shown; "": none. */
+json_t *webhook_to_json_with(const struct webhook *webhook, const char *secret);

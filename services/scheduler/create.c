@@ -312,6 +312,15 @@ static void fail(struct item **items, size_t n, enum error_code code, const stru
     }
 }
 
+/* Another scheduler has taken over: nothing will be written any more. */
+static bool is_over(struct scheduler *scheduler)
+{
+    uint64_t term = 0;
+    _cleanup_(error_freep) struct error *err = store_get_term(scheduler->store, &term);
+
+    return !err && term > scheduler->term;
+}
+
 /* One round over these; *group becomes 1 when they get into each other's way. */
 static void attempt(struct scheduler *scheduler, struct item **items, size_t n, struct arena *arena,
                     size_t *group)
@@ -329,7 +338,8 @@ static void attempt(struct scheduler *scheduler, struct item **items, size_t n, 
     }
     if (!err)
         return;
-    bool again = code == ERROR_ABORTED ? items[0]->aborted < CREATE_ATTEMPTS : n > 1;
+    bool again =
+        code == ERROR_ABORTED ? items[0]->aborted < CREATE_ATTEMPTS && !is_over(scheduler) : n > 1;
     if (code == ERROR_UNAVAILABLE || code == ERROR_DEADLINE_EXCEEDED || !again)
         fail(items, n, code == ERROR_ABORTED ? ERROR_UNAVAILABLE : code, err);
     else if (code != ERROR_ABORTED || items[0]->aborted >= GROUP_ATTEMPTS)

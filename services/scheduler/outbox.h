@@ -3,5 +3,6 @@
 
 #include "services/scheduler/scheduler.h"
 
-/* Publishes in order and stops at the first failure; what is left goes next time. */
+/* Publishes the events of each object in their order, and stops at the first failure; what is left
+ * goes next time. */
 struct error *outbox_flush(struct scheduler *scheduler) _must_check_;

@@ -154,8 +154,7 @@ static struct error *find_place(struct plan *plan)
         plan->reply->candidates = 1;
         return NULL;
     }
-    err = reservation_survey(plan->scheduler, workload->resources, version, plan->arena, &placement,
-                             &host_id);
+    err = reservation_survey(plan->scheduler, workload, version, plan->arena, &placement, &host_id);
     plan->reply->host_id = (char *)host_id;
     add_notes(plan, &placement);
     return note_refusal(plan, err);

@@ -56,6 +56,23 @@ static bool name_is_ours(const struct scheduler *scheduler, const char *name)
                      strcmp(name + length - tail, zone) == 0);
 }
 
+/* A server that is away is left alone for a while. One that refuses a name, or is given an address
+ * that is none, may well take the next one: whoever it belongs to waits alone. */
+static void dns_failed(struct pass *pass, const Coffer__V1__Workload *workload, struct error *err)
+{
+    struct scheduler *scheduler = pass->scheduler;
+    bool refused = error_get_code(err) == ERROR_PERMISSION_DENIED ||
+                   error_get_code(err) == ERROR_INVALID_ARGUMENT;
+
+    if (!refused)
+        scheduler->dns_retry_at_ms = clock_monotonic_ms(scheduler->clock) + DNS_PAUSE_MS;
+    if (!refused ||
+        pacing_allows(scheduler, arena_printf(pass->arena, "dns %s", workload->workload_id)))
+        log_failure(LOG_LEVEL_WARNING, "name not changed", err);
+    else
+        error_free(err);
+}
+
 /* A name server that is away delays certificates, not the start of VMs. */
 struct error *reconcile_dns(struct pass *pass, Coffer__V1__Workload *workload)
 {
@@ -69,13 +86,26 @@ struct error *reconcile_dns(struct pass *pass, Coffer__V1__Workload *workload)
         return NULL;
     struct error *err = dns_set(scheduler->dns, workload->domain, address);
     if (err) {
-        scheduler->dns_retry_at_ms = now_ms + DNS_PAUSE_MS;
-        log_failure(LOG_LEVEL_WARNING, "name not set",
-                    error_wrap(err, "set '%s' to %s", workload->domain, address));
+        dns_failed(pass, workload, error_wrap(err, "set '%s' to %s", workload->domain, address));
         return NULL;
     }
     return workload_update(scheduler, workload->workload_id, note_address,
                            &(struct named){workload->domain, address}, pass->arena, NULL);
+}
+
+bool reconcile_dns_end(struct pass *pass, const Coffer__V1__Workload *workload)
+{
+    struct scheduler *scheduler = pass->scheduler;
+
+    if (!workload->dns_address[0])
+        return true;
+    if (clock_monotonic_ms(scheduler->clock) < scheduler->dns_retry_at_ms)
+        return false;
+    struct error *err = dns_remove(scheduler->dns, workload->domain);
+    if (!err)
+        return true;
+    dns_failed(pass, workload, error_wrap(err, "remove '%s'", workload->domain));
+    return false;
 }
 
 static bool is_in(const char *text, char *const *list, size_t n)
@@ -86,10 +116,15 @@ static bool is_in(const char *text, char *const *list, size_t n)
     return false;
 }
 
-/* data is the workload as this pass saw it, whose names are gone. */
+struct names {
+    char **items;
+    size_t n;
+};
+
+/* data is the names that are gone. */
 static struct error *forget_former(struct update *update, void *data)
 {
-    const Coffer__V1__Workload *seen = data;
+    const struct names *gone = data;
     Coffer__V1__Workload *workload = update->workload;
     size_t n = 0;
 
@@ -97,8 +132,9 @@ static struct error *forget_former(struct update *update, void *data)
     if (update->skip)
         return NULL;
     for (size_t i = 0; i < workload->n_former_domains; i++)
-        if (!is_in(workload->former_domains[i], seen->former_domains, seen->n_former_domains))
+        if (!is_in(workload->former_domains[i], gone->items, gone->n))
             workload->former_domains[n++] = workload->former_domains[i];
+    update->skip = n == workload->n_former_domains;
     workload->n_former_domains = n;
     return NULL;
 }
@@ -120,18 +156,20 @@ static struct error *remove_name(struct pass *pass, const char *domain)
 struct error *reconcile_former_domains(struct pass *pass, Coffer__V1__Workload *workload)
 {
     struct scheduler *scheduler = pass->scheduler;
-    int64_t now_ms = clock_monotonic_ms(scheduler->clock);
-    struct error *err = NULL;
+    size_t n = workload->n_former_domains;
+    struct names gone = {.items = arena_alloc(pass->arena, (n + 1) * sizeof(char *))};
 
-    if (!workload->n_former_domains || now_ms < scheduler->dns_retry_at_ms)
-        return NULL;
-    for (size_t i = 0; !err && i < workload->n_former_domains; i++)
-        err = remove_name(pass, workload->former_domains[i]);
-    if (err) {
-        scheduler->dns_retry_at_ms = now_ms + DNS_PAUSE_MS;
-        log_failure(LOG_LEVEL_WARNING, "former name not removed", err);
-        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (clock_monotonic_ms(scheduler->clock) < scheduler->dns_retry_at_ms)
+            break;
+        struct error *err = remove_name(pass, workload->former_domains[i]);
+        if (err)
+            dns_failed(pass, workload, err);
+        else
+            gone.items[gone.n++] = workload->former_domains[i];
     }
-    return workload_update(scheduler, workload->workload_id, forget_former, workload, pass->arena,
+    if (!gone.n)
+        return NULL;
+    return workload_update(scheduler, workload->workload_id, forget_former, &gone, pass->arena,
                            NULL);
 }

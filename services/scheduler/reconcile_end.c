@@ -80,12 +80,9 @@ struct error *reconcile_deleting(struct pass *pass, Coffer__V1__Workload *worklo
     /* Nothing would remember the former names after this. */
     if (err || !ended || workload->n_former_domains)
         return err;
-    if (workload->dns_address[0])
-        err = error_wrap(dns_remove(pass->scheduler->dns, workload->domain), "remove '%s'",
-                         workload->domain);
-    return err
-               ?: workload_update(pass->scheduler, workload->workload_id, bury, NULL, pass->arena,
-                                  NULL);
+    if (!reconcile_dns_end(pass, workload))
+        return NULL;
+    return workload_update(pass->scheduler, workload->workload_id, bury, NULL, pass->arena, NULL);
 }
 
 static int compare_id(const void *id, const void *workload)

@@ -159,32 +159,65 @@ void fleet_put(const struct fleet *fleet, struct change *change)
                        &fleet->hosts[i]->base, 0);
 }
 
-struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__Resources *size,
+/* Takes the needs of a place off a host's sum. */
+static void give_back(struct change *change, Coffer__V1__Host *host, Coffer__V1__Workload *workload)
+{
+    Coffer__V1__Resources *used = used_of(change, host);
+    struct capacity left = capacity_less(capacity_of(used), capacity_of(workload->resources));
+
+    used->cpus = left.cpus;
+    used->memory_mib = left.memory_mib;
+    used->disk_gib = left.disk_gib;
+    used->gpus = left.gpus;
+    change_index(change, KEY_WORKLOADS_ON, host->host_id, workload->workload_id, true);
+}
+
+static void fleet_release(struct fleet *fleet, struct change *change,
+                          Coffer__V1__Workload *workload)
+{
+    for (size_t i = 0; i < fleet->n; i++) {
+        if (strcmp(fleet->hosts[i]->host_id, workload->host_id) != 0)
+            continue;
+        give_back(change, fleet->hosts[i], workload);
+        fleet->touched[i] = true;
+    }
+    workload->host_id = arena_strdup(change->arena, "");
+}
+
+/* Over one reading of the hosts: the old place may be the new one, and its room counts as free. */
+struct error *reservation_move(struct change *change, Coffer__V1__Workload *workload)
+{
+    struct fleet fleet;
+    struct error *err = fleet_load(change->scheduler, change->arena, &fleet);
+
+    if (err)
+        return err;
+    fleet_release(&fleet, change, workload);
+    err = fleet_reserve(&fleet, change, workload);
+    if (!err)
+        fleet_put(&fleet, change);
+    return err;
+}
+
+struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
                                  const char *image_version, struct arena *arena,
                                  struct placement *ret_placement, const char **ret_host_id)
 {
+    Coffer__V1__Workload moved = *workload;
+    struct change unused;
     struct fleet fleet;
     struct error *err = fleet_load(scheduler, arena, &fleet);
 
     if (err)
         return err;
-    place(&fleet, size, image_version, ret_placement);
+    change_init(&unused, scheduler, arena);
+    fleet_release(&fleet, &unused, &moved);
+    place(&fleet, workload->resources, image_version, ret_placement);
     *ret_host_id = "";
     if (ret_placement->chosen == fleet.n)
         return fits_nowhere(&fleet, ret_placement);
     *ret_host_id = fleet.hosts[ret_placement->chosen]->host_id;
     return NULL;
-}
-
-struct error *reservation_make(struct change *change, Coffer__V1__Workload *workload)
-{
-    struct fleet fleet;
-    struct error *err = fleet_load(change->scheduler, change->arena, &fleet);
-
-    err = err ?: fleet_reserve(&fleet, change, workload);
-    if (!err)
-        fleet_put(&fleet, change);
-    return err;
 }
 
 struct error *reservation_holds(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
@@ -219,14 +252,8 @@ struct error *reservation_drop(struct change *change, Coffer__V1__Workload *work
     if (err)
         return err;
     if (host) {
-        Coffer__V1__Resources *used = used_of(change, host);
-        struct capacity left = capacity_less(capacity_of(used), capacity_of(workload->resources));
-        used->cpus = left.cpus;
-        used->memory_mib = left.memory_mib;
-        used->disk_gib = left.disk_gib;
-        used->gpus = left.gpus;
+        give_back(change, host, workload);
         change_put(change, KEY_HOST, host->host_id, version, &host->base, 0);
-        change_index(change, KEY_WORKLOADS_ON, host->host_id, workload->workload_id, true);
     }
     workload->host_id = arena_strdup(change->arena, "");
     return NULL;

@@ -160,18 +160,6 @@ static void take_content(struct update *update, const struct revision *revision)
     workload_new_generation(workload);
 }
 
-static struct error *take_place(struct update *update, const struct revision *revision, bool holds)
-{
-    struct error *err = NULL;
-
-    if (!holds)
-        err = reservation_drop(&update->change, update->workload);
-    take_content(update, revision);
-    if (!err && !holds)
-        err = reservation_make(&update->change, update->workload);
-    return err;
-}
-
 /* A workload that is not to run takes the new configuration at its next start. */
 static struct error *tell(struct update *update, const struct revision *revision,
                           const char *changes, bool runs)
@@ -213,7 +201,11 @@ static struct error *change_all(struct update *update, const struct revision *re
     err = err
               ?: reservation_holds(update->scheduler, workload, request->image_version,
                                    update->arena, &holds);
-    err = err ?: take_place(update, revision, holds);
+    if (err)
+        return err;
+    take_content(update, revision);
+    if (!holds)
+        err = reservation_move(&update->change, workload);
     return err ?: tell(update, revision, changes, runs);
 }
 

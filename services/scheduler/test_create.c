@@ -6,6 +6,7 @@
 
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/images.h"
+#include "services/scheduler/outbox.h"
 #include "services/scheduler/reconcile.h"
 #include "services/scheduler/test_store.h"
 #include "services/scheduler/workloads.h"
@@ -188,6 +189,21 @@ static void test_conflicts_without_end(void **state)
     expect(&batch, 0, ERROR_INTERNAL);
     expect(&batch, 1, ERROR_OK);
     assert_int_equal(batch.store.commits, 3);
+}
+
+/* Another scheduler has taken over: no attempt of this one can succeed any more, and the callers
+ * are to ask the other one now. */
+static void test_a_batch_of_a_leader_that_is_none_ends_at_once(void **state)
+{
+    struct kit *kit = *state;
+    struct batch batch;
+    kit_tick(kit);
+    batch_init(&batch, kit, MANY);
+    kit_ok(store_set_term(kit->store, kit->scheduler->term + 1));
+    run(&batch);
+    expect_all(&batch, ERROR_UNAVAILABLE);
+    assert_int_equal(batch.store.commits, 1);
+    assert_null(kit_workload(kit, "w1"));
 }
 
 static void test_a_lost_answer_is_repaired_by_repeating(void **state)
@@ -447,6 +463,54 @@ static void test_the_job_thread_starts_what_was_created(void **state)
 }
 
 /* A good image file is not read again; one that replaces it is. */
+/* A bus that loses one of many messages once, as a stream without a leader does, and takes what
+ * comes behind it. */
+struct lossy_bus {
+    struct bus base;
+    struct bus *inner;
+    const char *lost; /* message id; NULL: none any more */
+};
+
+static struct error *lossy_many(struct bus *bus, const struct bus_message *messages, size_t n,
+                                int timeout_ms, size_t *ret_done)
+{
+    struct lossy_bus *lossy = (struct lossy_bus *)bus;
+    struct error *err = NULL;
+
+    *ret_done = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (lossy->lost && strcmp(messages[i].message_id, lossy->lost) == 0) {
+            lossy->lost = NULL;
+            err = error_new(ERROR_UNAVAILABLE, "no answer");
+            continue;
+        }
+        kit_ok(bus_publish_durable(lossy->inner, &messages[i], timeout_ms));
+        *ret_done += !err;
+    }
+    return err;
+}
+
+/* Events of one workload are in the stream in their order, whatever is lost on the way. */
+static void test_events_stay_in_order_when_one_is_lost(void **state)
+{
+    static const struct bus_ops ops = {.publish_durable_many = lossy_many};
+    struct kit *kit = *state;
+    struct lossy_bus lossy = {{&ops}, kit->scheduler->bus, "w2.1"};
+    struct batch batch;
+    kit_tick(kit);
+    batch_init(&batch, kit, 3);
+    run(&batch);
+    expect_all(&batch, ERROR_OK);
+    kit->scheduler->bus = &lossy.base;
+    struct error *err = outbox_flush(kit->scheduler);
+    assert_non_null(strstr(error_text(err), "w2.1"));
+    kit_code(err, ERROR_UNAVAILABLE);
+    kit_ok(outbox_flush(kit->scheduler));
+    kit->scheduler->bus = lossy.inner;
+    for (size_t i = 0; i < batch.n; i++)
+        assert_string_equal(kit_events(kit, batch.requests[i]->workload_id), "created scheduled");
+}
+
 static void test_images_are_checked_by_their_file(void **state)
 {
     struct kit *kit = *state;
@@ -476,6 +540,7 @@ int main(void)
         KIT_TEST(test_conflicts_end_the_group_and_not_the_creates),
         KIT_TEST(test_after_two_conflicts_one_by_one),
         KIT_TEST(test_conflicts_without_end),
+        KIT_TEST(test_a_batch_of_a_leader_that_is_none_ends_at_once),
         KIT_TEST(test_a_lost_answer_is_repaired_by_repeating),
         KIT_TEST(test_the_allowance_counts_what_came_before),
         KIT_TEST(test_what_an_account_uses_is_remembered),
@@ -485,6 +550,7 @@ int main(void)
         KIT_TEST(test_callers_at_the_same_time),
         KIT_TEST(test_what_has_changed_is_looked_at),
         KIT_TEST(test_the_job_thread_starts_what_was_created),
+        KIT_TEST(test_events_stay_in_order_when_one_is_lost),
         KIT_TEST(test_images_are_checked_by_their_file),
     };
 

@@ -459,6 +459,89 @@ static void test_domain_moves_and_dns_follows(void **state)
     assert_null(dns_memory_find(kit->dns, "fifth." KIT_DOMAIN));
 }
 
+/* A name server that refuses one name and takes all others. */
+struct picky_dns {
+    struct dns base;
+    struct dns *inner;
+    const char *refused;
+    unsigned removals; /* that were asked for */
+};
+
+static struct error *refusal_of(struct dns *dns, const char *name)
+{
+    if (strcmp(name, ((struct picky_dns *)dns)->refused) != 0)
+        return NULL;
+    return error_new(ERROR_PERMISSION_DENIED, "name server refused the update");
+}
+
+static struct error *picky_set(struct dns *dns, const char *name, const char *address)
+{
+    return refusal_of(dns, name) ?: dns_set(((struct picky_dns *)dns)->inner, name, address);
+}
+
+static struct error *picky_remove(struct dns *dns, const char *name)
+{
+    ((struct picky_dns *)dns)->removals++;
+    return refusal_of(dns, name) ?: dns_remove(((struct picky_dns *)dns)->inner, name);
+}
+
+static void test_a_name_that_is_refused_holds_up_no_other(void **state)
+{
+    static const struct dns_ops ops = {.set = picky_set, .remove = picky_remove};
+    struct kit *kit = *state;
+    struct picky_dns dns = {{&ops}, kit->dns, "ns." KIT_DOMAIN, 0};
+    struct app app = same;
+    kit_tick(kit);
+    kit_create(kit, "w1");
+    kit->scheduler->dns = &dns.base;
+    app.domain = "ns." KIT_DOMAIN;
+    kit_ok(update(kit, &app));
+    kit_tick(kit);
+    kit_create(kit, "w2");
+    kit_tick(kit);
+    assert_non_null(dns_memory_find(kit->dns, "w2." KIT_DOMAIN));
+    assert_null(dns_memory_find(kit->dns, "w1." KIT_DOMAIN));
+    /* The same of one that is to go: w1's other names go and come. */
+    app.domain = "good." KIT_DOMAIN;
+    kit_ok(update(kit, &app));
+    kit_tick(kit);
+    kit_create(kit, "w3");
+    kit_tick(kit);
+    assert_non_null(dns_memory_find(kit->dns, "w3." KIT_DOMAIN));
+    assert_non_null(dns_memory_find(kit->dns, "good." KIT_DOMAIN));
+    dns.refused = "";
+    kit_tick(kit);
+    assert_int_equal(kit_workload(kit, "w1")->n_former_domains, 0);
+    kit->scheduler->dns = kit->dns;
+}
+
+/* Each attempt at a server that is away takes seconds: one is enough for all that end meanwhile. */
+static void test_deletes_wait_for_the_name_server_together(void **state)
+{
+    static const struct dns_ops ops = {.set = picky_set, .remove = picky_remove};
+    static const char *const ids[] = {"w1", "w2", "w3"};
+    struct kit *kit = *state;
+    struct picky_dns dns = {{&ops}, kit->dns, "", 0};
+    kit_tick(kit);
+    for (size_t i = 0; i < ELEMENTSOF(ids); i++)
+        kit_create(kit, ids[i]);
+    kit_tick(kit);
+    kit_tick(kit);
+    kit->scheduler->dns = &dns.base;
+    dns_memory_fail(kit->dns, true);
+    for (size_t i = 0; i < ELEMENTSOF(ids); i++)
+        kit_ok(kit_wish(kit, "delete", ids[i]));
+    kit_tick(kit);
+    assert_int_equal(dns.removals, 1);
+    dns_memory_fail(kit->dns, false);
+    clock_fake_advance(&kit->clock, 5000);
+    kit_tick(kit);
+    for (size_t i = 0; i < ELEMENTSOF(ids); i++)
+        assert_int_equal(kit_status(kit, ids[i]), STATUS_DELETED);
+    assert_null(dns_memory_find(kit->dns, "w3." KIT_DOMAIN));
+    kit->scheduler->dns = kit->dns;
+}
+
 static void test_stopped_stays_stopped(void **state)
 {
     struct kit *kit = *state;
@@ -516,6 +599,53 @@ static void test_update_in_every_status(void **state)
     kit_ok(kit_wish(kit, "delete", "w1"));
     app.compose = "5\n";
     kit_code(update(kit, &app), ERROR_FAILED_PRECONDITION);
+}
+
+/* A host that is back before a pass has noticed: the place there is given up and taken again in one
+ * change, and counts once. */
+static void test_a_place_on_a_host_that_is_back_counts_once(void **state)
+{
+    struct kit *kit = *state;
+    struct app app = same;
+    kit_tick(kit);
+    const uint64_t size = kit_create(kit, "w1")->resources->memory_mib;
+    kit_tick(kit);
+    for (int i = 0; i < 2; i++) {
+        clock_fake_advance(&kit->clock, 60000);
+        kit_heartbeat(kit, 1);
+        kit_ok(reconcile_pass(kit->scheduler));
+        assert_int_equal(kit_status(kit, "w1"), STATUS_WAITING);
+        kit_heartbeat(kit, 0);
+        app.compose = "services: {}\n";
+        kit_ok(i == 0 ? update(kit, &app) : kit_wish(kit, "restart", "w1"));
+        assert_string_equal(kit_workload(kit, "w1")->host_id, "h1");
+        assert_int_equal(kit_host_record(kit, "h1")->used->memory_mib, size);
+        kit_tick(kit);
+        assert_int_equal(kit_status(kit, "w1"), STATUS_STARTING);
+    }
+    kit_ok(kit_wish(kit, "delete", "w1"));
+    kit_tick(kit);
+    kit_tick(kit);
+    assert_int_equal(kit_host_record(kit, "h1")->used->memory_mib, 0);
+}
+
+/* The only host that could take it has no room besides its own place there. */
+static void test_a_place_that_is_given_up_can_be_taken_again(void **state)
+{
+    struct kit *kit = *state;
+    kit->hosts[0].total.memory_mib = 4096;
+    kit->hosts[1].total.memory_mib = 128;
+    kit_tick(kit);
+    Coffer__V1__CreateWorkloadRequest *request = kit_create_request(kit, "w1");
+    request->resources->memory_mib = 4096;
+    kit_ok(kit_call(kit, "svc.scheduler.workload.create", &request->base, NULL));
+    kit_tick(kit);
+    clock_fake_advance(&kit->clock, 60000);
+    kit_ok(reconcile_pass(kit->scheduler));
+    assert_int_equal(kit_status(kit, "w1"), STATUS_WAITING);
+    kit_heartbeat(kit, 0);
+    kit_ok(kit_wish(kit, "restart", "w1"));
+    assert_string_equal(kit_workload(kit, "w1")->host_id, "h1");
 }
 
 static void enable(struct kit *kit, const char *version, bool enabled)
@@ -921,6 +1051,32 @@ static void test_plan_of_an_update(void **state)
              ERROR_FAILED_PRECONDITION);
 }
 
+/* As the update itself: what it gives up is free for it. */
+static void test_plan_counts_its_own_place_as_free(void **state)
+{
+    struct kit *kit = *state;
+    Coffer__V1__PlanWorkloadRequest request = plan_request(kit);
+    struct app app = same;
+    kit->hosts[1].total.memory_mib = 128;
+    kit_tick(kit);
+    Coffer__V1__CreateWorkloadRequest *create = kit_create_request(kit, "w1");
+    create->resources->memory_mib = 4096;
+    kit_ok(kit_call(kit, "svc.scheduler.workload.create", &create->base, NULL));
+    kit_tick(kit);
+    clock_fake_advance(&kit->clock, 60000);
+    kit_ok(reconcile_pass(kit->scheduler));
+    kit_heartbeat(kit, 0);
+    assert_int_equal(kit_status(kit, "w1"), STATUS_WAITING);
+    request.workload_id = (char *)"w1";
+    request.resources = NULL;
+    request.domain = (char *)"w1." KIT_DOMAIN;
+    const Coffer__V1__PlanWorkloadReply *reply = plan(kit, &request);
+    assert_string_equal(reply->refusal_code, "");
+    assert_string_equal(reply->host_id, "h1");
+    app.compose = "services: {}\n";
+    kit_ok(update(kit, &app));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -932,7 +1088,11 @@ int main(void)
         KIT_TEST(test_secret_file_must_be_the_manifests),
         KIT_TEST(test_domain_moves_and_dns_follows),
         KIT_TEST(test_stopped_stays_stopped),
+        KIT_TEST(test_a_name_that_is_refused_holds_up_no_other),
+        KIT_TEST(test_deletes_wait_for_the_name_server_together),
         KIT_TEST(test_update_in_every_status),
+        KIT_TEST(test_a_place_on_a_host_that_is_back_counts_once),
+        KIT_TEST(test_a_place_that_is_given_up_can_be_taken_again),
         KIT_TEST(test_new_image_may_need_another_host),
         KIT_TEST(test_conflicts_are_tried_again_and_expectations_are_not),
         KIT_TEST(test_expectation_is_judged_on_the_record_that_is_changed),
@@ -943,6 +1103,7 @@ int main(void)
         KIT_TEST(test_plan_counts_what_is_in_the_way),
         KIT_TEST(test_plan_refusals),
         KIT_TEST(test_plan_of_an_update),
+        KIT_TEST(test_plan_counts_its_own_place_as_free),
     };
 
     return cmocka_run_group_tests(tests, kit_group_setup, kit_group_teardown);

@@ -81,12 +81,9 @@ static struct error *replace_secrets(struct update *update, ProtobufCBinaryData 
 /* A restart while the host is lost gives up the place there: the owner prefers another one. */
 static struct error *move_away(struct update *update)
 {
-    Coffer__V1__Workload *workload = update->workload;
-
-    if (workload->status != COFFER__V1__WORKLOAD_STATUS__WAITING)
+    if (update->workload->status != COFFER__V1__WORKLOAD_STATUS__WAITING)
         return NULL;
-    struct error *err = reservation_drop(&update->change, workload);
-    return err ?: reservation_make(&update->change, workload);
+    return reservation_move(&update->change, update->workload);
 }
 
 static struct error *grant(struct update *update, void *data)

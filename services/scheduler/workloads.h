@@ -88,26 +88,26 @@ struct error *fleet_load(struct scheduler *scheduler, struct arena *arena,
 /* The same of hosts' records that were read already; those that do not exist are left out. */
 struct error *fleet_read(const struct store_record *records, size_t n_records, struct arena *arena,
                          struct fleet *ret_fleet) _must_check_;
-/* As reservation_make(), which is load, reserve and put; the hosts themselves are written by
- * fleet_put(). */
+/*
+ * Adds a reservation on the host that fits best to the change and names it in the workload; the
+ * hosts themselves are written by fleet_put(). RESOURCE_EXHAUSTED, reason no_host, when none fits.
+ */
 struct error *fleet_reserve(struct fleet *fleet, struct change *change,
                             Coffer__V1__Workload *workload) _must_check_;
 void fleet_put(const struct fleet *fleet, struct change *change);
 
-/*
- * Adds a reservation on the host that fits best to the change and names it in the workload.
- * RESOURCE_EXHAUSTED, reason no_host, when none fits.
- */
-struct error *reservation_make(struct change *change, Coffer__V1__Workload *workload) _must_check_;
+/* Gives its place up and takes the best there is, perhaps the same one. Errors of fleet_reserve();
+ * then the change is of no use any more. */
+struct error *reservation_move(struct change *change, Coffer__V1__Workload *workload) _must_check_;
 /* Gives the workload's reservation back; its host_id is empty then. */
 struct error *reservation_drop(struct change *change, Coffer__V1__Workload *workload) _must_check_;
 /* Whether it can stay where it is, with that image: not on a lost host, nor on one without it. */
 struct error *reservation_holds(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
                                 const char *image_version, struct arena *arena,
                                 bool *ret_holds) _must_check_;
-/* Where it would go. With RESOURCE_EXHAUSTED as reservation_make(); *ret_placement is set then too,
- * and *ret_host_id is "". */
-struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__Resources *size,
+/* Where it would go, now or by reservation_move(). With RESOURCE_EXHAUSTED *ret_placement is set
+ * too, and *ret_host_id is "". */
+struct error *reservation_survey(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
                                  const char *image_version, struct arena *arena,
                                  struct placement *ret_placement,
                                  const char **ret_host_id) _must_check_;

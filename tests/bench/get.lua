@@ -1,0 +1,2 @@
+-- GET with the key.
+dofile(os.getenv("BENCH_SCRIPTS") .. "/report.lua")
