@@ -229,6 +229,8 @@ static bool admit_now(struct request *request, const char *method, const char *p
         return false;
     if (request->route && request->route->scope != SCOPE_NONE)
         err = rate_limit_check(request, err);
+    else if (!err)
+        err = rate_limit_anybody(request);
     request->known = !err;
     request->refused = err ?: admit(request);
     return true;
