@@ -60,8 +60,8 @@ const struct config_row gateway_config_rows[] = {
     ROW("GATEWAY_RATE_BURST", CONFIG_UINT, rate_burst, "1000",
         "requests that one API key may make at once"),
     ROW("GATEWAY_AUTH_FAILURES_PER_MINUTE", CONFIG_UINT, auth_failures_per_minute, "120",
-        "requests a minute with a bad API key from one address, then 429; 0: any number, for a "
-        "gateway behind a proxy"),
+        "requests a minute with a bad API key from one address, then 429; 0: no limits of "
+        "addresses, for a gateway behind a proxy"),
     ROW("GATEWAY_WEBHOOK_INSECURE", CONFIG_BOOL, webhook_insecure, "false",
         "webhooks may be http and lead to private addresses: for development only"),
     ROW("GATEWAY_WEBHOOK_TIMEOUT_MS", CONFIG_UINT, webhook_timeout_ms, "10000",
@@ -165,6 +165,9 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     token_buckets_init(&gateway->key_rates, config->rate_per_minute, config->rate_burst);
     token_buckets_init(&gateway->failure_rates, config->auth_failures_per_minute,
                        config->auth_failures_per_minute);
+    token_buckets_init(&gateway->anybody_rates,
+                       config->auth_failures_per_minute ? config->rate_per_minute : 0,
+                       config->rate_burst); /* behind a proxy there is but one address */
     limits_set_max(&gateway->limits, LIMIT_STREAMS, (unsigned)config->streams_per_account);
     limits_set_total(&gateway->limits, LIMIT_WAITS, (unsigned)config->workers / 4 + 1);
     struct error *err = sse_hub_init(&gateway->streams, gateway);
@@ -212,6 +215,7 @@ void gateway_free(struct gateway *gateway)
     limits_done(&gateway->limits);
     token_buckets_done(&gateway->key_rates);
     token_buckets_done(&gateway->failure_rates);
+    token_buckets_done(&gateway->anybody_rates);
     metrics_done(&gateway->metrics);
     guest_signer_done(&gateway->signer);
     fleet_done(&gateway->fleet);

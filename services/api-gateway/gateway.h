@@ -74,6 +74,7 @@ struct gateway {
     struct limits limits;
     struct token_buckets key_rates;     /* requests by API key */
     struct token_buckets failure_rates; /* failed authentication by address */
+    struct token_buckets anybody_rates; /* requests without authentication, by address */
     struct sse_hub streams;
     struct key_usage key_usage;
     struct box_key webhook_key; /* seals webhooks' secrets */

@@ -46,6 +46,8 @@ struct response {
     const char *content_type; /* of body; static */
     struct MHD_Response *raw; /* owned; wins over both */
     bool endless;             /* raw is a stream */
+    bool rendered;            /* raw is what json or body was ... */
+    size_t raw_size;          /* ... and has so many bytes */
 };
 
 typedef struct error *(*http_handler)(struct request *request, struct response *ret_response);

@@ -41,7 +41,10 @@ struct request *request_new(struct http_server *server, struct MHD_Connection *c
 void request_free(struct request *request);
 void http_spare_free(struct http_server *server);
 
-/* http_response.c: queues request->response, which libmicrohttpd then keeps itself. */
+/* http_response.c: json or body becomes raw, which takes long for a large answer: a worker's work.
+ * Sending does it if nobody did. */
+void http_render(struct response *response);
+/* Queues request->response, which libmicrohttpd then keeps itself. */
 enum MHD_Result http_send(struct request *request);
 
 struct http_client *http_client_of(struct MHD_Connection *connection);

@@ -106,6 +106,7 @@ static void settle(struct request *request, struct error *err)
     request->answered = true;
 }
 
+/* On a worker. */
 static void handle(struct request *request)
 {
     struct error *err = TAKE_PTR(request->refused);
@@ -115,6 +116,7 @@ static void handle(struct request *request)
     if (!err && !replayed)
         err = request->route->handle(request, &request->response);
     settle(request, err);
+    http_render(&request->response);
 }
 
 /* Not logged, as other failures of ours are: there will be many. */
@@ -229,6 +231,8 @@ static bool admit_now(struct request *request, const char *method, const char *p
         return false;
     if (request->route && request->route->scope != SCOPE_NONE)
         err = rate_limit_check(request, err);
+    else if (!err)
+        err = rate_limit_anybody(request);
     request->known = !err;
     request->refused = err ?: admit(request);
     return true;

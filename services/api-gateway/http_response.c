@@ -85,13 +85,22 @@ static void add_headers(struct request *request)
         add_default(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
+void http_render(struct response *response)
+{
+    if (response->raw)
+        return;
+    response->raw = body_response(response, &response->raw_size);
+    response->rendered = true;
+    json_decref(response->json);
+    response->json = NULL;
+}
+
 enum MHD_Result http_send(struct request *request)
 {
     struct response *response = &request->response;
-    size_t size = RAW_SIZE;
 
-    if (!response->raw)
-        response->raw = body_response(response, &size);
+    http_render(response);
+    size_t size = response->rendered ? response->raw_size : RAW_SIZE;
     add_headers(request);
     enum MHD_Result result =
         MHD_queue_response(request->connection, response->status, response->raw);

@@ -62,6 +62,29 @@ void rate_limit_network(const char *address, char ret_network[BUCKET_NAME_SIZE])
     inet_ntop(AF_INET6, &parts, ret_network, BUCKET_NAME_SIZE);
 }
 
+/* Files of the page, and health, cost next to nothing. */
+static bool asks_store(const struct route *route)
+{
+    return strncmp(route->path, "/api/", strlen("/api/")) == 0;
+}
+
+/* Of the share nothing is told: others may come from the same address. */
+struct error *rate_limit_anybody(struct request *request)
+{
+    struct gateway *gateway = request->gateway;
+    char network[BUCKET_NAME_SIZE];
+    struct token_state state;
+
+    if (!gateway->anybody_rates.per_minute || !asks_store(request->route))
+        return NULL;
+    rate_limit_network(http_client_address(request), network);
+    if (token_buckets_take(&gateway->anybody_rates, network, clock_monotonic_ms(gateway->clock),
+                           &state))
+        return NULL;
+    request->rate.retry_after_s = state.retry_after_s;
+    return too_many(request, "too many requests came from this address");
+}
+
 struct error *rate_limit_guess(struct request *request,
                                struct error *(*judge)(struct request *request))
 {

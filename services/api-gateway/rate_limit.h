@@ -24,6 +24,9 @@ void rate_limit_headers(struct request *request, struct response *response);
 struct error *rate_limit_guess(struct request *request,
                                struct error *(*judge)(struct request *request)) _must_check_;
 
-/* What failures of an address count for: itself, or of IPv6 its /64, which one customer has as a
+/* The same for routes that anybody may ask and that ask the store: by the caller's address. */
+struct error *rate_limit_anybody(struct request *request) _must_check_;
+
+/* What requests of an address count for: itself, or of IPv6 its /64, which one customer has as a
  * whole. */
 void rate_limit_network(const char *address, char ret_network[BUCKET_NAME_SIZE]);

@@ -2,6 +2,7 @@
 #include "services/api-gateway/test_fixture.h"
 #include "services/api-gateway/test_raw.h"
 
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 #include "schemas/guest.pb-c.h"
@@ -271,6 +272,52 @@ static void test_a_stalled_guest_does_not_hold_up_reads(_unused_ void **state)
     bus_unsubscribe(subscription);
 }
 
+enum { LARGE = 256 * 1024 };
+
+static _Thread_local bool may_be_slow; /* this thread is no event loop */
+static atomic_uint large_elsewhere;
+
+static void *watched_malloc(size_t size)
+{
+    if (size >= LARGE && !may_be_slow)
+        atomic_fetch_add(&large_elsewhere, 1);
+    return malloc(size);
+}
+
+static struct error *on_large(_unused_ struct request *request, struct response *ret_response)
+{
+    _cleanup_free_ char *text = xnew_array(char, 4 * LARGE + 1);
+
+    may_be_slow = true;
+    memset(text, 'x', 4 * LARGE);
+    ret_response->json = json_pack("{s:s}", "text", text);
+    return NULL;
+}
+
+/* The two loops are everybody's: texts are made by the worker that made the answer. */
+static void test_answers_are_written_by_workers(_unused_ void **state)
+{
+    static const struct route routes[] = {
+        {"GET", "/large", SCOPE_READ, on_large, 1024, NULL, SHARE_BY_ROUTE},
+        {NULL, NULL, SCOPE_NONE, NULL, 0, NULL, SHARE_BY_ROUTE},
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    const struct http_options options = {
+        .listen = "127.0.0.1:0", .routes = routes, .gateway = f->gateway, .max_connections = 4};
+    struct http_server *server = NULL;
+
+    may_be_slow = true; /* it reads the answer */
+    assert_null(http_server_start(&options, &server));
+    json_set_alloc_funcs(watched_malloc, free);
+    _cleanup_free_ char *url = xasprintf("http://127.0.0.1:%u/large", http_server_port(server));
+    _cleanup_answer_ struct answer answer = http_get(f, url);
+    json_set_alloc_funcs(malloc, free);
+    http_server_stop(server);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(strlen(answer_text(&answer, "text")), 4 * LARGE);
+    assert_int_equal(atomic_load(&large_elsewhere), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_request_ids),
         cmocka_unit_test(test_connections_are_kept),
         cmocka_unit_test(test_a_stalled_guest_does_not_hold_up_reads),
+        cmocka_unit_test(test_answers_are_written_by_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

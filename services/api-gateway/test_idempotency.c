@@ -73,17 +73,20 @@ static struct error *on_commit(struct store *store, const struct store_change *c
     return error_new(ERROR_UNAVAILABLE, "as the test wants it");
 }
 
-static struct scene *hooked_scene(void)
+static void set_hook(struct store *store)
 {
-    struct scene *scene = scene_new();
-
     memset(&hook, 0, sizeof(hook));
     pthread_mutex_init(&hook.lock, NULL);
-    hook.real = scene->f->store->ops;
+    hook.real = store->ops;
     hook.ops = *hook.real;
     hook.ops.commit = on_commit;
-    scene->f->store->ops = &hook.ops;
-    return scene;
+    store->ops = &hook.ops;
+}
+
+/* Before the gateway has threads that use the store. */
+static struct scene *hooked_scene(void)
+{
+    return scene_new_with(set_hook);
 }
 
 static void hooked_scene_free(struct scene **scene)

@@ -186,6 +186,33 @@ static void test_what_is_allowed_or_denied_is_no_failure(_unused_ void **state)
     assert_int_equal(open.status, 200);
 }
 
+/* Nobody need have a key for them, and each asks the store for much. */
+static void test_an_address_has_its_share_without_a_key(_unused_ void **state)
+{
+    static const struct {
+        int64_t after_ms;
+        const char *path;
+        long status;
+    } rows[] = {
+        {0, "/api/v1/fleet", 200},    {0, "/api/v1/images/" TEST_IMAGE, 200},
+        {0, "/api/v1/fleet", 429},    {0, "/api/v1/images/" TEST_IMAGE, 429},
+        {0, "/health", 200},          {0, "/openapi.json", 200},
+        {1000, "/api/v1/fleet", 200}, {0, "/api/v1/fleet", 429},
+    };
+    _cleanup_(scene_freep) struct scene *scene = scene_new();
+
+    set_limit(&scene->f->gateway->anybody_rates, 60, 2);
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        clock_fake_advance(&scene->clock, rows[i].after_ms);
+        _cleanup_answer_ struct answer answer =
+            http_call(scene->f, "GET", rows[i].path, NULL, NULL);
+        if (answer.status != rows[i].status)
+            fail_msg("row %zu: %ld", i, answer.status);
+        check_told(&answer, NULL, NULL, NULL, answer.status == 429 ? "1" : NULL);
+    }
+    assert_int_equal(status_of(scene, READER), 200);
+}
+
 static void test_networks(_unused_ void **state)
 {
     static const char *const rows[][2] = {
@@ -216,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_without_a_limit_nothing_is_told),
         cmocka_unit_test(test_guessing_is_slowed),
         cmocka_unit_test(test_what_is_allowed_or_denied_is_no_failure),
+        cmocka_unit_test(test_an_address_has_its_share_without_a_key),
         cmocka_unit_test(test_networks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

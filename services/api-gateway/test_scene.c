@@ -31,12 +31,23 @@ static void make_key(struct scene *scene, enum actor actor, const char *account,
     copy(scene->ids[actor], sizeof(scene->ids[actor]), answer_text(&answer, "keyId"));
 }
 
+static void leave_as_is(_unused_ struct store *store)
+{
+}
+
 struct scene *scene_new(void)
+{
+    return scene_new_with(leave_as_is);
+}
+
+struct scene *scene_new_with(void (*prepare)(struct store *store))
 {
     struct scene *scene = xnew(struct scene);
 
     clock_fake_init(&scene->clock, INT64_C(1700000000000));
-    scene->f = fixture_new_with_clock(&scene->clock.base);
+    struct store *store = store_memory_new_with_clock(&scene->clock.base);
+    prepare(store);
+    scene->f = fixture_new_with(&scene->clock.base, store);
     _cleanup_answer_ struct answer dev = http_get(scene->f, "/api/v1/accounts/me");
     assert_int_equal(dev.status, 200); /* the bootstrap is done, and will change nothing later */
     make_account(scene, "ours", scene->ours);

@@ -31,6 +31,8 @@ struct scene {
 };
 
 struct scene *scene_new(void);
+/* prepare is called with the store before anybody else has it. */
+struct scene *scene_new_with(void (*prepare)(struct store *store));
 void scene_free(struct scene *scene);
 DEFINE_CLEANUP(struct scene *, scene_free)
 
