@@ -1,7 +1,10 @@
 /* Taking due deliveries from a queue, and what becomes of them. */
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "services/api-gateway/webhook_queue_change.h"
 
-enum { TRIES = 20, DRAIN_MAX = 64, SPARE = 8 };
+enum { TRIES = 20, PAUSE_US = 1000, DRAIN_MAX = 64, SPARE = 8 };
 
 static bool is_leased(const struct queue_entry *entry, int64_t now_ms)
 {
@@ -218,6 +221,8 @@ struct error *webhook_queue_settle(struct store *store, const struct webhook_cla
 
     for (int i = 0; i < TRIES; i++) {
         error_free(err);
+        if (i) /* others change the same queue: not all again at the same moment */
+            usleep((useconds_t)(random() % (i * PAUSE_US)));
         err = try_settle(store, claim, outcome, now_ms, arena, ret_settled);
         if (error_get_code(err) != ERROR_ABORTED)
             return err;
