@@ -2,6 +2,7 @@
 
 #include "services/api-gateway/audit.h"
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/webhook_queue.h"
 #include "shared/store/keys.h"
 
@@ -43,7 +44,7 @@ static struct error *commit(struct request *request, const struct webhook *webho
 
     change.lists = lists;
     change.n_lists = audit_edits(request, &entry, lists);
-    return store_commit(request->gateway->store, &change);
+    return read_cache_commit(request->gateway, &change);
 }
 
 static struct error *add_id(struct request *request, const char *id, struct store_write *ret_write)
