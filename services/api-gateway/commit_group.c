@@ -5,6 +5,7 @@
 /* Lives on the stack of its thread, which waits. */
 struct commit_group_entry {
     struct commit_group_entry *next;
+    pthread_cond_t changed; /* it is done, or the next to commit: nobody else wakes up */
     const struct store_list_edit *edits;
     size_t n;
     struct error *err;
@@ -16,12 +17,10 @@ void commit_group_init(struct commit_group *group, struct store *store)
     *group = (struct commit_group){.store = store};
     group->last = &group->first;
     pthread_mutex_init(&group->lock, NULL);
-    pthread_cond_init(&group->changed, NULL);
 }
 
 void commit_group_done(struct commit_group *group)
 {
-    pthread_cond_destroy(&group->changed);
     pthread_mutex_destroy(&group->lock);
 }
 
@@ -61,6 +60,7 @@ static void finish(struct commit_group_entry *entries, const struct error *err)
         next = entry->next;
         entry->err = err ? error_new(error_get_code(err), "%s", error_text(err)) : NULL;
         entry->done = true;
+        pthread_cond_signal(&entry->changed);
     }
 }
 
@@ -79,7 +79,8 @@ static void commit(struct commit_group *group)
     group->committing = false;
     finish(entries, err);
     error_free(err);
-    pthread_cond_broadcast(&group->changed);
+    if (group->first)
+        pthread_cond_signal(&group->first->changed);
 }
 
 struct error *commit_group_add(struct commit_group *group, const struct store_list_edit *edits,
@@ -88,14 +89,16 @@ struct error *commit_group_add(struct commit_group *group, const struct store_li
     struct commit_group_entry entry = {.edits = edits, .n = n};
 
     assert(n <= COMMIT_GROUP_EDITS);
+    pthread_cond_init(&entry.changed, NULL);
     pthread_mutex_lock(&group->lock);
     *group->last = &entry;
     group->last = &entry.next;
     while (!entry.done)
         if (group->committing)
-            pthread_cond_wait(&group->changed, &group->lock);
+            pthread_cond_wait(&entry.changed, &group->lock);
         else
             commit(group);
     pthread_mutex_unlock(&group->lock);
+    pthread_cond_destroy(&entry.changed);
     return entry.err;
 }

@@ -16,7 +16,6 @@ struct commit_group_entry;
 struct commit_group {
     struct store *store;
     pthread_mutex_t lock;
-    pthread_cond_t changed;
     struct commit_group_entry *first; /* those that wait for the next commit */
     struct commit_group_entry **last;
     bool committing;
