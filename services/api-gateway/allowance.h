@@ -12,4 +12,6 @@
 struct error *allowance_load(struct request *request,
                              Coffer__V1__Allowance **ret_allowance) _must_check_;
 
-Coffer__V1__Allowance *allowance_of(const struct account *account, struct arena *arena);
+/* Of an account with that much. */
+Coffer__V1__Allowance *allowance_of(int64_t balance_micro, const struct quota *quota,
+                                    struct arena *arena);

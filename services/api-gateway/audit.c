@@ -95,9 +95,8 @@ void audit_answer(struct request *request, unsigned status, const json_t *answer
 
     if (!*request->object || is_refusal(status))
         return;
-    const struct store_change change = {.lists = edits,
-                                        .n_lists = audit_edits(request, &entry, edits)};
-    struct error *err = store_commit(request->gateway->store, &change);
+    struct error *err =
+        commit_group_add(&request->gateway->audit, edits, audit_edits(request, &entry, edits));
     if (err)
         log_event(LOG_LEVEL_ERROR, "audit entry not kept", "request_id", request->id, "entry",
                   arena_printf(request->arena, "%.*s", (int)edits[0].value.len,

@@ -88,14 +88,14 @@ static bool is_admin_key(const struct gateway *gateway, const char *key)
 static struct error *check_account(struct request *request, const struct auth_key *key, bool now)
 {
     struct error *err = NULL;
-    bool active = false;
+    struct auth_account account = {0};
 
     memcpy(request->account, key->account, sizeof(request->account));
     if (!now)
-        err = auth_account_find(request, &active);
-    else if (!auth_account_now(request->gateway, key->account, &active))
-        active = false;
-    if (!err && active)
+        err = auth_account_find(request, &account);
+    else if (!auth_account_now(request->gateway, key->account, &account))
+        account.active = false;
+    if (!err && account.active)
         return NULL;
     *request->account = '\0';
     return err ?: refused();

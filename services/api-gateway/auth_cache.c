@@ -1,6 +1,5 @@
 #include "services/api-gateway/auth_cache.h"
 
-#include "services/api-gateway/accounts.h"
 #include "services/api-gateway/members.h"
 #include "services/api-gateway/read_cache.h"
 #include "shared/store/keys.h"
@@ -31,9 +30,10 @@ bool auth_key_now(struct gateway *gateway, const char *sha256, struct auth_key *
     return get(gateway, KEY_API_KEY, sha256, ret_key, sizeof(*ret_key));
 }
 
-bool auth_account_now(struct gateway *gateway, const char *account, bool *ret_active)
+bool auth_account_now(struct gateway *gateway, const char *account,
+                      struct auth_account *ret_account)
 {
-    return get(gateway, KEY_ACCOUNT, account, ret_active, sizeof(*ret_active));
+    return get(gateway, KEY_ACCOUNT, account, ret_account, sizeof(*ret_account));
 }
 
 bool auth_member_now(struct gateway *gateway, const char *member, struct auth_member *ret_member)
@@ -69,26 +69,28 @@ struct error *auth_key_find(struct request *request, const char *sha256, struct 
     return NULL;
 }
 
-struct error *auth_account_find(struct request *request, bool *ret_active)
+struct error *auth_account_find(struct request *request, struct auth_account *ret_account)
 {
     struct gateway *gateway = request->gateway;
     char name[STORE_CACHE_NAME_MAX];
     struct account account;
 
-    if (auth_account_now(gateway, request->account, ret_active))
+    if (auth_account_now(gateway, request->account, ret_account))
         return NULL;
     read_cache_name(KEY_ACCOUNT, request->account, name);
     const struct store_ticket ticket = store_cache_ticket(gateway->cache, name);
     struct error *err = account_load(request, request->account, &account);
+    memset(ret_account, 0, sizeof(*ret_account));
     if (error_get_code(err) == ERROR_NOT_FOUND) {
         error_free(err);
-        *ret_active = false;
         return NULL;
     }
     if (err)
         return err;
-    *ret_active = account.active;
-    put(gateway, name, &ticket, account.version, ret_active, sizeof(*ret_active));
+    ret_account->active = account.active;
+    ret_account->balance_micro = account.balance_micro;
+    ret_account->quota = account.quota;
+    put(gateway, name, &ticket, account.version, ret_account, sizeof(*ret_account));
     return NULL;
 }
 

@@ -130,18 +130,60 @@ struct error *deployment_check_size(struct request *request, size_t packed_size)
                                  MAX / 1024));
 }
 
-struct error *deployment_answer(struct request *request, const struct deployment *deployment,
-                                const Coffer__V1__Workload *workload, struct response *ret_response)
+static int compare_texts(const void *a, const void *b)
 {
-    struct manifest *parsed = NULL;
-    struct error *err = manifest_parse(deployment->manifest.data, deployment->manifest.len,
-                                       request->arena, &parsed);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
-    if (err)
-        return error_recode(err, ERROR_INTERNAL);
-    ret_response->json = workload_to_json(request, workload);
-    workload_json_add_manifest(ret_response->json, parsed);
+static int compare_files(const void *a, const void *b)
+{
+    return strcmp(((const struct manifest_hash *)a)->name, ((const struct manifest_hash *)b)->name);
+}
+
+static const char **sorted_texts(struct arena *arena, const char *const *texts, size_t n)
+{
+    const char **sorted = arena_alloc(arena, (n + 1) * sizeof(*sorted));
+
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = texts[i];
+    qsort(sorted, n, sizeof(*sorted), compare_texts);
+    return sorted;
+}
+
+/* What an answer shows of the manifest, as it stands there: sorted. Hashes are left out. */
+static void name_parts(const struct project *project, struct arena *arena,
+                       struct manifest *ret_names)
+{
+    const size_t room = (project->n_files + 1) * sizeof(struct manifest_hash);
+
+    *ret_names = (struct manifest){
+        .env = sorted_texts(arena, project->env, project->n_env),
+        .n_env = project->n_env,
+        .registries = sorted_texts(arena, project->registries, project->n_registries),
+        .n_registries = project->n_registries,
+        .files = arena_alloc(arena, room),
+        .secret_files = arena_alloc(arena, room),
+    };
+    for (size_t i = 0; i < project->n_files; i++) {
+        const struct project_file *file = &project->files[i];
+        if (file->commitment)
+            ret_names->secret_files[ret_names->n_secret_files++].name = file->path;
+        else
+            ret_names->files[ret_names->n_files++].name = file->path;
+    }
+    qsort(ret_names->files, ret_names->n_files, sizeof(*ret_names->files), compare_files);
+    qsort(ret_names->secret_files, ret_names->n_secret_files, sizeof(*ret_names->secret_files),
+          compare_files);
+}
+
+void deployment_answer(struct request *request, const struct deployment *deployment,
+                       const Coffer__V1__Workload *workload, struct response *ret_response)
+{
     const ProtobufCBinaryData compose = deployment_compose(deployment);
+    struct manifest names;
+
+    name_parts(&deployment->input.project, request->arena, &names);
+    ret_response->json = workload_to_json(request, workload);
+    workload_json_add_manifest(ret_response->json, &names);
     json_object_set_new(ret_response->json, "dockerCompose", json_text(compose.data, compose.len));
-    return NULL;
 }

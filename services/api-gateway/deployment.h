@@ -29,9 +29,8 @@ ProtobufCBinaryData deployment_compose(const struct deployment *deployment);
 char *deployment_domain(struct request *request, const struct deployment *deployment);
 
 /* The scheduler's workload, with what its new manifest says. */
-struct error *deployment_answer(struct request *request, const struct deployment *deployment,
-                                const Coffer__V1__Workload *workload,
-                                struct response *ret_response) _must_check_;
+void deployment_answer(struct request *request, const struct deployment *deployment,
+                       const Coffer__V1__Workload *workload, struct response *ret_response);
 
 /* Refuses (413) what does not fit in a message to the scheduler. */
 struct error *deployment_check_size(struct request *request, size_t packed_size) _must_check_;

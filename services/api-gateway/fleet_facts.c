@@ -267,18 +267,12 @@ static struct error *load_from_folder(const struct gateway *gateway, const char 
 struct error *image_load(struct gateway *gateway, const char *version, struct arena *arena,
                          struct buffer *ret_json)
 {
-    struct store_record record;
-
     if (!manifest_version_is_valid(version))
         return error_new(ERROR_NOT_FOUND, "no such image");
     struct error *err =
-        store_get(gateway->store, arena_printf(arena, "%s%s", KEY_IMAGE, version), arena, &record);
-    if (err)
+        read_cache_bytes(gateway, arena_printf(arena, "%s%s", KEY_IMAGE, version), arena, ret_json);
+    if (err || ret_json->size)
         return err;
-    if (record.version) {
-        buffer_add(ret_json, record.value.data, record.value.len);
-        return NULL;
-    }
     err = load_from_folder(gateway, version, ret_json);
     if (error_get_code(err) != ERROR_NOT_FOUND)
         return err;

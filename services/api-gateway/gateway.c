@@ -140,8 +140,10 @@ static struct error *start_webhooks(struct gateway *gateway)
                                                 .key = &gateway->webhook_key,
                                                 .insecure = gateway->config->webhook_insecure,
                                                 .timeout_ms = gateway->config->webhook_timeout_ms};
-    gateway->webhook_feed = (struct webhook_feed){
-        .store = gateway->store, .clock = gateway->clock, .sender = &gateway->webhooks};
+    gateway->webhook_feed = (struct webhook_feed){.gateway = gateway,
+                                                  .store = gateway->store,
+                                                  .clock = gateway->clock,
+                                                  .sender = &gateway->webhooks};
     struct error *err = webhook_key_init(&gateway->signer.key, &gateway->webhook_key);
     err = err ?: webhook_sender_start(&gateway->webhooks);
     err = err ?: webhook_feed_start(&gateway->webhook_feed, gateway->bus);
@@ -160,6 +162,7 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
     gateway->clock = clock;
     pthread_mutex_init(&gateway->bootstrap_lock, NULL);
     pthread_mutex_init(&gateway->host_lock, NULL);
+    commit_group_init(&gateway->audit, store);
     metrics_init(&gateway->metrics);
     limits_init(&gateway->limits);
     token_buckets_init(&gateway->key_rates, config->rate_per_minute, config->rate_burst);
@@ -221,6 +224,7 @@ void gateway_free(struct gateway *gateway)
     fleet_done(&gateway->fleet);
     pthread_mutex_destroy(&gateway->bootstrap_lock);
     pthread_mutex_destroy(&gateway->host_lock);
+    commit_group_done(&gateway->audit);
     store_cache_free(gateway->cache);
     store_free(gateway->store);
     free(gateway);

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "services/api-gateway/commit_group.h"
 #include "services/api-gateway/guest_signer.h"
 #include "services/api-gateway/http.h"
 #include "services/api-gateway/key_usage.h"
@@ -67,6 +68,7 @@ struct gateway {
     struct store *store;       /* owned */
     pthread_mutex_t host_lock; /* of reading a host for its address: rendered.c */
     struct store_cache *cache; /* of reads: read_cache.h */
+    struct commit_group audit; /* entries of what others write */
     struct clock *clock;
     struct fleet fleet;
     struct guest_signer signer;

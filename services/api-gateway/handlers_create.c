@@ -65,5 +65,7 @@ struct error *on_create(struct request *request, struct response *ret_response)
     err = deployment_make(&form, &deployment);
     err = err ?: deployment_result(&form, &deployment);
     err = err ?: send_create(request, &deployment, &workload);
-    return err ?: deployment_answer(request, &deployment, workload, ret_response);
+    if (!err)
+        deployment_answer(request, &deployment, workload, ret_response);
+    return err;
 }

@@ -162,7 +162,8 @@ static struct error *ask_scheduler(struct plan *plan)
 
     if (err)
         return err;
-    message.allowance = allowance_of(&plan->account, request->arena);
+    message.allowance =
+        allowance_of(plan->account.balance_micro, &plan->account.quota, request->arena);
     message.account_id = request->account;
     message.resources = deployment_resources(&plan->deployment, request->arena);
     message.image_version = (char *)input->project.image_version;

@@ -55,15 +55,19 @@ static struct error *update(struct request *request, const struct kept *kept,
 
     if (err)
         return err;
-    if (update_changes_nothing(kept, deployment))
-        return deployment_answer(request, deployment, kept->workload, ret_response);
+    if (update_changes_nothing(kept, deployment)) {
+        deployment_answer(request, deployment, kept->workload, ret_response);
+        return NULL;
+    }
     if (!input->confirmed && update_loses_data(kept))
         return data_loss_refuse(request);
     message.reason = arena_strdup(request->arena, input->reason);
     if (!message.if_match) /* or the part that stays would undo what another update did meanwhile */
         message.if_match = expectation_of(kept->workload, request->arena);
     err = send_update(request, deployment, &message, &workload);
-    return err ?: deployment_answer(request, deployment, workload, ret_response);
+    if (!err)
+        deployment_answer(request, deployment, workload, ret_response);
+    return err;
 }
 
 /* From what is there now. */

@@ -6,8 +6,9 @@
 #define MIB ((size_t)1024 * 1024)
 
 static const char *const prefixes[] = {
-    KEY_WORKLOAD, KEY_WORKLOAD_INPUT, KEY_WORKLOADS_OF, KEY_HOST,      KEY_HOSTS, KEY_ACCOUNT,
-    KEY_API_KEY,  KEY_TIERS,          KEY_ARTIFACT,     KEY_ARTIFACTS, KEY_IMAGE, KEY_MEMBER,
+    KEY_WORKLOAD, KEY_WORKLOAD_INPUT, KEY_WORKLOADS_OF, KEY_HOST,     KEY_HOSTS,
+    KEY_ACCOUNT,  KEY_API_KEY,        KEY_TIERS,        KEY_ARTIFACT, KEY_ARTIFACTS,
+    KEY_IMAGE,    KEY_MEMBER,         KEY_WEBHOOKS_OF,
 };
 
 static void name_of(const char *key, char *ret_name, size_t size)
@@ -79,6 +80,29 @@ struct error *read_cache_commit(struct gateway *gateway, const struct store_chan
     for (size_t i = 0; i < change->n_edits; i++)
         forget_key(gateway, change->edits[i].set);
     return err;
+}
+
+struct error *read_cache_bytes(struct gateway *gateway, const char *key, struct arena *arena,
+                               struct buffer *ret_bytes)
+{
+    _cleanup_(store_cached_unrefp) struct store_cached *value =
+        store_cache_get(gateway->cache, key);
+    struct store_record record;
+
+    if (value) {
+        buffer_add(ret_bytes, value->data, value->size);
+        return NULL;
+    }
+    const struct store_ticket ticket = store_cache_ticket(gateway->cache, key);
+    struct error *err = store_get(gateway->store, key, arena, &record);
+    if (err || !record.version)
+        return err;
+    value = store_cached_new(record.value.len, record.version);
+    if (record.value.len)
+        memcpy(value->data, record.value.data, record.value.len);
+    store_cache_put(gateway->cache, key, &ticket, value);
+    buffer_add(ret_bytes, record.value.data, record.value.len);
+    return NULL;
 }
 
 /* Kept as texts behind each other, each with its NUL. */

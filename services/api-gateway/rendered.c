@@ -92,6 +92,47 @@ struct error *host_address(struct gateway *gateway, const char *host,
     return err;
 }
 
+/* Not the key of any record, so nothing but time drops it. */
+#define RECENT_ADDRESS "recent-address:"
+enum { RECENT_MS = 1000 };
+
+struct recent {
+    int64_t at_ms;
+    char address[ADDRESS_SIZE];
+};
+
+static bool recent_now(struct gateway *gateway, const char *name, struct recent *ret_recent)
+{
+    _cleanup_(store_cached_unrefp) struct store_cached *value =
+        store_cache_get(gateway->cache, name);
+
+    if (value)
+        memcpy(ret_recent, value->data, sizeof(*ret_recent));
+    return value && clock_monotonic_ms(clock_system()) - ret_recent->at_ms < RECENT_MS;
+}
+
+struct error *host_address_recent(struct gateway *gateway, const char *host,
+                                  char ret_address[ADDRESS_SIZE])
+{
+    char name[STORE_CACHE_NAME_MAX];
+    struct recent recent = {0};
+
+    read_cache_name(RECENT_ADDRESS, host, name);
+    if (!recent_now(gateway, name, &recent)) {
+        const struct store_ticket ticket = store_cache_ticket(gateway->cache, name);
+        struct error *err = host_address(gateway, host, recent.address);
+        if (err)
+            return err;
+        recent.at_ms = clock_monotonic_ms(clock_system());
+        _cleanup_(store_cached_unrefp) struct store_cached *value =
+            store_cached_new(sizeof(recent), (uint64_t)recent.at_ms);
+        memcpy(value->data, &recent, sizeof(recent));
+        store_cache_put(gateway->cache, name, &ticket, value);
+    }
+    memcpy(ret_address, recent.address, ADDRESS_SIZE);
+    return NULL;
+}
+
 struct store_cached *rendered_now(struct gateway *gateway, const char *id, bool complete)
 {
     char name[STORE_CACHE_NAME_MAX];

@@ -61,3 +61,7 @@ struct error *rendered_load_many(struct request *request, const char *const *ids
 bool host_address_now(struct gateway *gateway, const char *host, char ret_address[ADDRESS_SIZE]);
 struct error *host_address(struct gateway *gateway, const char *host,
                            char ret_address[ADDRESS_SIZE]) _must_check_;
+
+/* As it was within the last second: each new workload changes its host's record. */
+struct error *host_address_recent(struct gateway *gateway, const char *host,
+                                  char ret_address[ADDRESS_SIZE]) _must_check_;

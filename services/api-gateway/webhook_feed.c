@@ -1,9 +1,11 @@
 #include "services/api-gateway/webhook_feed.h"
 
 #include "schemas/event.pb-c.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/webhook_queue.h"
 #include "services/api-gateway/workloads.h"
 #include "shared/base/log.h"
+#include "shared/store/keys.h"
 
 /* A webhook hears of what happens after it was made; the scheduler's clock may be behind ours. */
 enum { CLOCK_SKEW_MS = 60000 };
@@ -67,13 +69,41 @@ static struct error *add(struct webhook_feed *feed, const Coffer__V1__WorkloadEv
     return err;
 }
 
+/* Most accounts have no webhooks, and every event of theirs comes by here. */
+static bool has_none(struct webhook_feed *feed, const char *account)
+{
+    char name[STORE_CACHE_NAME_MAX];
+
+    read_cache_name(KEY_WEBHOOKS_OF, account, name);
+    _cleanup_(store_cached_unrefp) struct store_cached *value =
+        store_cache_get(feed->gateway->cache, name);
+    return value != NULL;
+}
+
+static void remember_none(struct webhook_feed *feed, const char *account,
+                          const struct store_ticket *ticket)
+{
+    char name[STORE_CACHE_NAME_MAX];
+    _cleanup_(store_cached_unrefp) struct store_cached *value = store_cached_new(0, 0);
+
+    read_cache_name(KEY_WEBHOOKS_OF, account, name);
+    store_cache_put(feed->gateway->cache, name, ticket, value);
+}
+
 static struct error *take(struct webhook_feed *feed, const Coffer__V1__WorkloadEvent *event,
                           uint64_t stream_sequence, struct arena *arena)
 {
     struct webhook *webhooks = NULL;
     size_t n = 0;
-    struct error *err = webhooks_of(feed->store, event->account_id, arena, &webhooks, &n);
+    char name[STORE_CACHE_NAME_MAX];
 
+    if (has_none(feed, event->account_id))
+        return NULL;
+    read_cache_name(KEY_WEBHOOKS_OF, event->account_id, name);
+    const struct store_ticket ticket = store_cache_ticket(feed->gateway->cache, name);
+    struct error *err = webhooks_of(feed->store, event->account_id, arena, &webhooks, &n);
+    if (!err && !n)
+        remember_none(feed, event->account_id, &ticket);
     if (err || !n)
         return err;
     const struct webhook **picked = arena_alloc(arena, n * sizeof(*picked));

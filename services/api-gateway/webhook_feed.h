@@ -10,8 +10,11 @@
 #include "services/api-gateway/webhook_sender.h"
 #include "shared/bus/bus.h"
 
+struct gateway;
+
 struct webhook_feed {
-    struct store *store; /* the caller's, as are the next two; they outlive it */
+    struct gateway *gateway; /* the caller's, as are the next three; they outlive it */
+    struct store *store;
     struct clock *clock;
     struct webhook_sender *sender;
     struct bus_subscription *subscription;

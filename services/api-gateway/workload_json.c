@@ -130,7 +130,7 @@ json_t *workload_to_json(struct request *request, const Coffer__V1__Workload *wo
     char address[ADDRESS_SIZE] = "";
 
     if (*workload->host_id) /* an address is a help, not a must */
-        error_free(host_address(request->gateway, workload->host_id, address));
+        error_free(host_address_recent(request->gateway, workload->host_id, address));
     return workload_to_json_at(workload, address);
 }
 

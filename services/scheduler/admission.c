@@ -144,7 +144,7 @@ struct error *admission_check_secrets(const struct scheduler *scheduler, const c
                          SEALED_SECRETS_MAX);
     snprintf(context, sizeof(context), "%s%s", SECRETS_CONTEXT, workload_id);
     struct error *err =
-        seal_open(&scheduler->authority.box, context, sealed.data, sealed.len, &plain);
+        box_opener_open(scheduler->authority.opener, context, sealed.data, sealed.len, &plain);
     if (!err)
         return NULL;
     error_free(err);

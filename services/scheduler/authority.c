@@ -108,6 +108,7 @@ static struct error *load_keys(struct authority *authority, const json_t *root)
     struct error *err = sign_key_load(sign_path, &authority->sign);
 
     err = err ?: box_key_load(box_path, &authority->box);
+    err = err ?: box_opener_new(&authority->box, &authority->opener);
     err = err ?: member_hex(root, "authority_sign_public", sign_public, sizeof(sign_public));
     err = err ?: member_hex(root, "authority_box_public", box_public, sizeof(box_public));
     if (err)
@@ -175,6 +176,7 @@ void authority_done(struct authority *authority)
         return;
     sign_key_done(&authority->sign);
     box_key_done(&authority->box);
+    box_opener_free(authority->opener);
     free_hosts(authority->hosts, authority->n_hosts);
     if (authority->account_seed)
         OPENSSL_cleanse(authority->account_seed, strlen(authority->account_seed));

@@ -29,6 +29,7 @@ struct fleet_stamp {
 struct authority {
     struct sign_key sign;
     struct box_key box;
+    struct box_opener *opener; /* of box */
     uint8_t gateway_sign_public[SIGN_KEY_SIZE];
     uint8_t image_release_public[SIGN_KEY_SIZE];
     char *workload_domain;

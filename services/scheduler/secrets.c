@@ -13,9 +13,9 @@ struct error *secrets_open(struct scheduler *scheduler, const char *workload_id,
     struct error *err = NULL;
 
     if (sealed.len)
-        err = seal_open(&scheduler->authority.box,
-                        arena_printf(arena, "%s%s", SECRETS_CONTEXT, workload_id), sealed.data,
-                        sealed.len, &plain);
+        err = box_opener_open(scheduler->authority.opener,
+                              arena_printf(arena, "%s%s", SECRETS_CONTEXT, workload_id),
+                              sealed.data, sealed.len, &plain);
     err = err
               ?: bus_unpack(&coffer__v1__secrets__descriptor, plain.data, plain.size, arena,
                             &secrets);

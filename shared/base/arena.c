@@ -1,11 +1,20 @@
 #include "shared/base/arena.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 
 #include "shared/base/alloc.h"
 
-enum { CHUNK_SIZE = 8192, ALIGNMENT = 16 };
+enum {
+    CHUNK_SIZE = 8192,
+    ALIGNMENT = 16,
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    SPARE_MAX = 0, /* what is used after its end is to be found */
+#else
+    SPARE_MAX = 8,
+#endif
+};
 
 struct chunk {
     struct chunk *next;
@@ -18,6 +27,50 @@ struct arena {
     struct chunk *chunks;
     ProtobufCAllocator allocator;
 };
+
+/* Chunks of arenas that a thread has freed, for its next ones: they are wiped, so they are zero. */
+struct spare {
+    struct chunk *chunks;
+    int n;
+};
+static _Thread_local struct spare spare;
+static pthread_once_t spare_once = PTHREAD_ONCE_INIT;
+static pthread_key_t spare_key;
+
+static void spare_done(void *data)
+{
+    struct spare *ended = data;
+    struct chunk *next;
+
+    for (struct chunk *chunk = ended->chunks; chunk; chunk = next) {
+        next = chunk->next;
+        free(chunk);
+    }
+    *ended = (struct spare){0};
+}
+
+static void spare_init(void)
+{
+    if (pthread_key_create(&spare_key, spare_done) != 0)
+        abort();
+}
+
+static void chunk_free(struct chunk *chunk)
+{
+    OPENSSL_cleanse(chunk->data, chunk->used);
+    if (chunk->size != CHUNK_SIZE || spare.n >= SPARE_MAX) {
+        free(chunk);
+        return;
+    }
+    if (!spare.n) {
+        pthread_once(&spare_once, spare_init);
+        pthread_setspecific(spare_key, &spare);
+    }
+    chunk->used = 0;
+    chunk->next = spare.chunks;
+    spare.chunks = chunk;
+    spare.n++;
+}
 
 static void *pb_alloc(void *data, size_t size)
 {
@@ -45,8 +98,7 @@ void arena_free(struct arena *arena)
         return;
     for (struct chunk *chunk = arena->chunks; chunk; chunk = next) {
         next = chunk->next;
-        OPENSSL_cleanse(chunk->data, chunk->used);
-        free(chunk);
+        chunk_free(chunk);
     }
     free(arena);
 }
@@ -58,8 +110,7 @@ void arena_reset(struct arena *arena)
 
     while (chunk && (chunk->next || chunk->size > CHUNK_SIZE)) {
         struct chunk *next = chunk->next;
-        OPENSSL_cleanse(chunk->data, chunk->used);
-        free(chunk);
+        chunk_free(chunk);
         chunk = next;
     }
     if (chunk) {
@@ -72,6 +123,14 @@ void arena_reset(struct arena *arena)
 static struct chunk *chunk_new(size_t size)
 {
     size_t room = size > CHUNK_SIZE ? size : CHUNK_SIZE;
+
+    if (room == CHUNK_SIZE && spare.chunks) {
+        struct chunk *taken = spare.chunks;
+        spare.chunks = taken->next;
+        spare.n--;
+        taken->next = NULL;
+        return taken;
+    }
     struct chunk *chunk = xcalloc(1, sizeof(struct chunk) + room);
 
     chunk->size = room;

@@ -44,6 +44,11 @@ struct error *bus_check_message(const struct bus_message *message) _must_check_;
 enum bus_ack bus_consume_on(struct delivery *delivery, const void *owner, bus_consume_fn consume,
                             void *state, const struct bus_message *message);
 
+/* The same with n messages in one turn; after a BUS_NAK the rest is BUS_NAK too, unseen. */
+void bus_consume_many_on(struct delivery *delivery, const void *owner, bus_consume_fn consume,
+                         void *state, const struct bus_message *messages, size_t n,
+                         enum bus_ack *ret_acks);
+
 /* Ends a consumer thread that was told to stop, also when called on the delivery thread. */
 void bus_join_consumer(struct delivery *delivery, const void *owner, pthread_t thread);
 

@@ -59,10 +59,11 @@ struct consume_turn {
     pthread_mutex_t lock;
     pthread_cond_t ended;
     bool done;
-    enum bus_ack ack;
     bus_consume_fn consume;
     void *state;
-    const struct bus_message *message;
+    const struct bus_message *messages;
+    size_t n;
+    enum bus_ack *acks;
 };
 
 struct consume_job {
@@ -74,7 +75,11 @@ static void turn_run(struct delivery_job *job)
 {
     struct consume_turn *turn = ((struct consume_job *)job)->turn;
 
-    turn->ack = turn->consume(turn->state, turn->message);
+    for (size_t i = 0; i < turn->n; i++) {
+        turn->acks[i] = turn->consume(turn->state, &turn->messages[i]);
+        if (turn->acks[i] == BUS_NAK)
+            return;
+    }
 }
 
 static void turn_free(struct delivery_job *job)
@@ -88,27 +93,39 @@ static void turn_free(struct delivery_job *job)
     free(job);
 }
 
-enum bus_ack bus_consume_on(struct delivery *delivery, const void *owner, bus_consume_fn consume,
-                            void *state, const struct bus_message *message)
+void bus_consume_many_on(struct delivery *delivery, const void *owner, bus_consume_fn consume,
+                         void *state, const struct bus_message *messages, size_t n,
+                         enum bus_ack *ret_acks)
 {
     struct consume_turn turn = {
         .lock = PTHREAD_MUTEX_INITIALIZER,
         .ended = PTHREAD_COND_INITIALIZER,
-        .ack = BUS_NAK,
         .consume = consume,
         .state = state,
-        .message = message,
+        .messages = messages,
+        .n = n,
+        .acks = ret_acks,
     };
     struct consume_job *job = xnew(struct consume_job);
 
     job->job = (struct delivery_job){.owner = owner, .run = turn_run, .free = turn_free};
+    for (size_t i = 0; i < n; i++)
+        ret_acks[i] = BUS_NAK;
     job->turn = &turn;
     (void)delivery_post(delivery, &job->job); /* full: freed already, which ends the turn */
     pthread_mutex_lock(&turn.lock);
     while (!turn.done)
         pthread_cond_wait(&turn.ended, &turn.lock);
     pthread_mutex_unlock(&turn.lock);
-    return turn.ack;
+}
+
+enum bus_ack bus_consume_on(struct delivery *delivery, const void *owner, bus_consume_fn consume,
+                            void *state, const struct bus_message *message)
+{
+    enum bus_ack ack;
+
+    bus_consume_many_on(delivery, owner, consume, state, message, 1, &ack);
+    return ack;
 }
 
 void bus_join_consumer(struct delivery *delivery, const void *owner, pthread_t thread)

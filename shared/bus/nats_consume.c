@@ -17,6 +17,7 @@
 
 enum {
     BATCH = 64,
+    TURN = 16,               /* of them at a time, so that others have their turn */
     REQUEST_MS = 1000,       /* the server ends a request that waits longer */
     REQUEST_GRACE_MS = 2000, /* for its saying so */
     RETRY_FIRST_MS = 100,
@@ -126,17 +127,6 @@ static void read_ack_subject(const char *reply, struct bus_message *ret_message)
         ret_message->stream_sequence = strtoull(text, NULL, 10);
 }
 
-static enum bus_ack consume_one(struct consumer *consumer, natsMsg *msg)
-{
-    struct bus_message message;
-
-    nats_view(msg, &message);
-    read_ack_subject(message.reply_to, &message);
-    message.reply_to = NULL;
-    return bus_consume_on(bus_of(consumer)->delivery, consumer, consumer->consume, consumer->state,
-                          &message);
-}
-
 /* A lost answer is repaired by redelivery. */
 static void answer(struct consumer *consumer, natsMsg *msg, enum bus_ack ack)
 {
@@ -154,26 +144,100 @@ static enum pull_end end_of_status(const char *status)
     return strcmp(status, "404") == 0 || strcmp(status, "408") == 0 ? PULL_DONE : PULL_BROKEN;
 }
 
+/* What has arrived at once; the last may be a status, which ends the request. */
+struct arrived {
+    natsMsg *msgs[TURN];
+    int n;
+    natsMsg *status;
+};
+
+static void arrived_done(struct arrived *arrived)
+{
+    for (int i = 0; i < arrived->n; i++)
+        natsMsg_Destroy(arrived->msgs[i]);
+    natsMsg_Destroy(arrived->status);
+}
+
+/* False: it is none of the stream's messages. */
+static bool take_one(struct arrived *arrived, natsMsg *msg)
+{
+    const char *status = NULL;
+
+    if (natsMsgHeader_Get(msg, "Status", &status) == NATS_OK)
+        arrived->status = msg;
+    else if (natsMsg_GetReply(msg))
+        arrived->msgs[arrived->n++] = msg;
+    else
+        natsMsg_Destroy(msg);
+    return !arrived->status;
+}
+
+/* Waits for the first; then takes what is there, at most max. */
+static natsStatus take_arrived(struct consumer *consumer, int64_t wait_ms, int max,
+                               struct arrived *ret_arrived)
+{
+    natsMsg *msg = NULL;
+    natsStatus s = natsSubscription_NextMsg(&msg, consumer->inbox, wait_ms);
+    uint64_t queued = 0;
+
+    if (s != NATS_OK)
+        return s;
+    while (take_one(ret_arrived, msg) && ret_arrived->n < max) {
+        if (natsSubscription_QueuedMsgs(consumer->inbox, &queued) != NATS_OK || !queued ||
+            natsSubscription_NextMsg(&msg, consumer->inbox, 1) != NATS_OK)
+            break;
+    }
+    return NATS_OK;
+}
+
+/* Whether all were taken. */
+static bool consume_arrived(struct consumer *consumer, struct arrived *arrived)
+{
+    struct bus_message messages[TURN];
+    enum bus_ack acks[TURN];
+    bool all = true;
+
+    for (int i = 0; i < arrived->n; i++) {
+        nats_view(arrived->msgs[i], &messages[i]);
+        read_ack_subject(messages[i].reply_to, &messages[i]);
+        messages[i].reply_to = NULL;
+    }
+    bus_consume_many_on(bus_of(consumer)->delivery, consumer, consumer->consume, consumer->state,
+                        messages, (size_t)arrived->n, acks);
+    for (int i = 0; i < arrived->n; i++) {
+        answer(consumer, arrived->msgs[i], acks[i]);
+        all = all && acks[i] != BUS_NAK;
+    }
+    return all;
+}
+
+static void give_back(struct consumer *consumer, struct arrived *arrived)
+{
+    for (int i = 0; i < arrived->n; i++)
+        answer(consumer, arrived->msgs[i], BUS_NAK);
+}
+
 /* Takes what a request brings. After a NAK the rest goes back unseen, so that the order is kept. */
 static enum pull_end take_batch(struct consumer *consumer)
 {
     int64_t deadline = clock_monotonic_ms(clock_system()) + REQUEST_MS + REQUEST_GRACE_MS;
     bool back = false;
 
-    for (int n = 0; n < BATCH; n++) {
-        _cleanup_(natsMsg_Destroyp) natsMsg *msg = NULL;
-        const char *status = NULL;
+    for (int n = 0; n < BATCH;) {
+        _cleanup_(arrived_done) struct arrived arrived = {0};
         int64_t left = deadline - clock_monotonic_ms(clock_system());
-        natsStatus s = natsSubscription_NextMsg(&msg, consumer->inbox, left > 0 ? left : 1);
+        int max = BATCH - n < TURN ? BATCH - n : TURN;
+        natsStatus s = take_arrived(consumer, left > 0 ? left : 1, max, &arrived);
         if (s != NATS_OK)
             return PULL_BROKEN;
-        if (natsMsgHeader_Get(msg, "Status", &status) == NATS_OK)
+        if (back || must_stop(consumer))
+            give_back(consumer, &arrived);
+        else
+            back = arrived.n && !consume_arrived(consumer, &arrived);
+        n += arrived.n;
+        const char *status = NULL;
+        if (arrived.status && natsMsgHeader_Get(arrived.status, "Status", &status) == NATS_OK)
             return back ? PULL_REFUSED : end_of_status(status);
-        if (!natsMsg_GetReply(msg))
-            continue;
-        enum bus_ack ack = back || must_stop(consumer) ? BUS_NAK : consume_one(consumer, msg);
-        answer(consumer, msg, ack);
-        back = back || ack == BUS_NAK;
     }
     return back ? PULL_REFUSED : PULL_DONE;
 }

@@ -14,11 +14,15 @@
 
 enum { RANDOM_SIZE = 16 };
 
+/* Whoever takes it from the list settles it, and does not touch it any more after that. */
 struct pending {
     struct pending *next;
     char inbox[SUBJECT_MAX + 64];
-    natsMsg *reply;
-    pthread_cond_t changed; /* a reply, or the connection is gone: wakes only who waits for it */
+    natsMsg *reply; /* NULL when it is settled: the connection is gone */
+    bool listed;
+    pthread_mutex_t lock; /* of the next two; the list's lock is not held meanwhile */
+    pthread_cond_t changed;
+    bool settled;
 };
 
 struct nats_requests {
@@ -74,6 +78,28 @@ void nats_requests_free(struct nats_requests *requests)
     free(requests);
 }
 
+static void settle(struct pending *pending)
+{
+    pthread_mutex_lock(&pending->lock);
+    pending->settled = true;
+    pthread_cond_signal(&pending->changed);
+    pthread_mutex_unlock(&pending->lock);
+}
+
+/* False: the time is over. */
+static bool await_settled(struct pending *pending, const struct timespec *deadline)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&pending->lock);
+    while (!pending->settled && rc == 0)
+        rc = deadline ? pthread_cond_timedwait(&pending->changed, &pending->lock, deadline)
+                      : pthread_cond_wait(&pending->changed, &pending->lock);
+    bool settled = pending->settled;
+    pthread_mutex_unlock(&pending->lock);
+    return settled;
+}
+
 static void on_reply(natsConnection *connection, natsSubscription *sub, natsMsg *msg, void *data)
 {
     struct nats_requests *requests = data;
@@ -81,16 +107,20 @@ static void on_reply(natsConnection *connection, natsSubscription *sub, natsMsg 
     (void)connection;
     (void)sub;
     pthread_mutex_lock(&requests->lock);
-    for (struct pending *p = requests->pending; p; p = p->next) {
-        if (p->reply || strcmp(p->inbox, natsMsg_GetSubject(msg)) != 0)
-            continue;
-        p->reply = msg;
-        msg = NULL;
-        pthread_cond_signal(&p->changed);
-        break;
+    struct pending **at = &requests->pending;
+    while (*at && strcmp((*at)->inbox, natsMsg_GetSubject(msg)) != 0)
+        at = &(*at)->next;
+    struct pending *found = *at;
+    if (found) {
+        *at = found->next;
+        found->listed = false;
+        found->reply = msg;
     }
     pthread_mutex_unlock(&requests->lock);
-    natsMsg_Destroy(msg); /* too late, or not asked for */
+    if (found)
+        settle(found);
+    else
+        natsMsg_Destroy(msg); /* too late, or not asked for */
 }
 
 /* Under the lock. */
@@ -113,6 +143,7 @@ static void pending_init(struct pending *pending)
     pthread_condattr_t attributes;
 
     *pending = (struct pending){0};
+    pthread_mutex_init(&pending->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&pending->changed, &attributes);
@@ -122,6 +153,7 @@ static void pending_init(struct pending *pending)
 static void pending_done(struct pending *pending)
 {
     pthread_cond_destroy(&pending->changed);
+    pthread_mutex_destroy(&pending->lock);
     natsMsg_Destroy(pending->reply);
 }
 
@@ -143,40 +175,65 @@ static struct error *make_inbox(struct nats_requests *requests, const char *subj
     return NULL;
 }
 
-static void unlink_pending(struct nats_requests *requests, const struct pending *pending)
+/* False: somebody has taken it from the list already. */
+static bool unlist(struct nats_requests *requests, struct pending *pending)
 {
-    struct pending **at = &requests->pending;
-
-    while (*at != pending)
-        at = &(*at)->next;
-    *at = pending->next;
+    pthread_mutex_lock(&requests->lock);
+    bool listed = pending->listed;
+    if (listed) {
+        struct pending **at = &requests->pending;
+        while (*at != pending)
+            at = &(*at)->next;
+        *at = pending->next;
+        pending->listed = false;
+    }
+    pthread_mutex_unlock(&requests->lock);
+    return listed;
 }
 
-/* Under the lock. NATS_OK: there is a reply. */
+static natsStatus enlist(struct nats_bus *bus, struct pending *pending)
+{
+    struct nats_requests *requests = bus->requests;
+
+    pthread_mutex_lock(&requests->lock);
+    natsStatus s = ensure_subscription(bus);
+    if (s == NATS_OK) {
+        pending->next = requests->pending;
+        requests->pending = pending;
+        pending->listed = true;
+    }
+    pthread_mutex_unlock(&requests->lock);
+    return s;
+}
+
+/* It may be settled any time from now on; unless NATS_OK it is not awaited. */
+static natsStatus send_pending(struct nats_bus *bus, struct pending *pending, natsMsg *msg)
+{
+    natsStatus s = enlist(bus, pending);
+
+    if (s != NATS_OK)
+        return s;
+    /* When it is in the list already: whoever notices that the connection is gone looks there. */
+    if (!bus_is_connected(&bus->base))
+        s = NATS_CONNECTION_DISCONNECTED;
+    s = s ?: natsConnection_PublishMsg(bus->connection, msg);
+    if (s != NATS_OK && !unlist(bus->requests, pending))
+        (void)await_settled(pending, NULL);
+    return s;
+}
+
+/* NATS_OK: there is a reply. */
 static natsStatus await_reply(struct nats_bus *bus, struct pending *pending,
                               const struct timespec *deadline)
 {
-    int rc = 0;
-
-    while (!pending->reply && rc == 0 && bus_is_connected(&bus->base))
-        rc = pthread_cond_timedwait(&pending->changed, &bus->requests->lock, deadline);
-    if (pending->reply)
-        return natsMsg_IsNoResponders(pending->reply) ? NATS_NO_RESPONDERS : NATS_OK;
-    return rc == 0 ? NATS_CONNECTION_DISCONNECTED : NATS_TIMEOUT;
-}
-
-/* Under the lock, which publishing does not need but may keep: nats.c only queues. */
-static natsStatus send_pending(struct nats_bus *bus, struct pending *pending, natsMsg *msg)
-{
-    struct nats_requests *requests = bus->requests;
-    natsStatus s = ensure_subscription(bus);
-
-    s = s ?: natsConnection_PublishMsg(bus->connection, msg);
-    if (s != NATS_OK)
-        return s;
-    pending->next = requests->pending;
-    requests->pending = pending;
-    return NATS_OK;
+    if (!await_settled(pending, deadline)) {
+        if (unlist(bus->requests, pending))
+            return NATS_TIMEOUT;
+        (void)await_settled(pending, NULL); /* the reply is just coming */
+    }
+    if (!pending->reply)
+        return NATS_CONNECTION_DISCONNECTED;
+    return natsMsg_IsNoResponders(pending->reply) ? NATS_NO_RESPONDERS : NATS_OK;
 }
 
 static natsStatus exchange(struct nats_bus *bus, struct pending *pending, natsMsg *msg,
@@ -184,19 +241,22 @@ static natsStatus exchange(struct nats_bus *bus, struct pending *pending, natsMs
 {
     natsStatus s = send_pending(bus, pending, msg);
 
-    if (s != NATS_OK)
-        return s;
-    s = await_reply(bus, pending, deadline);
-    unlink_pending(bus->requests, pending);
-    return s;
+    return s ?: await_reply(bus, pending, deadline);
 }
 
 void nats_requests_fail(struct nats_requests *requests)
 {
     pthread_mutex_lock(&requests->lock);
-    for (struct pending *p = requests->pending; p; p = p->next)
-        pthread_cond_signal(&p->changed);
+    struct pending *failed = requests->pending;
+    requests->pending = NULL;
+    for (struct pending *p = failed; p; p = p->next)
+        p->listed = false;
     pthread_mutex_unlock(&requests->lock);
+    while (failed) {
+        struct pending *p = failed;
+        failed = p->next;
+        settle(p);
+    }
 }
 
 struct error *nats_request(struct bus *base, const struct bus_message *message, int timeout_ms,
@@ -208,18 +268,15 @@ struct error *nats_request(struct bus *base, const struct bus_message *message, 
     struct bus_message sent = *message;
     struct bus_message view;
     struct timespec deadline;
-    struct error *err = nats_check_connected(bus);
 
     pending_init(&pending);
     sent.reply_to = pending.inbox;
-    err = err ?: make_inbox(bus->requests, message->subject, &pending);
+    struct error *err = make_inbox(bus->requests, message->subject, &pending);
     err = err ?: nats_message_new(&sent, &msg);
     if (err)
         return err;
     deadline_after_ms(timeout_ms, &deadline);
-    pthread_mutex_lock(&bus->requests->lock);
     natsStatus s = exchange(bus, &pending, msg, &deadline);
-    pthread_mutex_unlock(&bus->requests->lock);
     if (s != NATS_OK)
         return nats_error(s, "request '%s'", message->subject);
     nats_view(pending.reply, &view);
@@ -250,14 +307,10 @@ static void exchange_many(struct nats_bus *bus, struct sending *sendings, size_t
 {
     size_t sent = 0;
 
-    pthread_mutex_lock(&bus->requests->lock);
     for (natsStatus s = NATS_OK; s == NATS_OK && sent < n; sent += s == NATS_OK)
         s = sendings[sent].status = send_pending(bus, &sendings[sent].pending, sendings[sent].msg);
     for (size_t i = 0; i < sent; i++)
         sendings[i].status = await_reply(bus, &sendings[i].pending, deadline);
-    for (size_t i = 0; i < sent; i++)
-        unlink_pending(bus->requests, &sendings[i].pending);
-    pthread_mutex_unlock(&bus->requests->lock);
 }
 
 /* {"stream": ..., "seq": ...}, or {"error": ...}. */

@@ -40,6 +40,16 @@ static int compare_members(const void *a, const void *b)
     return compare_utf16(((const struct member *)a)->key, ((const struct member *)b)->key);
 }
 
+/* How much of it stands for itself. */
+static size_t plain_length(const char *text)
+{
+    size_t n = 0;
+
+    while ((unsigned char)text[n] >= 0x20 && text[n] != '"' && text[n] != '\\')
+        n++;
+    return n;
+}
+
 /* RFC 8785 section 3.2.2.2: the short escapes, \u00xx for other controls, all else as it is. */
 static void write_string(const char *text, struct buffer *json)
 {
@@ -48,11 +58,14 @@ static void write_string(const char *text, struct buffer *json)
 
     buffer_add_u8(json, '"');
     for (const char *p = text; *p; p++) {
+        size_t plain = plain_length(p);
+        buffer_add(json, p, plain);
+        p += plain;
         unsigned char c = (unsigned char)*p;
+        if (!c)
+            break;
         if (c == '"' || c == '\\') {
             buffer_add_u8(json, '\\');
-            buffer_add_u8(json, c);
-        } else if (c >= 0x20) {
             buffer_add_u8(json, c);
         } else if (short_escapes[c]) {
             buffer_add_u8(json, '\\');

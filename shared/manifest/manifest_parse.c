@@ -218,22 +218,16 @@ static void take_root(struct object *root, struct manifest *manifest)
     take_small_objects(root, manifest);
 }
 
-static struct error *check_canonical(const json_t *root, const void *json, size_t size)
+/* The one way from a manifest to bytes is manifest_write(): what it would not write, or otherwise,
+ * is refused. */
+static struct error *check_again(const struct manifest *manifest, const void *json, size_t size)
 {
     _cleanup_buffer_ struct buffer again = {0};
-    struct error *err = canonical_json(root, &again);
+    struct error *err = manifest_write(manifest, &again);
 
     if (!err && (again.size != size || memcmp(again.data, json, size) != 0))
         err = error_new(ERROR_INVALID_ARGUMENT, "not canonical JSON (RFC 8785)");
     return err;
-}
-
-/* The one way from a manifest to bytes is manifest_write(): what it would not write is refused. */
-static struct error *check_again(const struct manifest *manifest)
-{
-    _cleanup_buffer_ struct buffer again = {0};
-
-    return manifest_write(manifest, &again);
 }
 
 struct error *manifest_parse(const void *json, size_t size, struct arena *arena,
@@ -250,13 +244,11 @@ struct error *manifest_parse(const void *json, size_t size, struct arena *arena,
         return error_new(ERROR_INVALID_ARGUMENT, "manifest is not a JSON object: %s",
                          root ? "another type" : where.text);
     struct object object = {.json = root, .name = "", .arena = arena};
-    object.err = check_canonical(root, json, size);
-    if (!object.err)
-        take_root(&object, manifest);
+    take_root(&object, manifest);
     if (!object.err && object.n_taken != json_object_size(root))
         fail(&object, "*", "unknown member");
     if (!object.err)
-        object.err = check_again(manifest);
+        object.err = check_again(manifest, json, size);
     if (object.err)
         return error_wrap(object.err, "manifest");
     *ret_manifest = manifest;

@@ -31,15 +31,29 @@ static void box_secret_done(struct box_secret *secret)
     OPENSSL_cleanse(secret, sizeof(*secret));
 }
 
+/* Costs a multiplication, for the public half: a key that is used twice is kept. */
+static EVP_PKEY *new_private(const uint8_t secret[SEAL_KEY_SIZE])
+{
+    return EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, SEAL_KEY_SIZE);
+}
+
+static struct error *public_of(const EVP_PKEY *pkey, uint8_t ret_public[SEAL_KEY_SIZE])
+{
+    size_t size = SEAL_KEY_SIZE;
+
+    if (!pkey || EVP_PKEY_get_raw_public_key(pkey, ret_public, &size) != 1)
+        return error_openssl("load x25519 key");
+    return NULL;
+}
+
 struct error *box_key_from_secret(const uint8_t secret[SEAL_KEY_SIZE], struct box_key *ret_key)
 {
-    _cleanup_(EVP_PKEY_freep) EVP_PKEY *pkey =
-        EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, SEAL_KEY_SIZE);
+    _cleanup_(EVP_PKEY_freep) EVP_PKEY *pkey = new_private(secret);
     uint8_t public[SEAL_KEY_SIZE];
-    size_t size = sizeof(public);
+    struct error *err = public_of(pkey, public);
 
-    if (!pkey || EVP_PKEY_get_raw_public_key(pkey, public, &size) != 1)
-        return error_openssl("load x25519 key");
+    if (err)
+        return err;
     memcpy(ret_key->secret, secret, SEAL_KEY_SIZE);
     memcpy(ret_key->public, public, SEAL_KEY_SIZE);
     return NULL;
@@ -62,11 +76,9 @@ void box_key_done(struct box_key *key)
 }
 
 /* RFC 7748 section 6.1; OpenSSL refuses the all-zero result of small-order points. */
-static struct error *x25519(const uint8_t secret[SEAL_KEY_SIZE],
-                            const uint8_t public[SEAL_KEY_SIZE], uint8_t ret_shared[32])
+static struct error *x25519(EVP_PKEY *own, const uint8_t public[SEAL_KEY_SIZE],
+                            uint8_t ret_shared[32])
 {
-    _cleanup_(EVP_PKEY_freep) EVP_PKEY *own =
-        EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, SEAL_KEY_SIZE);
     _cleanup_(EVP_PKEY_freep) EVP_PKEY *peer =
         EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, public, SEAL_KEY_SIZE);
     _cleanup_(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *ctx = own ? EVP_PKEY_CTX_new(own, NULL) : NULL;
@@ -104,8 +116,7 @@ static struct error *hkdf(const uint8_t shared[32], const uint8_t salt[2 * SEAL_
     return NULL;
 }
 
-static struct error *box_derive(const uint8_t secret[SEAL_KEY_SIZE],
-                                const uint8_t peer[SEAL_KEY_SIZE],
+static struct error *box_derive(EVP_PKEY *own, const uint8_t peer[SEAL_KEY_SIZE],
                                 const uint8_t ephemeral[SEAL_KEY_SIZE],
                                 const uint8_t receiver[SEAL_KEY_SIZE], const char *context,
                                 struct box_secret *ret_secret)
@@ -115,7 +126,7 @@ static struct error *box_derive(const uint8_t secret[SEAL_KEY_SIZE],
 
     memcpy(salt, ephemeral, SEAL_KEY_SIZE);
     memcpy(salt + SEAL_KEY_SIZE, receiver, SEAL_KEY_SIZE);
-    struct error *err = x25519(secret, peer, shared);
+    struct error *err = x25519(own, peer, shared);
     if (!err)
         err = hkdf(shared, salt, context, ret_secret);
     OPENSSL_cleanse(shared, sizeof(shared));
@@ -154,19 +165,31 @@ static struct error *decrypt(const struct box_secret *secret, const char *contex
     return NULL;
 }
 
+/* A key for one box. */
+static struct error *make_ephemeral(EVP_PKEY **ret_pkey, uint8_t ret_public[SEAL_KEY_SIZE])
+{
+    uint8_t secret[SEAL_KEY_SIZE];
+
+    if (RAND_priv_bytes(secret, sizeof(secret)) != 1)
+        return error_openssl("generate x25519 key");
+    *ret_pkey = new_private(secret);
+    OPENSSL_cleanse(secret, sizeof(secret));
+    return public_of(*ret_pkey, ret_public);
+}
+
 struct error *seal_to(const uint8_t receiver_public[SEAL_KEY_SIZE], const char *context,
                       const void *plain, size_t size, struct buffer *ret_box)
 {
-    _cleanup_(box_key_done) struct box_key ephemeral = {};
+    _cleanup_(EVP_PKEY_freep) EVP_PKEY *ephemeral = NULL;
     _cleanup_(box_secret_done) struct box_secret secret = {};
+    uint8_t public[SEAL_KEY_SIZE];
 
     if (size > SEAL_PLAINTEXT_MAX)
         return error_new(ERROR_RESOURCE_EXHAUSTED, "more than %d bytes to seal",
                          SEAL_PLAINTEXT_MAX);
-    struct error *err = box_key_generate(&ephemeral);
+    struct error *err = make_ephemeral(&ephemeral, public);
     if (!err)
-        err = box_derive(ephemeral.secret, receiver_public, ephemeral.public, receiver_public,
-                         context, &secret);
+        err = box_derive(ephemeral, receiver_public, public, receiver_public, context, &secret);
     if (err)
         return error_wrap(err, "seal");
 
@@ -177,20 +200,25 @@ struct error *seal_to(const uint8_t receiver_public[SEAL_KEY_SIZE], const char *
     if (err)
         return error_wrap(err, "seal");
     buffer_add_u8(ret_box, BOX_VERSION);
-    buffer_add(ret_box, ephemeral.public, SEAL_KEY_SIZE);
+    buffer_add(ret_box, public, SEAL_KEY_SIZE);
     buffer_add(ret_box, secret.nonce, BOX_NONCE_SIZE);
     buffer_add(ret_box, cipher, size + BOX_TAG_SIZE);
     return NULL;
 }
 
-static struct error *open_box(const struct box_key *key, const char *context, const uint8_t *box,
-                              size_t size, uint8_t *plain)
+struct box_opener {
+    EVP_PKEY *pkey;
+    uint8_t public[SEAL_KEY_SIZE];
+};
+
+static struct error *open_box(const struct box_opener *opener, const char *context,
+                              const uint8_t *box, size_t size, uint8_t *plain)
 {
     _cleanup_(box_secret_done) struct box_secret secret = {};
     const uint8_t *ephemeral = box + BOX_KEY_AT;
 
     struct error *err =
-        box_derive(key->secret, ephemeral, ephemeral, key->public, context, &secret);
+        box_derive(opener->pkey, ephemeral, ephemeral, opener->public, context, &secret);
     if (err)
         return err;
     if (CRYPTO_memcmp(secret.nonce, box + BOX_NONCE_AT, BOX_NONCE_SIZE) != 0)
@@ -198,8 +226,8 @@ static struct error *open_box(const struct box_key *key, const char *context, co
     return decrypt(&secret, context, box + BOX_CIPHER_AT, size - SEAL_OVERHEAD, plain);
 }
 
-struct error *seal_open(const struct box_key *key, const char *context, const void *box,
-                        size_t size, struct buffer *ret_plain)
+struct error *box_opener_open(const struct box_opener *opener, const char *context, const void *box,
+                              size_t size, struct buffer *ret_plain)
 {
     const uint8_t *bytes = box;
 
@@ -211,7 +239,7 @@ struct error *seal_open(const struct box_key *key, const char *context, const vo
     uint8_t *plain = calloc(1, plain_size + 1);
     if (!plain)
         return error_new(ERROR_RESOURCE_EXHAUSTED, "no memory to open a sealed box");
-    struct error *err = open_box(key, context, bytes, size, plain);
+    struct error *err = open_box(opener, context, bytes, size, plain);
     if (!err)
         buffer_add(ret_plain, plain, plain_size);
     OPENSSL_cleanse(plain, plain_size);
@@ -220,4 +248,38 @@ struct error *seal_open(const struct box_key *key, const char *context, const vo
         return NULL;
     error_free(err); /* which check failed would be an oracle */
     return error_new(ERROR_PERMISSION_DENIED, "sealed box cannot be opened");
+}
+
+struct error *seal_open(const struct box_key *key, const char *context, const void *box,
+                        size_t size, struct buffer *ret_plain)
+{
+    _cleanup_(EVP_PKEY_freep) EVP_PKEY *pkey = new_private(key->secret);
+    struct box_opener opener = {.pkey = pkey};
+
+    if (!pkey)
+        return error_openssl("load x25519 key");
+    memcpy(opener.public, key->public, SEAL_KEY_SIZE);
+    return box_opener_open(&opener, context, box, size, ret_plain);
+}
+
+struct error *box_opener_new(const struct box_key *key, struct box_opener **ret_opener)
+{
+    _cleanup_(box_opener_freep) struct box_opener *opener = calloc(1, sizeof(*opener));
+
+    if (!opener)
+        return error_new(ERROR_RESOURCE_EXHAUSTED, "no memory for a key");
+    memcpy(opener->public, key->public, SEAL_KEY_SIZE);
+    opener->pkey = new_private(key->secret);
+    if (!opener->pkey)
+        return error_openssl("load x25519 key");
+    *ret_opener = TAKE_PTR(opener);
+    return NULL;
+}
+
+void box_opener_free(struct box_opener *opener)
+{
+    if (!opener)
+        return;
+    EVP_PKEY_free(opener->pkey);
+    free(opener);
 }

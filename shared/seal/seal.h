@@ -56,6 +56,15 @@ struct error *seal_to(const uint8_t receiver_public[SEAL_KEY_SIZE], const char *
 struct error *seal_open(const struct box_key *key, const char *context, const void *box,
                         size_t size, struct buffer *ret_plain) _must_check_;
 
+/* A key that opens many boxes, at half the cost for each. Any number of threads may use it. */
+struct box_opener;
+struct error *box_opener_new(const struct box_key *key,
+                             struct box_opener **ret_opener) _must_check_;
+void box_opener_free(struct box_opener *opener); /* wipes; NULL is fine */
+DEFINE_CLEANUP(struct box_opener *, box_opener_free)
+struct error *box_opener_open(const struct box_opener *opener, const char *context, const void *box,
+                              size_t size, struct buffer *ret_plain) _must_check_;
+
 struct error *sign_bytes(const struct sign_key *key, const void *data, size_t size,
                          uint8_t ret_signature[SIGN_SIZE]) _must_check_;
 

@@ -33,6 +33,7 @@ static void expect_code(struct error *err, enum error_code code)
 
 static void round_trip(size_t size)
 {
+    _cleanup_(box_opener_freep) struct box_opener *opener = NULL;
     struct box_key key;
     _cleanup_buffer_ struct buffer plain = {}, box = {}, opened = {};
 
@@ -45,6 +46,17 @@ static void round_trip(size_t size)
     assert_int_equal(opened.size, size);
     if (size)
         assert_memory_equal(opened.data, plain.data, size);
+    buffer_done(&opened);
+    expect_ok(box_opener_new(&key, &opener));
+    for (int i = 0; i < 2; i++) {
+        _cleanup_buffer_ struct buffer again = {};
+        expect_ok(box_opener_open(opener, context, box.data, box.size, &again));
+        assert_int_equal(again.size, size);
+        if (size)
+            assert_memory_equal(again.data, plain.data, size);
+        expect_code(box_opener_open(opener, "other", box.data, box.size, &again),
+                    ERROR_PERMISSION_DENIED);
+    }
     box_key_done(&key);
 }
 

@@ -1,6 +1,7 @@
 /* Fleet state in Redis. A commit is one Lua call; the rest are single commands. */
 #include <inttypes.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "shared/base/alloc.h"
 #include "shared/base/buffer.h"
@@ -8,16 +9,22 @@
 #include "shared/store/keys.h"
 #include "shared/store/redis_connection.h"
 
-/* Threads need not wait for each other's answers: the server writes changes that arrive together to
- * disk together. */
-enum { LINES = 3 };
+/*
+ * Threads need not wait for each other's answers: the server writes changes that arrive together to
+ * disk together. A line is connected when it is first needed; the one that was used last is taken
+ * first, so that few are where little is asked.
+ */
+enum { LINES = 16 };
 struct line {
-    pthread_mutex_t lock;
+    struct line *next; /* free ones */
     struct redis_connection connection;
 };
 
 struct store_redis {
     struct store base;
+    pthread_mutex_t lock; /* of the next two */
+    pthread_cond_t freed;
+    struct line *free;
     struct line lines[LINES];
 };
 
@@ -67,11 +74,17 @@ static const char commit_script[] =
     "  end\n"
     "  a = a + 2\n"
     "end\n"
-    "for i = 1, nl do\n"
-    "  redis.call('LPUSH', KEYS[k + i], ARGV[a + 1])\n"
-    "  redis.call('LTRIM', KEYS[k + i], 0, ARGV[a + 2])\n"
-    "  if ARGV[a + 3] ~= '0' then redis.call('PEXPIRE', KEYS[k + i], ARGV[a + 3]) end\n"
-    "  a = a + 3\n"
+    "local i = 1\n"
+    "while i <= nl do\n" /* edits of one list that follow each other, 100 at a time, are one */
+    "  local key, values = KEYS[k + i], {}\n"
+    "  repeat\n"
+    "    values[#values + 1] = ARGV[a + 1]\n"
+    "    i, a = i + 1, a + 3\n"
+    "  until i > nl or KEYS[k + i] ~= key or #values == 100\n"
+    "  if redis.call('LPUSH', key, unpack(values)) > tonumber(ARGV[a - 1]) + 1 then\n"
+    "    redis.call('LTRIM', key, 0, ARGV[a - 1])\n"
+    "  end\n"
+    "  if ARGV[a] ~= '0' then redis.call('PEXPIRE', key, ARGV[a]) end\n"
     "end\n"
     "return 'ok'\n";
 
@@ -138,36 +151,69 @@ static void command_done(struct command *command)
 }
 #define _cleanup_command_ _cleanup_(command_done)
 
-/* A free line, else the first; locked. */
-static struct line *take_line(struct store *store)
-{
-    struct store_redis *redis = (struct store_redis *)store;
+/* What is left of the deadline after a wait of this long is enough for one exchange. */
+enum { LINE_WAIT_MS = STORE_DEADLINE_MS - 2000 };
 
-    for (size_t i = 0; i < LINES; i++)
-        if (pthread_mutex_trylock(&redis->lines[i].lock) == 0)
-            return &redis->lines[i];
-    pthread_mutex_lock(&redis->lines[0].lock);
-    return &redis->lines[0];
+/* NULL: all are busy, and were for long. */
+static struct line *take_line(struct store_redis *redis)
+{
+    struct timespec deadline;
+    int rc = 0;
+
+    pthread_mutex_lock(&redis->lock);
+    if (!redis->free) {
+        clock_gettime(CLOCK_MONOTONIC, &deadline);
+        deadline.tv_sec += LINE_WAIT_MS / 1000;
+    }
+    while (!redis->free && rc == 0)
+        rc = pthread_cond_timedwait(&redis->freed, &redis->lock, &deadline);
+    struct line *line = redis->free;
+    if (line)
+        redis->free = line->next;
+    pthread_mutex_unlock(&redis->lock);
+    return line;
+}
+
+static void give_line(struct store_redis *redis, struct line *line)
+{
+    pthread_mutex_lock(&redis->lock);
+    line->next = redis->free;
+    redis->free = line;
+    pthread_cond_signal(&redis->freed);
+    pthread_mutex_unlock(&redis->lock);
+}
+
+static struct error *all_busy(void)
+{
+    return error_new(ERROR_UNAVAILABLE, "redis: no connection is free");
 }
 
 static struct error *run(struct store *store, const struct command *command, redisReply **ret_reply)
 {
-    struct line *line = take_line(store);
+    struct store_redis *redis = (struct store_redis *)store;
+    struct line *line = take_line(redis);
+
+    if (!line)
+        return all_busy();
     struct error *err =
         redis_command(&line->connection, (int)command->n, command->argv, command->sizes, ret_reply);
 
-    pthread_mutex_unlock(&line->lock);
+    give_line(redis, line);
     return err;
 }
 
 static struct error *call_script(struct store *store, enum redis_script script,
                                  const struct command *command, redisReply **ret_reply)
 {
-    struct line *line = take_line(store);
+    struct store_redis *redis = (struct store_redis *)store;
+    struct line *line = take_line(redis);
+
+    if (!line)
+        return all_busy();
     struct error *err = redis_script_call(&line->connection, script, (int)command->n, command->argv,
                                           command->sizes, ret_reply);
 
-    pthread_mutex_unlock(&line->lock);
+    give_line(redis, line);
     return err;
 }
 
@@ -530,10 +576,10 @@ static void redis_free(struct store *store)
 {
     struct store_redis *redis = (struct store_redis *)store;
 
-    for (size_t i = 0; i < LINES; i++) {
+    for (size_t i = 0; i < LINES; i++)
         redis_connection_done(&redis->lines[i].connection);
-        pthread_mutex_destroy(&redis->lines[i].lock);
-    }
+    pthread_cond_destroy(&redis->freed);
+    pthread_mutex_destroy(&redis->lock);
     free(redis);
 }
 
@@ -559,7 +605,6 @@ static void line_init(struct line *line, const struct redis_address *address)
 {
     struct redis_connection *connection = &line->connection;
 
-    pthread_mutex_init(&line->lock, NULL);
     connection->address = *address;
     connection->address.host = address->host ? xstrdup(address->host) : NULL;
     connection->address.socket_path = address->socket_path ? xstrdup(address->socket_path) : NULL;
@@ -573,10 +618,19 @@ static void line_init(struct line *line, const struct redis_address *address)
 struct store *store_redis_new(struct redis_address *address)
 {
     struct store_redis *redis = xnew(struct store_redis);
+    pthread_condattr_t attributes;
 
     redis->base.ops = &redis_ops;
-    for (size_t i = 0; i < LINES; i++)
+    pthread_mutex_init(&redis->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&redis->freed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    for (size_t i = LINES; i--;) {
         line_init(&redis->lines[i], address);
+        redis->lines[i].next = redis->free;
+        redis->free = &redis->lines[i];
+    }
     redis_address_done(address);
     return &redis->base;
 }

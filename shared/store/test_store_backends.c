@@ -266,6 +266,39 @@ static size_t list_length(const char *key)
     return n;
 }
 
+/* As if each edit came alone, also where many of one list follow each other. */
+static void test_many_edits_of_lists_in_one_commit(void **state)
+{
+    (void)state;
+    enum { N = 250, MAX = 120 };
+    static char texts[N][8];
+    struct store_list_edit edits[N + 2];
+    ProtobufCBinaryData *items;
+    size_t n;
+
+    for (int i = 0; i < N; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "%d", i);
+        edits[i] = (struct store_list_edit){
+            .key = "t:long-list", .value = bytes(texts[i]), .max_length = MAX};
+    }
+    edits[N] =
+        (struct store_list_edit){.key = "t:short-list", .value = bytes("short"), .max_length = 1};
+    edits[N + 1] =
+        (struct store_list_edit){.key = "t:long-list", .value = bytes("last"), .max_length = MAX};
+    assert_ok(
+        store_commit(fixture.store, &(struct store_change){.lists = edits, .n_lists = N + 2}));
+    assert_ok(store_list_range(fixture.store, "t:long-list", N, fixture.arena, &items, &n));
+    assert_int_equal(n, MAX);
+    assert_int_equal(items[0].len, 4);
+    assert_memory_equal(items[0].data, "last", 4);
+    for (size_t i = 1; i < n; i++) {
+        assert_int_equal(items[i].len, strlen(texts[N - i]));
+        assert_memory_equal(items[i].data, texts[N - i], items[i].len);
+    }
+    assert_ok(store_list_range(fixture.store, "t:short-list", N, fixture.arena, &items, &n));
+    assert_int_equal(n, 1);
+}
+
 static void test_list_expires_as_a_whole(void **state)
 {
     (void)state;
@@ -665,6 +698,7 @@ int main(void)
         cmocka_unit_test(test_get_many),
         cmocka_unit_test(test_outbox_keeps_order),
         cmocka_unit_test(test_list_is_bounded),
+        cmocka_unit_test(test_many_edits_of_lists_in_one_commit),
         cmocka_unit_test(test_list_expires_as_a_whole),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_term_fences),

@@ -3,7 +3,9 @@
  * each change to disk, the scheduler itself and simulated hosts, asked by wrk over the loopback;
  * everything on the same two cores. Prints figures beside what we aim at, and judges none.
  *
- *     bench_gateway [seconds of each measurement]
+ *     bench_gateway [seconds of each measurement [creates]]
+ *
+ * With "creates" it measures these only.
  *
  * Whatever else the machine does is in the figures: the load is printed with them.
  */
@@ -15,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
@@ -160,12 +163,51 @@ static void measure_reads(struct bench *bench)
 
 /* 3. Creates */
 
+/* What takes part in a create, but for wrk. */
+struct usage {
+    double gateway_ms;
+    double scheduler_ms;
+    double redis_ms;
+    double nats_ms;
+    double hosts_ms; /* this program */
+};
+
+static struct usage usage_now(const struct bench *bench)
+{
+    return (struct usage){
+        .gateway_ms = process_cpu_ms(bench->gateway.pid),
+        .scheduler_ms = process_cpu_ms(bench->stage.scheduler),
+        .redis_ms = process_cpu_ms(bench->stage.redis),
+        .nats_ms = process_cpu_ms(bench->stage.nats.pid),
+        .hosts_ms = process_cpu_ms(getpid()),
+    };
+}
+
+static void print_usage(struct bench *bench, const struct usage *before, const struct usage *after,
+                        unsigned long n)
+{
+    const double per = 1000 / (double)(n ? n : 1);
+    const double gateway = (after->gateway_ms - before->gateway_ms) * per;
+    const double scheduler = (after->scheduler_ms - before->scheduler_ms) * per;
+    const double redis = (after->redis_ms - before->redis_ms) * per;
+    const double nats = (after->nats_ms - before->nats_ms) * per;
+    const double hosts = (after->hosts_ms - before->hosts_ms) * per;
+
+    row("  processor time of one, us",
+        arena_printf(bench->stage.arena,
+                     "%.0f: gateway %.0f, scheduler %.0f, redis %.0f, nats %.0f, hosts %.0f",
+                     gateway + scheduler + redis + nats + hosts, gateway, scheduler, redis, nats,
+                     hosts),
+        "");
+}
+
 static void measure_creates(struct bench *bench, unsigned connections, const char *target)
 {
     char *folder = arena_printf(bench->stage.arena, "%s/ids-%u", bench->stage.dir, connections);
     char *what = arena_printf(bench->stage.arena, "creates, %u connections", connections);
 
     must(dir_make(folder, 0700));
+    struct usage before = usage_now(bench);
     struct wrk_result result = wrk_measure(&(struct wrk_options){.port = bench->gateway.port,
                                                                  .path = "/api/v1/workloads/create",
                                                                  .script = "create",
@@ -173,7 +215,9 @@ static void measure_creates(struct bench *bench, unsigned connections, const cha
                                                                  .seconds = bench->seconds,
                                                                  .key = bench->gateway.key,
                                                                  .ids_folder = folder});
+    struct usage after = usage_now(bench);
     row(what, describe(bench, &result, ""), target);
+    print_usage(bench, &before, &after, result.requests);
     if (*result.statuses)
         row("  answers other than 200", result.statuses, "none");
     struct accepted accepted = accepted_count(folder, bench->stage.redis_url);
@@ -315,6 +359,22 @@ static void make_workloads(struct bench *bench)
     nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
 }
 
+static void measure_all_creates(struct bench *bench)
+{
+    section("creates that are in Redis, synced, before they are answered");
+    measure_creates(bench, 8, "p50 <= 10 ms");
+    measure_creates(bench, 64, ">= 2000 /s");
+    print_memory(bench, "after creates");
+}
+
+static void measure_only_creates(struct bench *bench)
+{
+    gateway_program_start(&bench->stage, &bench->gateway);
+    make_workloads(bench);
+    measure_all_creates(bench);
+    gateway_program_end(&bench->gateway);
+}
+
 static void measure_all(struct bench *bench, size_t n_streams)
 {
     gateway_program_start(&bench->stage, &bench->gateway);
@@ -326,10 +386,7 @@ static void measure_all(struct bench *bench, size_t n_streams)
     gateway_program_start(&bench->stage, &bench->gateway);
     measure_reads(bench);
     print_memory(bench, "after reads");
-    section("creates that are in Redis, synced, before they are answered");
-    measure_creates(bench, 8, "p50 <= 10 ms");
-    measure_creates(bench, 64, ">= 2000 /s");
-    print_memory(bench, "after creates");
+    measure_all_creates(bench);
     measure_stall(bench);
     gateway_program_end(&bench->gateway);
 }
@@ -352,7 +409,10 @@ int main(int argc, char **argv)
     bench->bare_port = free_port();
     bench->bare = bare_start(bench->bare_port);
     stage_start(&bench->stage, HOSTS);
-    measure_all(bench, n_streams);
+    if (argc > 2 && strcmp(argv[2], "creates") == 0)
+        measure_only_creates(bench);
+    else
+        measure_all(bench, n_streams);
     stage_end(&bench->stage);
     process_end(&bench->bare, SIGKILL);
     print_load("\nafter");

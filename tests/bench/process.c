@@ -79,3 +79,22 @@ double process_memory_mb(pid_t pid, const char *field)
             kib = strtol(line + strlen(field) + 1, NULL, 10);
     return (double)kib / 1024;
 }
+
+double process_cpu_ms(pid_t pid)
+{
+    char path[64];
+    char line[1024] = "";
+    unsigned long user = 0;
+    unsigned long kernel = 0;
+
+    snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+    _cleanup_fclose_ FILE *file = fopen(path, "r");
+    if (!file || !fgets(line, sizeof(line), file))
+        return 0;
+    const char *behind_name = strrchr(line, ')');
+    if (!behind_name ||
+        sscanf(behind_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+               &kernel) != 2)
+        return 0;
+    return (double)(user + kernel) * 1000 / (double)sysconf(_SC_CLK_TCK);
+}

@@ -22,3 +22,7 @@ int process_end(pid_t *pid, int how);
 
 /* Of /proc/PID/status, "VmRSS" or "VmHWM" (the peak); in MB of 2^20 bytes, 0 when it is gone. */
 double process_memory_mb(pid_t pid, const char *field);
+
+/* What it has used of the processors since its start, all its threads together; 0 when it is gone.
+ */
+double process_cpu_ms(pid_t pid);
