@@ -1,5 +1,7 @@
 #include "services/api-gateway/json_record.h"
 
+#include "shared/base/buffer.h"
+
 json_t *json_record_parse(const struct store_record *record)
 {
     json_t *json = record->version
@@ -29,13 +31,19 @@ struct error *json_record_load(struct store *store, const char *key, struct aren
     return NULL;
 }
 
+static int add_to_buffer(const char *text, size_t size, void *buffer)
+{
+    buffer_add(buffer, text, size);
+    return 0;
+}
+
 ProtobufCBinaryData json_record_value(struct arena *arena, const json_t *json)
 {
-    size_t size = json_dumpb(json, NULL, 0, JSON_COMPACT | JSON_SORT_KEYS);
-    char *text = arena_alloc(arena, size + 1);
+    _cleanup_buffer_ struct buffer text = {0};
 
-    json_dumpb(json, text, size, JSON_COMPACT | JSON_SORT_KEYS);
-    return (ProtobufCBinaryData){.data = (uint8_t *)text, .len = size};
+    buffer_reserve(&text, 512);
+    json_dump_callback(json, add_to_buffer, &text, JSON_COMPACT | JSON_SORT_KEYS);
+    return arena_bytes(arena, text.data, text.size);
 }
 
 const char *json_record_text(const json_t *json, const char *name, struct arena *arena)

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shared/base/alloc.h"
@@ -168,14 +169,28 @@ char *arena_strdup(struct arena *arena, const char *text)
     return text ? arena_memdup(arena, text, strlen(text) + 1) : arena_memdup(arena, "", 1);
 }
 
+/* Written where it will stand, if there is room. */
 char *arena_printf(struct arena *arena, const char *fmt, ...)
 {
-    va_list args;
+    struct chunk *chunk = arena->chunks;
+    size_t room = chunk ? chunk->size - chunk->used : 0;
+    char *text = room ? (char *)chunk->data + chunk->used : NULL;
+    va_list args, again;
 
     va_start(args, fmt);
-    _cleanup_free_ char *text = xvasprintf(fmt, args);
+    va_copy(again, args);
+    int length = vsnprintf(text, room, fmt, args);
     va_end(args);
-    return arena_strdup(arena, text);
+    if (length < 0)
+        abort();
+    if ((size_t)length >= room && room)
+        OPENSSL_cleanse(text, room); /* what is not used is zero */
+    bool fits = (size_t)length < room;
+    text = arena_alloc(arena, (size_t)length + 1);
+    if (!fits)
+        vsnprintf(text, (size_t)length + 1, fmt, again);
+    va_end(again);
+    return text;
 }
 
 ProtobufCAllocator *arena_allocator(struct arena *arena)

@@ -63,19 +63,29 @@ static const char commit_script[] =
     "  a = a + 4\n"
     "end\n"
     "k = k + nw\n"
-    "for i = 1, ne do\n"
-    "  redis.call(ARGV[a + 1] == 'add' and 'SADD' or 'SREM', KEYS[k + i], ARGV[a + 2])\n"
-    "  a = a + 2\n"
+    "local i = 1\n"
+    "while i <= ne do\n" /* edits of one set that follow each other, 100 at a time, are one */
+    "  local key, how, members = KEYS[k + i], ARGV[a + 1], {}\n"
+    "  repeat\n"
+    "    members[#members + 1] = ARGV[a + 2]\n"
+    "    i, a = i + 1, a + 2\n"
+    "  until i > ne or KEYS[k + i] ~= key or ARGV[a + 1] ~= how or #members == 100\n"
+    "  redis.call(how == 'add' and 'SADD' or 'SREM', key, unpack(members))\n"
     "end\n"
     "k = k + ne\n"
+    "local new = {}\n"
     "for i = 1, no do\n"
     "  if redis.call('HSET', KEYS[3], ARGV[a + 1], ARGV[a + 2]) == 1 then\n"
-    "    redis.call('RPUSH', KEYS[2], ARGV[a + 1])\n"
+    "    new[#new + 1] = ARGV[a + 1]\n"
     "  end\n"
     "  a = a + 2\n"
+    "  if #new == 100 or (i == no and #new > 0) then\n"
+    "    redis.call('RPUSH', KEYS[2], unpack(new))\n"
+    "    new = {}\n"
+    "  end\n"
     "end\n"
-    "local i = 1\n"
-    "while i <= nl do\n" /* edits of one list that follow each other, 100 at a time, are one */
+    "i = 1\n"
+    "while i <= nl do\n" /* of lists as well */
     "  local key, values = KEYS[k + i], {}\n"
     "  repeat\n"
     "    values[#values + 1] = ARGV[a + 1]\n"
@@ -325,7 +335,30 @@ static struct error *redis_members(struct store *store, const char *set, size_t 
     return NULL;
 }
 
-static void add_keys(struct command *command, const struct store_change *change)
+static int compare_edits(const void *a, const void *b)
+{
+    const struct store_index_edit *x = *(const struct store_index_edit *const *)a;
+    const struct store_index_edit *y = *(const struct store_index_edit *const *)b;
+    int order = strcmp(x->set, y->set);
+
+    return order ?: (x > y) - (x < y);
+}
+
+/* Set by set, those of one in the order in which they are: the script makes one command of them. */
+static const struct store_index_edit **sorted_edits(struct command *command,
+                                                    const struct store_change *change)
+{
+    const struct store_index_edit **edits =
+        arena_alloc(command->arena, (change->n_edits + 1) * sizeof(*edits));
+
+    for (size_t i = 0; i < change->n_edits; i++)
+        edits[i] = &change->edits[i];
+    qsort(edits, change->n_edits, sizeof(*edits), compare_edits);
+    return edits;
+}
+
+static void add_keys(struct command *command, const struct store_change *change,
+                     const struct store_index_edit *const *edits)
 {
     command_number(command, 4 + change->n_writes + change->n_edits + change->n_lists);
     command_text(command, KEY_TERM);
@@ -335,7 +368,7 @@ static void add_keys(struct command *command, const struct store_change *change)
     for (size_t i = 0; i < change->n_writes; i++)
         command_text(command, change->writes[i].key);
     for (size_t i = 0; i < change->n_edits; i++)
-        command_text(command, change->edits[i].set);
+        command_text(command, edits[i]->set);
     for (size_t i = 0; i < change->n_lists; i++)
         command_text(command, change->lists[i].key);
 }
@@ -369,7 +402,8 @@ static struct error *redis_commit(struct store *store, const struct store_change
     _cleanup_command_ struct command command;
 
     command_init(&command);
-    add_keys(&command, change);
+    const struct store_index_edit **edits = sorted_edits(&command, change);
+    add_keys(&command, change, edits);
     command_number(&command, change->term);
     command_number(&command, change->n_writes);
     command_number(&command, change->n_edits);
@@ -378,8 +412,8 @@ static struct error *redis_commit(struct store *store, const struct store_change
     for (size_t i = 0; i < change->n_writes; i++)
         add_write(&command, &change->writes[i]);
     for (size_t i = 0; i < change->n_edits; i++) {
-        command_text(&command, change->edits[i].remove ? "rem" : "add");
-        command_text(&command, change->edits[i].member);
+        command_text(&command, edits[i]->remove ? "rem" : "add");
+        command_text(&command, edits[i]->member);
     }
     for (size_t i = 0; i < change->n_outbox; i++)
         add_outbox(&command, &change->outbox[i]);

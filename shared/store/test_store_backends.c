@@ -189,6 +189,34 @@ static void test_index(void **state)
     assert_int_equal(n, 2);
 }
 
+/* In their order, also where edits of several sets are mixed. */
+static void test_many_edits_of_sets_in_one_commit(void **state)
+{
+    (void)state;
+    enum { N = 130 };
+    static char texts[N][8];
+    struct store_index_edit edits[3 * N];
+    const char **members;
+    size_t n;
+
+    for (int i = 0; i < N; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "%03d", i);
+        edits[3 * i] = (struct store_index_edit){.set = "t:many-b", .member = texts[i]};
+        edits[3 * i + 1] = (struct store_index_edit){.set = "t:many-a", .member = texts[i]};
+        edits[3 * i + 2] =
+            (struct store_index_edit){.set = "t:many-b", .member = texts[i], .remove = i != N - 1};
+    }
+    assert_ok(
+        store_commit(fixture.store, &(struct store_change){.edits = edits, .n_edits = 3 * N}));
+    assert_ok(store_members(fixture.store, "t:many-a", N, fixture.arena, &members, &n));
+    assert_int_equal(n, N);
+    for (size_t i = 0; i < n; i++)
+        assert_string_equal(members[i], texts[i]);
+    assert_ok(store_members(fixture.store, "t:many-b", N, fixture.arena, &members, &n));
+    assert_int_equal(n, 1);
+    assert_string_equal(members[0], texts[N - 1]);
+}
+
 static void test_get_many(void **state)
 {
     (void)state;
@@ -695,6 +723,7 @@ int main(void)
         cmocka_unit_test(test_binary_and_empty_values),
         cmocka_unit_test(test_commit_is_all_or_nothing),
         cmocka_unit_test(test_index),
+        cmocka_unit_test(test_many_edits_of_sets_in_one_commit),
         cmocka_unit_test(test_get_many),
         cmocka_unit_test(test_outbox_keeps_order),
         cmocka_unit_test(test_list_is_bounded),
