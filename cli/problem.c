@@ -42,6 +42,8 @@ const struct problem_kind problem_kinds[] = {
     {"METHOD_NOT_ALLOWED", 405, ERROR_UNIMPLEMENTED, "this gateway is older than the command line"},
     {"ARTIFACT_VERSION_DOES_NOT_EXIST", 400, ERROR_INVALID_ARGUMENT,
      "coffer images ls shows the versions"},
+    {"ARTIFACT_VERSION_NOT_SEMVER", 400, ERROR_INVALID_ARGUMENT,
+     "this fleet takes versions like 1.2.3 only"},
     {"INVALID_WORKLOAD_TIER", 400, ERROR_INVALID_ARGUMENT, "coffer tiers ls shows the sizes"},
     {"METAL_INSTANCE_ALIVE", 412, ERROR_FAILED_PRECONDITION, "stop its agent first"},
     {"METAL_INSTANCE_MANAGING_WORKLOADS", 412, ERROR_FAILED_PRECONDITION,

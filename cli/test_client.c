@@ -32,6 +32,7 @@ static const struct {
     {400, "INVALID_PATH", EXIT_USAGE, NULL},
     {400, "INVALID_IDEMPOTENCY_KEY", EXIT_USAGE, "255"},
     {400, "ARTIFACT_VERSION_DOES_NOT_EXIST", EXIT_USAGE, "coffer images ls"},
+    {400, "ARTIFACT_VERSION_NOT_SEMVER", EXIT_USAGE, "1.2.3"},
     {400, "INVALID_WORKLOAD_TIER", EXIT_USAGE, "coffer tiers ls"},
     {400, NULL, EXIT_USAGE, NULL},
     {401, "UNAUTHORIZED", EXIT_DENIED, "coffer login"},
