@@ -1,6 +1,7 @@
 /* Restart: a new boot of the same workload, with its secrets or with new ones. */
 #include "services/api-gateway/allowance.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/if_match.h"
 #include "services/api-gateway/secrets.h"
 #include "services/api-gateway/workload_ask.h"
@@ -84,6 +85,7 @@ static struct error *send_restart(struct request *request, const Coffer__V1__Wor
     message.workload_id = workload->workload_id;
     message.account_id = request->account;
     message.reason = arena_strdup(request->arena, reason);
+    message.request_id = (char *)idempotency_request_id(request);
     return workload_ask(request, "svc.scheduler.workload.restart", &message.base, NULL,
                         ret_workload);
 }

@@ -2,6 +2,7 @@
 #include "services/api-gateway/allowance.h"
 #include "services/api-gateway/data_loss.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/if_match.h"
 #include "services/api-gateway/update_input.h"
 #include "services/api-gateway/workload_ask.h"
@@ -62,6 +63,7 @@ static struct error *update(struct request *request, const struct kept *kept,
     if (!input->confirmed && update_loses_data(kept))
         return data_loss_refuse(request);
     message.reason = arena_strdup(request->arena, input->reason);
+    message.request_id = (char *)idempotency_request_id(request);
     if (!message.if_match) /* or the part that stays would undo what another update did meanwhile */
         message.if_match = expectation_of(kept->workload, request->arena);
     err = send_update(request, deployment, &message, &workload);

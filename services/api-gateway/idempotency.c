@@ -379,6 +379,11 @@ void idempotency_make_id(const struct request *request, char ret_id[UUID_TEXT_SI
         uuid_generate_text(ret_id);
 }
 
+const char *idempotency_request_id(const struct request *request)
+{
+    return request->idempotency ? request->idempotency->fingerprint : "";
+}
+
 struct error *idempotency_make_salt(const struct request *request, const char *name,
                                     const void *data, size_t size, uint8_t ret_salt[SHA256_SIZE])
 {

@@ -55,6 +55,10 @@ struct error *idempotency_commit(struct request *request, const struct store_cha
  * so that another try makes the same; a random one without a key. */
 void idempotency_make_id(const struct request *request, char ret_id[UUID_TEXT_SIZE]);
 
+/* What tells this request, made with this key, from every other; "" without one. For who can do
+ * something twice only with harm. Lives with the request. */
+const char *idempotency_request_id(const struct request *request);
+
 /* A salt for secret data that the request gives a name: as with ids, another try has the same; a
  * random one without a key. */
 struct error *idempotency_make_salt(const struct request *request, const char *name,

@@ -513,6 +513,44 @@ static void test_changed_meanwhile(_unused_ void **state)
     }
 }
 
+/* The scheduler is told which request it is, so that it does a repeat no second time: the answer of
+ * the first was lost, and the VM that it made has data by now. */
+static void test_a_repeat_is_known_as_one(_unused_ void **state)
+{
+    static const char secret[] = "{\"workloadId\":\"w-new\",\"setEnvVars\":{\"A\":\"1\"},"
+                                 "\"confirmDataLoss\":true}";
+    static const struct {
+        const char *key;
+        const char *body;
+        bool same; /* as the first */
+    } rows[] = {
+        {"Idempotency-Key: k", secret, true},
+        {"Idempotency-Key: k", secret, true},
+        {"Idempotency-Key: other", secret, false},
+        {"Idempotency-Key: k", "{\"workloadId\":\"w-new\",\"name\":\"x\",\"confirmDataLoss\":true}",
+         false},
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    const char *first = NULL;
+
+    create(f);
+    f->answer_code = ERROR_UNAVAILABLE; /* nothing is kept, and the key is free again */
+    f->answer_text = "no answer";
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_answer_ struct answer answer =
+            http_call_header(f, "POST", UPDATE, rows[i].key, rows[i].body);
+        assert_int_equal(answer.status, 503);
+        const char *id = sent(f, arena)->request_id;
+        first = first ?: id;
+        assert_int_equal(strlen(id), 64);
+        assert_int_equal(strcmp(id, first) == 0, rows[i].same);
+    }
+    _cleanup_answer_ struct answer without = http_post(f, UPDATE, secret);
+    assert_int_equal(without.status, 503);
+    assert_string_equal(sent(f, arena)->request_id, "");
+}
+
 static void test_what_is_not_ours_is_not_there(_unused_ void **state)
 {
     static const char *const bodies[] = {"{\"workloadId\":\"none\",\"name\":\"x\"}",
@@ -582,6 +620,7 @@ int main(void)
         cmocka_unit_test(test_if_match_is_compared_and_passed_on),
         cmocka_unit_test(test_of_two_updates_none_is_lost),
         cmocka_unit_test(test_changed_meanwhile),
+        cmocka_unit_test(test_a_repeat_is_known_as_one),
         cmocka_unit_test(test_what_is_not_ours_is_not_there),
         cmocka_unit_test(test_names_of_the_environment),
         cmocka_unit_test(test_limits_are_of_all_files),

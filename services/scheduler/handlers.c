@@ -57,6 +57,7 @@ static struct error *on_restart(void *state, struct bus_call *call)
                              .account_id = request->account_id,
                              .reason = request->reason,
                              .sealed_secrets = request->sealed_secrets,
+                             .request_id = request->request_id,
                              .if_match = request->if_match,
                              .allowance = request->allowance,
                          },

@@ -157,6 +157,8 @@ static void take_content(struct update *update, const struct revision *revision)
     workload->image_root = arena_strdup(update->arena, "");
     workload->evidence_kind = arena_strdup(update->arena, "");
     workload->restarts = 0;
+    if (*request->request_id)
+        workload->last_request_id = request->request_id;
     workload_new_generation(workload);
 }
 
@@ -214,15 +216,16 @@ static struct error *revise(struct update *update, void *data)
     const struct revision *revision = data;
     const Coffer__V1__UpdateWorkloadRequest *request = revision->request;
     const Coffer__V1__Workload *workload = update->workload;
-    struct error *err =
-        workload_check_asker(update, request->workload_id, request->account_id, request->if_match);
+    const bool repeat = workload_is_repeat(workload, request->request_id);
+    struct error *err = workload_check_asker(update, request->workload_id, request->account_id,
+                                             repeat ? NULL : request->if_match);
 
     if (err)
         return err;
     if (workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
         return error_new(ERROR_FAILED_PRECONDITION, "workload '%s' is being deleted",
                          request->workload_id);
-    update->skip = is_same(workload, revision);
+    update->skip = repeat || is_same(workload, revision);
     if (update->skip)
         return NULL;
     err = artifact_check(update->scheduler, request->image_version, update->arena);

@@ -781,6 +781,56 @@ static struct error *wish_if(struct kit *kit, const char *verb, Coffer__V1__Expe
                     NULL);
 }
 
+/* A repeat of one whose answer was lost names the same request: a second new VM would lose the
+ * data of the first. Another request with the same content is another one. */
+static void test_the_same_request_is_done_once(void **state)
+{
+    struct kit *kit = *state;
+    struct app app = same;
+    kit_tick(kit);
+    kit_create(kit, "w1");
+    app.values[0] = "new value";
+    Coffer__V1__UpdateWorkloadRequest *request = request_of(kit, &app);
+    Coffer__V1__Expectation before = expected(kit);
+    request->request_id = (char *)"first";
+    request->if_match = &before;
+    kit_ok(update_with(kit, request));
+    assert_int_equal(kit_workload(kit, "w1")->generation, 2);
+    kit_ok(update_with(kit, request)); /* also with what is no longer so */
+    request->if_match = NULL;
+    kit_ok(update_with(kit, request));
+    assert_int_equal(kit_workload(kit, "w1")->generation, 2);
+    request->account_id = (char *)"another";
+    kit_code(update_with(kit, request), ERROR_NOT_FOUND);
+    request->account_id = (char *)"";
+    request->request_id = (char *)"second";
+    kit_ok(update_with(kit, request));
+    request->request_id = (char *)""; /* without one it is never a repeat */
+    kit_ok(update_with(kit, request));
+    kit_ok(update_with(kit, request));
+    assert_int_equal(kit_workload(kit, "w1")->generation, 5);
+}
+
+static void test_the_same_restart_is_done_once(void **state)
+{
+    Coffer__V1__RestartWorkloadRequest restart = COFFER__V1__RESTART_WORKLOAD_REQUEST__INIT;
+    struct kit *kit = *state;
+    kit_tick(kit);
+    kit_create(kit, "w1");
+    Coffer__V1__Expectation before = expected(kit);
+    restart.workload_id = (char *)"w1";
+    restart.request_id = (char *)"first";
+    restart.if_match = &before;
+    for (int i = 0; i < 3; i++)
+        kit_ok(kit_call(kit, "svc.scheduler.workload.restart", &restart.base, NULL));
+    assert_int_equal(kit_workload(kit, "w1")->generation, 2);
+    restart.request_id = (char *)"second";
+    kit_code(kit_call(kit, "svc.scheduler.workload.restart", &restart.base, NULL), ERROR_ABORTED);
+    restart.if_match = NULL;
+    kit_ok(kit_call(kit, "svc.scheduler.workload.restart", &restart.base, NULL));
+    assert_int_equal(kit_workload(kit, "w1")->generation, 3);
+}
+
 static void test_expectations_of_every_verb(void **state)
 {
     static const char *const verbs[] = {"restart", "stop", "start", "delete"};
@@ -1083,6 +1133,8 @@ int main(void)
         KIT_TEST(test_update_starts_a_new_boot_with_the_new_configuration),
         KIT_TEST(test_no_bundle_for_what_was_verified_before_an_update),
         KIT_TEST(test_nothing_changed_is_nothing_done),
+        KIT_TEST(test_the_same_request_is_done_once),
+        KIT_TEST(test_the_same_restart_is_done_once),
         KIT_TEST(test_secrets_are_kept_replaced_and_forgotten),
         KIT_TEST(test_bad_updates),
         KIT_TEST(test_secret_file_must_be_the_manifests),

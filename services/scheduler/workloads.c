@@ -28,6 +28,12 @@ struct error *domain_check_free(struct scheduler *scheduler, const char *domain,
     return err ?: domain_check_record(&record, domain, workload_id);
 }
 
+bool workload_is_repeat(const Coffer__V1__Workload *workload, const char *request_id)
+{
+    return workload && request_id && *request_id &&
+           strcmp(workload->last_request_id, request_id) == 0;
+}
+
 struct error *workload_check_asker(struct update *update, const char *workload_id,
                                    const char *account_id, const Coffer__V1__Expectation *if_match)
 {
@@ -93,12 +99,13 @@ static struct error *grant(struct update *update, void *data)
     const struct event_detail detail = {
         .message = arena_printf(update->arena, "%.*s", REASON_MAX, wish->reason),
     };
-    struct error *err =
-        workload_check_asker(update, wish->workload_id, wish->account_id, wish->if_match);
+    const bool repeat = workload_is_repeat(workload, wish->request_id);
+    struct error *err = workload_check_asker(update, wish->workload_id, wish->account_id,
+                                             repeat ? NULL : wish->if_match);
 
     if (err)
         return err;
-    update->skip = is_granted(workload, wish->trigger);
+    update->skip = repeat || is_granted(workload, wish->trigger);
     if (update->skip)
         return NULL;
     if (workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
@@ -116,6 +123,8 @@ static struct error *grant(struct update *update, void *data)
                             ? COFFER__V1__DESIRED_STATE__DESIRED_DELETED
                             : COFFER__V1__DESIRED_STATE__DESIRED_RUNNING;
     workload->restarts = 0;
+    if (wish->request_id && *wish->request_id)
+        workload->last_request_id = (char *)wish->request_id;
     workload_new_generation(workload);
     return workload_move(update, wish->trigger, SOURCE_USER, &detail);
 }

@@ -42,6 +42,7 @@ struct wish {
     ProtobufCBinaryData sealed_secrets; /* RESTART: replaces the stored ones; empty keeps them */
     const Coffer__V1__Expectation *if_match; /* NULL: whatever it is */
     const Coffer__V1__Allowance *allowance;  /* START, RESTART; NULL: no limit */
+    const char *request_id;                  /* RESTART; NULL or "": none */
 };
 struct error *workload_wish(struct scheduler *scheduler, const struct wish *wish,
                             struct arena *arena, Coffer__V1__Workload **ret_workload) _must_check_;
@@ -66,6 +67,10 @@ struct error *workload_plan(struct scheduler *scheduler,
 struct error *workload_check_asker(struct update *update, const char *workload_id,
                                    const char *account_id,
                                    const Coffer__V1__Expectation *if_match) _must_check_;
+
+/* Whether the latest update or restart of the workload (NULL: there is none) was this very one,
+ * whose answer was lost: a second new VM would lose the data of the first. */
+bool workload_is_repeat(const Coffer__V1__Workload *workload, const char *request_id);
 
 /* The same of the name's record that was read already. */
 struct error *domain_check_record(const struct store_record *record, const char *domain,
