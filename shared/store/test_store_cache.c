@@ -90,11 +90,11 @@ static void test_keeps_until_a_change(void **state)
     assert_true(put(f, "t:a:1", "one"));
     assert_true(put(f, "t:a:2", "two"));
     _cleanup_(store_cached_unrefp) struct store_cached *value = store_cache_get(f->cache, "t:a:1");
-    assert_string_equal(value->data, "one");
+    assert_string_equal((const char *)value->data, "one");
     write_key(f, "t:a:1");
     assert_false(has(f, "t:a:1"));
     assert_true(has(f, "t:a:2"));
-    assert_string_equal(value->data, "one"); /* whoever holds it still may read it */
+    assert_string_equal((const char *)value->data, "one"); /* whoever holds it still may read it */
 }
 
 static void test_a_part_drops_the_whole(void **state)
@@ -183,7 +183,7 @@ static void test_a_later_version_stays(void **state)
     assert_false(put_version(f, 1, "one"));
     assert_true(put_version(f, 3, "three"));
     _cleanup_(store_cached_unrefp) struct store_cached *value = store_cache_get(f->cache, "t:a:1");
-    assert_string_equal(value->data, "three");
+    assert_string_equal((const char *)value->data, "three");
 }
 
 static void test_without_versions_neither_of_two_stays(void **state)
