@@ -274,9 +274,9 @@ _printf_(2, 3) static void complain(struct bad_scene *bad, const char *format, .
     va_list arguments;
 
     va_start(arguments, format);
-    vprint_error(format, arguments);
+    vfprintf(stderr, format, arguments);
     va_end(arguments);
-    print_error("\n");
+    fputc('\n', stderr);
     bad->failures++;
 }
 
