@@ -1,4 +1,5 @@
-/* Bad requests that no HTTP library sends; test_http_abuse.c has those about where they end. */
+/* Bad requests that no HTTP library sends; test_http_abuse.c has those about where they end, and about
+ * what libmicrohttpd 1.0 does not answer before the time for headers is over: a method without end. */
 #include "services/api-gateway/test_bad_input.h"
 
 #define KEY   "Host: x\r\nAuthorization: Bearer $SECRET\r\nConnection: close\r\n"
@@ -29,7 +30,6 @@ const struct bad_raw bad_raws[] = {
     {"a header of 9 KiB", LIST KEY "X-Long: $X9000\r\n\r\n", 431, NULL},
     {"a header's name of 9 KiB", LIST KEY "$X9000: 1\r\n\r\n", 431, NULL},
     {"a key of 9 KiB", LIST "Host: x\r\nAuthorization: Bearer $X9000\r\n\r\n", 431, NULL},
-    {"a method of 9 KiB", "$X9000 / HTTP/1.1\r\n" KEY "\r\n", 400, NULL},
     {"a method that is none", "G@T /api/v1/workloads/list HTTP/1.1\r\n" KEY "\r\n", 405, NULL},
     {"a method in small letters", "get /api/v1/workloads/list HTTP/1.1\r\n" KEY "\r\n", 405, NULL},
     {"CONNECT", "CONNECT example.com:443 HTTP/1.1\r\n" KEY "\r\n", 404, NULL},
