@@ -107,9 +107,10 @@ def reservations(cluster):
     """What the records say of each host: used (cpus, MiB, GiB), and the workloads it is used by."""
     found = {}
     for host in HOSTS:
+        # First who, then how much: a delete between the two leaves somebody who does not run.
+        on = redis(cluster, "smembers", "coffer:workloads-on:" + host).decode().split()
         record = redis(cluster, "hget", "coffer:host:" + host, "d")
         used = fields(fields(record).get(8, b""))  # Host.used, a Resources
-        on = redis(cluster, "smembers", "coffer:workloads-on:" + host).decode().split()
         found[host] = (tuple(used.get(i, 0) for i in (1, 2, 3)), set(on))
     return found
 
