@@ -13,7 +13,7 @@ shell_scripts() { # tracked files that a shell runs
 check_shell() { (cd "$ROOT" && shell_scripts | xargs -r shellcheck -x -S style -e SC2187); }
 
 check_spelling() { (cd "$ROOT" && tracked | grep -vE '^tests/(vectors|fuzz/[^.]*)/|\.(der|bin|pem)$' |
-    xargs -r codespell -L fo,chage,stopp,kernal,asign); }
+    xargs -r codespell -L fo,chage,stopp,kernal,asign,nmae,ody); }
 
 # Leaks and lifetimes are left to ASan and gcc: cppcheck knows no cleanup attribute and takes every
 # pointer that a call returns for one of its arguments.

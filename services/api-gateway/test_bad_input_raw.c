@@ -1,5 +1,6 @@
-/* Bad requests that no HTTP library sends; test_http_abuse.c has those about where they end, and about
- * what libmicrohttpd 1.0 does not answer before the time for headers is over: a method without end. */
+/* Bad requests that no HTTP library sends; test_http_abuse.c has those about where they end, and
+ * about what libmicrohttpd 1.0 does not answer before the time for headers is over: a method
+ * without end. */
 #include "services/api-gateway/test_bad_input.h"
 
 #define KEY   "Host: x\r\nAuthorization: Bearer $SECRET\r\nConnection: close\r\n"
