@@ -11,10 +11,10 @@
 #include <stdatomic.h>
 
 #include "services/api-gateway/json_record.h"
-#include "services/api-gateway/test_redis.h"
 #include "services/api-gateway/webhook_queue.h"
 #include "shared/base/alloc.h"
 #include "shared/store/keys.h"
+#include "shared/store/test_redis_server.h"
 
 #define ID  "wh-1"
 #define NOW INT64_C(1700000000000)
@@ -26,7 +26,7 @@
 #endif
 
 struct scene {
-    struct test_redis redis;
+    struct redis_server redis;
     struct store *store;
     struct arena *arena;
 };
@@ -58,8 +58,8 @@ static struct scene scene_new(void)
     struct scene scene = {.arena = arena_new()};
 
     if (ON_REDIS)
-        test_redis_start(&scene.redis);
-    scene.store = ON_REDIS ? test_redis_open(&scene.redis) : store_memory_new();
+        redis_server_start(&scene.redis);
+    scene.store = ON_REDIS ? redis_server_open(&scene.redis) : store_memory_new();
     commit_webhook(&scene, &webhook);
     return scene;
 }
@@ -68,7 +68,7 @@ static void scene_done(struct scene *scene)
 {
     store_free(scene->store);
     if (ON_REDIS)
-        test_redis_stop(&scene->redis);
+        redis_server_end(&scene->redis);
     arena_free(scene->arena);
 }
 #define _cleanup_scene_ _cleanup_(scene_done)
@@ -390,7 +390,7 @@ static void test_copies_share_a_queue(_unused_ void **state)
                                   .delivered = delivered,
                                   .done = &done,
                                   .flying = &flying};
-        copies[i].scene.store = ON_REDIS ? test_redis_open(&scene.redis) : scene.store;
+        copies[i].scene.store = ON_REDIS ? redis_server_open(&scene.redis) : scene.store;
         assert_int_equal(pthread_create(&copies[i].thread, NULL, run_copy, &copies[i]), 0);
     }
     for (size_t i = 0; i < COPIES; i++) {

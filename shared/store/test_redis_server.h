@@ -6,8 +6,10 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -29,6 +31,7 @@ static inline void redis_server_run(struct redis_server *server)
     server->pid = fork();
     assert_true(server->pid >= 0);
     if (server->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves none behind */
         execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket, "--dir",
                server->dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
                "--logfile", "redis.log", NULL);
