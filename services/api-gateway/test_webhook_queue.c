@@ -182,6 +182,33 @@ static void test_two_at_a_time_for_all_copies_together(_unused_ void **state)
     assert_string_equal(more[0].delivery.name, "e00000000000000000003"); /* the oldest first */
 }
 
+/* Copies of the gateway look at a queue over and over: one that writes its look down gets in the
+ * way of those that have an outcome to tell. */
+static void test_a_claim_that_finds_nothing_writes_nothing(_unused_ void **state)
+{
+    _cleanup_scene_ struct scene scene = scene_new();
+    struct webhook_claim claims[2];
+
+    for (uint64_t i = 1; i <= 3; i++)
+        add(&scene, i, NULL);
+    assert_int_equal(claim(&scene, NOW, claims), 2);
+    uint64_t version = state_of(&scene).version;
+    assert_int_equal(claim(&scene, NOW, claims), 0); /* all that may be are on their way */
+    assert_int_equal(state_of(&scene).version, version);
+    settle(&scene, &claims[0], 503, NOW);
+    settle(&scene, &claims[1], 200, NOW);
+    assert_int_equal(claim(&scene, NOW, claims), 1);
+    settle(&scene, &claims[0], 200, NOW);
+    version = state_of(&scene).version;
+    assert_int_equal(claim(&scene, NOW, claims), 0); /* the one that is left waits for its time */
+    assert_int_equal(state_of(&scene).version, version);
+    assert_int_equal(claim(&scene, NOW + WEBHOOK_RETRY_FIRST_MS, claims), 1);
+    settle(&scene, &claims[0], 200, NOW);
+    version = state_of(&scene).version;
+    assert_int_equal(claim(&scene, NOW, claims), 0); /* none is left */
+    assert_int_equal(state_of(&scene).version, version);
+}
+
 static void test_a_lease_ends_and_its_late_outcome_counts_for_nothing(_unused_ void **state)
 {
     _cleanup_scene_ struct scene scene = scene_new();
@@ -343,17 +370,29 @@ struct copy {
     atomic_int *delivered; /* by event, and how many in all */
     atomic_int *done;
     atomic_int *flying;
+    atomic_int *wrong; /* a thread of its own cannot end the test: its findings are counted */
 };
+
+static void expect(struct copy *copy, bool right)
+{
+    if (!right)
+        atomic_fetch_add(copy->wrong, 1);
+}
 
 static void deliver(struct copy *copy, const struct webhook_claim *claimed)
 {
+    const struct webhook_outcome outcome = {.delivered = true, .response_status = 200};
     unsigned event = (unsigned)strtoul(claimed->delivery.name + 1, NULL, 10);
+    enum webhook_settled settled = SETTLED_LOST;
 
-    assert_true(atomic_fetch_add(copy->flying, 1) < WEBHOOK_AT_ONCE_MAX);
+    expect(copy, atomic_fetch_add(copy->flying, 1) < WEBHOOK_AT_ONCE_MAX);
     atomic_fetch_add(&copy->delivered[event], 1);
     sched_yield();
     atomic_fetch_sub(copy->flying, 1);
-    assert_int_equal(settle(&copy->scene, claimed, 200, NOW), SETTLED_DELIVERED);
+    struct error *err = webhook_queue_settle(copy->scene.store, claimed, &outcome, NOW,
+                                             copy->scene.arena, &settled);
+    expect(copy, !err && settled == SETTLED_DELIVERED);
+    error_free(err);
     atomic_fetch_add(copy->done, 1);
 }
 
@@ -367,7 +406,7 @@ static void *run_copy(void *data)
         size_t dropped = 0;
         struct error *err = webhook_queue_claim(copy->scene.store, ID, NOW, WEBHOOK_AT_ONCE_MAX,
                                                 copy->scene.arena, claims, &n, &dropped);
-        assert_true(!err || error_get_code(err) == ERROR_ABORTED);
+        expect(copy, !err || error_get_code(err) == ERROR_ABORTED);
         error_free(err);
         for (size_t i = 0; i < n; i++)
             deliver(copy, &claims[i]);
@@ -382,6 +421,7 @@ static void test_copies_share_a_queue(_unused_ void **state)
     atomic_int delivered[EVENTS + 1] = {0};
     atomic_int done = 0;
     atomic_int flying = 0;
+    atomic_int wrong = 0;
 
     for (uint64_t i = 1; i <= EVENTS; i++)
         add(&scene, i, NULL);
@@ -389,7 +429,8 @@ static void test_copies_share_a_queue(_unused_ void **state)
         copies[i] = (struct copy){.scene = {.arena = arena_new()},
                                   .delivered = delivered,
                                   .done = &done,
-                                  .flying = &flying};
+                                  .flying = &flying,
+                                  .wrong = &wrong};
         copies[i].scene.store = ON_REDIS ? redis_server_open(&scene.redis) : scene.store;
         assert_int_equal(pthread_create(&copies[i].thread, NULL, run_copy, &copies[i]), 0);
     }
@@ -399,6 +440,7 @@ static void test_copies_share_a_queue(_unused_ void **state)
         if (ON_REDIS)
             store_free(copies[i].scene.store);
     }
+    assert_int_equal(wrong, 0);
     for (size_t i = 1; i <= EVENTS; i++)
         assert_int_equal(delivered[i], 1);
     assert_int_equal(state_of(&scene).pending, 0);
@@ -410,6 +452,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_event_that_comes_again_makes_no_second_delivery),
         cmocka_unit_test(test_two_at_a_time_for_all_copies_together),
+        cmocka_unit_test(test_a_claim_that_finds_nothing_writes_nothing),
         cmocka_unit_test(test_a_lease_ends_and_its_late_outcome_counts_for_nothing),
         cmocka_unit_test(test_a_failed_one_waits_and_is_given_up_in_the_end),
         cmocka_unit_test(test_fifty_failures_in_a_row_switch_it_off),

@@ -32,6 +32,15 @@ static struct error *load_delivery(struct store *store, const struct queue *queu
     return err;
 }
 
+/* A look that found nothing to take, on a queue that says of itself what it should: it is not
+ * written down, since each write undoes what others are about to commit on the queue. */
+static bool is_idle(const struct queue_change *change, const struct queue *queue,
+                    const struct webhook_state *before)
+{
+    return before->version && change->n_edits == 0 && queue->state.pending == before->pending &&
+           (!before->pending || queue->state.next_ms == before->next_ms);
+}
+
 static struct error *drain_one(struct store *store, struct queue_change *change,
                                struct queue *queue, struct queue_entry *entry)
 {
@@ -55,6 +64,7 @@ static struct error *drain(struct store *store, struct queue *queue, const struc
                            int64_t now_ms, struct arena *arena, size_t *ret_dropped)
 {
     struct queue_change change = queue_change_new(arena, DRAIN_MAX + SPARE);
+    const struct webhook_state before = queue->state;
     struct error *err = NULL;
     size_t n = 0;
 
@@ -67,6 +77,8 @@ static struct error *drain(struct store *store, struct queue *queue, const struc
     if (err)
         return err;
     queue_recount(queue);
+    if (webhook->version && is_idle(&change, queue, &before))
+        return NULL;
     queue_close(&change, queue, !webhook->version);
     err = queue_commit(store, &change);
     *ret_dropped = err ? 0 : n;
@@ -94,6 +106,7 @@ static struct error *lease(struct store *store, struct queue *queue, const struc
                            struct webhook_claim *ret_claims, size_t *ret_n)
 {
     struct queue_change change = queue_change_new(arena, 2 * max + SPARE);
+    const struct webhook_state before = queue->state;
     struct error *err = NULL;
     size_t n = queue->n; /* leases are put behind */
     size_t found = 0;
@@ -114,6 +127,8 @@ static struct error *lease(struct store *store, struct queue *queue, const struc
     if (err)
         return err;
     queue_recount(queue);
+    if (is_idle(&change, queue, &before))
+        return NULL;
     queue_close(&change, queue, false);
     err = queue_commit(store, &change);
     *ret_n = err ? 0 : found;
