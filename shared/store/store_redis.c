@@ -44,8 +44,8 @@ static const char commit_script[] =
     "tonumber(ARGV[5])\n"
     "for i = 1, nw do\n"
     "  local want = ARGV[5 + (i - 1) * 4 + 1]\n"
-    "  local have = redis.call('HGET', KEYS[4 + i], 'v') or '0'\n"
-    "  if want ~= 'any' and want ~= have then\n"
+    "  local have = want ~= 'any' and (redis.call('HGET', KEYS[4 + i], 'v') or '0')\n"
+    "  if have and want ~= have then\n"
     "    return KEYS[4 + i] .. ' has version ' .. have .. ', not ' .. want\n"
     "  end\n"
     "end\n"
@@ -73,16 +73,22 @@ static const char commit_script[] =
     "  redis.call(how == 'add' and 'SADD' or 'SREM', key, unpack(members))\n"
     "end\n"
     "k = k + ne\n"
-    "local new = {}\n"
-    "for i = 1, no do\n"
-    "  if redis.call('HSET', KEYS[3], ARGV[a + 1], ARGV[a + 2]) == 1 then\n"
-    "    new[#new + 1] = ARGV[a + 1]\n"
+    "i = 1\n"
+    "while i <= no do\n" /* of the outbox as well; an id that waits already is not put twice */
+    "  local ids, data, new = {}, {}, {}\n"
+    "  repeat\n"
+    "    ids[#ids + 1] = ARGV[a + 1]\n"
+    "    data[#data + 1], data[#data + 2] = ARGV[a + 1], ARGV[a + 2]\n"
+    "    i, a = i + 1, a + 2\n"
+    "  until i > no or #ids == 100\n"
+    "  local waiting = redis.call('HMGET', KEYS[3], unpack(ids))\n"
+    "  redis.call('HSET', KEYS[3], unpack(data))\n"
+    "  local seen = {}\n"
+    "  for j = 1, #ids do\n"
+    "    if not waiting[j] and not seen[ids[j]] then new[#new + 1] = ids[j] end\n"
+    "    seen[ids[j]] = true\n"
     "  end\n"
-    "  a = a + 2\n"
-    "  if #new == 100 or (i == no and #new > 0) then\n"
-    "    redis.call('RPUSH', KEYS[2], unpack(new))\n"
-    "    new = {}\n"
-    "  end\n"
+    "  if #new > 0 then redis.call('RPUSH', KEYS[2], unpack(new)) end\n"
     "end\n"
     "i = 1\n"
     "while i <= nl do\n" /* of lists as well */
@@ -109,12 +115,15 @@ static const char get_many_script[] =
     "for i = 1, #KEYS do records[i] = redis.call('HMGET', KEYS[i], 'v', 'd') end\n"
     "return records\n";
 
-/* They are the oldest, so each is found at once. */
-static const char clear_script[] = "for i = 1, #ARGV do\n"
-                                   "  redis.call('LREM', KEYS[1], 1, ARGV[i])\n"
-                                   "  redis.call('HDEL', KEYS[2], ARGV[i])\n"
-                                   "end\n"
-                                   "return 'ok'\n";
+/* They are the oldest, most often in their order: then they go at one stroke. */
+static const char clear_script[] =
+    "local first = redis.call('LRANGE', KEYS[1], 0, #ARGV - 1)\n"
+    "local same = #first == #ARGV\n"
+    "for i = 1, #first do same = same and first[i] == ARGV[i] end\n"
+    "if same then redis.call('LTRIM', KEYS[1], #ARGV, -1)\n"
+    "else for i = 1, #ARGV do redis.call('LREM', KEYS[1], 1, ARGV[i]) end end\n"
+    "redis.call('HDEL', KEYS[2], unpack(ARGV))\n"
+    "return 'ok'\n";
 
 enum { GET_CHUNK = 512 };
 
