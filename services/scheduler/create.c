@@ -2,46 +2,13 @@
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
+#include "services/scheduler/create_round.h"
 #include "services/scheduler/tiers.h"
 #include "services/scheduler/workloads.h"
 #include "shared/base/log.h"
 
 /* So often a create is tried; the first times together with others. */
 enum { CREATE_ATTEMPTS = 8, GROUP_ATTEMPTS = 2 };
-
-/* One create on its way. */
-struct item {
-    struct creation *creation;
-    struct manifest *manifest;
-    unsigned aborted; /* rounds in which somebody was quicker */
-    bool settled;     /* err or workload are the answer */
-    /* of the round: */
-    struct error *err;
-    Coffer__V1__Workload *workload;
-    bool accepted;
-    bool postponed; /* by another one of this round with the same id or domain */
-};
-
-/* What an account uses, with what this round has accepted so far. */
-struct account {
-    struct account *next;
-    const char *account_id;
-    struct usage usage;
-};
-
-/* One read, one judgement of each, one commit. */
-struct round {
-    struct scheduler *scheduler;
-    struct arena *arena;
-    struct item **items;
-    size_t n;
-    struct store_record *records; /* per item its workload, domain and artifact */
-    struct fleet fleet;
-    Coffer__V1__WorkloadTiers *tiers;
-    struct account *accounts;
-    struct change change;
-};
-enum { OF_WORKLOAD, OF_DOMAIN, OF_ARTIFACT, RECORDS_OF_ITEM };
 
 /* A repeated create: the same account and the same manifest mean the same request. */
 static struct error *answer_existing(const Coffer__V1__Workload *workload,
@@ -93,52 +60,6 @@ static void put_input(struct change *change, const Coffer__V1__CreateWorkloadReq
     input.n_files = request->n_files;
     input.sealed_secrets = request->sealed_secrets;
     change_put(change, KEY_WORKLOAD_INPUT, request->workload_id, 0, &input.base, 0);
-}
-
-static struct error *know_hosts(struct scheduler *scheduler)
-{
-    struct host_ids *known = &scheduler->host_ids;
-    _cleanup_(arena_freep) struct arena *arena = NULL;
-
-    if (known->known)
-        return NULL;
-    arena = arena_new();
-    struct error *err =
-        store_members(scheduler->store, KEY_HOSTS, HOSTS_MAX, arena, &known->ids, &known->n);
-    if (err)
-        return err;
-    arena_free(known->arena);
-    known->arena = TAKE_PTR(arena);
-    known->known = true;
-    return NULL;
-}
-
-/* Everything in one read: what the items need, the tiers, the hosts. */
-static struct error *read_all(struct round *round)
-{
-    const struct host_ids *host_ids = &round->scheduler->host_ids;
-    struct arena *arena = round->arena;
-    struct error *err = know_hosts(round->scheduler);
-    size_t tiers_at = round->n * RECORDS_OF_ITEM;
-    size_t n_keys = tiers_at + 1 + host_ids->n;
-
-    if (err)
-        return err;
-    const char **keys = arena_alloc(arena, n_keys * sizeof(*keys));
-    for (size_t i = 0; i < round->n; i++) {
-        const Coffer__V1__CreateWorkloadRequest *request = round->items[i]->creation->request;
-        const char **of = keys + i * RECORDS_OF_ITEM;
-        of[OF_WORKLOAD] = arena_printf(arena, "%s%s", KEY_WORKLOAD, request->workload_id);
-        of[OF_DOMAIN] = arena_printf(arena, "%s%s", KEY_DOMAIN, request->domain);
-        of[OF_ARTIFACT] = arena_printf(arena, "%s%s", KEY_ARTIFACT, request->image_version);
-    }
-    keys[tiers_at] = KEY_TIERS;
-    for (size_t i = 0; i < host_ids->n; i++)
-        keys[tiers_at + 1 + i] = arena_printf(arena, "%s%s", KEY_HOST, host_ids->ids[i]);
-    round->records = arena_alloc(arena, n_keys * sizeof(*round->records));
-    err = store_get_many(round->scheduler->store, keys, n_keys, arena, round->records);
-    err = err ?: tiers_read(&round->records[tiers_at], arena, &round->tiers);
-    return err ?: fleet_read(&round->records[tiers_at + 1], host_ids->n, arena, &round->fleet);
 }
 
 /* What was accepted before this one in the round counts, with or without an allowance. */
@@ -271,7 +192,7 @@ static struct error *judge(struct round *round, struct item *item, const struct 
 
 static struct error *run_round(struct round *round)
 {
-    struct error *err = read_all(round);
+    struct error *err = round_read(round);
 
     if (err)
         return err;
