@@ -246,14 +246,11 @@ int main(void)
         cmocka_unit_test(test_a_stream_is_read_from_any_place),
         cmocka_unit_test(test_objects_of_every_size_come_back_whole),
     };
-    const struct CMUnitTest server_tests[] = {};
 
     if (is_nats() && !nats_server_is_available(2, 9)) {
         printf("no nats-server 2.9 or later in PATH: skipped\n");
         return 77;
     }
     log_init("test", LOG_LEVEL_DEBUG);
-    int failed = cmocka_run_group_tests(tests, bus_setup, bus_teardown);
-    return is_nats() ? failed + cmocka_run_group_tests(server_tests, bus_setup, bus_teardown)
-                     : failed;
+    return cmocka_run_group_tests(tests, bus_setup, bus_teardown);
 }
