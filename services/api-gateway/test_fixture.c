@@ -1,7 +1,6 @@
 #include "services/api-gateway/test_fixture_parts.h"
 
 #include <curl/curl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/base/alloc.h"

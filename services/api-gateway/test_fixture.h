@@ -90,6 +90,8 @@ const char *answer_text(const struct answer *answer, const char *name);
 char *answer_header(const struct answer *answer, const char *name);
 bool has_finding(const struct answer *answer, const char *where_or_rule);
 
+/* From any thread, as calls are. */
+
 /* Any record, and its place in a set. */
 void put_message(const struct fixture *fixture, const char *key, const ProtobufCMessage *message);
 void index_add(const struct fixture *fixture, const char *set, const char *member);

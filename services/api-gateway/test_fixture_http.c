@@ -48,7 +48,7 @@ static FILE *open_record(void)
 
     if (!file && dir) {
         _cleanup_free_ char *path = xasprintf("%s/%s.jsonl", dir, program_invocation_short_name);
-        if (expect_ok(dir_make(dir, 0755)))
+        if (expect_no_error(dir_make(dir, 0755)))
             file = fopen(path, "we");
         expect_that(file != NULL);
     }
@@ -117,7 +117,7 @@ static struct answer perform(const struct fixture *fixture, CURL *curl, struct c
     struct answer answer = {0};
 
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 90L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_data);

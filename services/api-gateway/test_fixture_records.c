@@ -6,6 +6,15 @@
 #include "shared/base/alloc.h"
 #include "shared/store/keys.h"
 
+/* Fails the test, or is a finding of another thread's. */
+static void require(const struct fixture *fixture, struct error *err)
+{
+    bool right = expect_no_error(err);
+
+    if (pthread_equal(pthread_self(), fixture->own_thread))
+        assert_true(right);
+}
+
 static struct error *put(const struct fixture *fixture, const char *key, const void *data,
                          size_t size)
 {
@@ -28,7 +37,7 @@ struct error *keep_message(const struct fixture *fixture, const char *key,
 
 void put_message(const struct fixture *fixture, const char *key, const ProtobufCMessage *message)
 {
-    assert_null(keep_message(fixture, key, message));
+    require(fixture, keep_message(fixture, key, message));
 }
 
 struct error *keep_index(const struct fixture *fixture, const char *set, const char *member)
@@ -40,7 +49,7 @@ struct error *keep_index(const struct fixture *fixture, const char *set, const c
 
 void index_add(const struct fixture *fixture, const char *set, const char *member)
 {
-    assert_null(keep_index(fixture, set, member));
+    require(fixture, keep_index(fixture, set, member));
 }
 
 void put_artifact(const struct fixture *fixture, const char *version, bool enabled,
@@ -61,7 +70,7 @@ void put_image(const struct fixture *fixture, const char *version, const char *j
     _cleanup_free_ char *key = xasprintf("%s%s", KEY_IMAGE, version);
 
     put_artifact(fixture, version, true, 1700000000123);
-    assert_null(put(fixture, key, json, strlen(json)));
+    require(fixture, put(fixture, key, json, strlen(json)));
 }
 
 void put_host(const struct fixture *fixture)
@@ -118,5 +127,5 @@ void put_event(const struct fixture *fixture, const char *id, const char *accoun
     event.kind = (char *)kind;
     event.at_ms = 1700000000000;
     event.message = "words";
-    assert_null(bus_send(fixture->peer, subject, &event.base, message_id, NULL, 1000));
+    require(fixture, bus_send(fixture->peer, subject, &event.base, message_id, NULL, 1000));
 }

@@ -4,7 +4,6 @@
 
 #include "schemas/catalog.pb-c.h"
 #include "schemas/host.pb-c.h"
-#include "shared/base/alloc.h"
 #include "shared/store/keys.h"
 
 void *last_request(const struct fixture *fixture, const ProtobufCMessageDescriptor *type,

@@ -4,7 +4,6 @@
 
 #include "services/api-gateway/idempotency.h"
 #include "shared/base/alloc.h"
-#include "shared/store/keys.h"
 
 #define WEBHOOKS "/api/v1/webhooks/"
 

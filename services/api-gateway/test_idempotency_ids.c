@@ -2,7 +2,6 @@
 #include "services/api-gateway/test_idempotency_kit.h"
 
 #include "schemas/catalog.pb-c.h"
-#include "shared/base/alloc.h"
 
 #define CREATE_BODY "{" CREATE_REST
 #define CREATE_REST                                                                                \

@@ -2,7 +2,6 @@
 #include "services/api-gateway/test_idempotency_kit.h"
 
 #include "services/api-gateway/idempotency.h"
-#include "services/api-gateway/routes.h"
 #include "shared/base/alloc.h"
 
 static void test_refusals_are_answers_too(_unused_ void **state)

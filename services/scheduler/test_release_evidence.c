@@ -3,8 +3,6 @@
 #include <unistd.h>
 
 #include "services/scheduler/test_kit_release.h"
-#include "shared/attestation/certificates.h"
-#include "shared/attestation/dev_certificate.h"
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 

@@ -1,12 +1,10 @@
 /* The release authority: revocation lists, which do not get older. */
 #include <openssl/pem.h>
-#include <unistd.h>
 
 #include "services/scheduler/test_kit_release.h"
 #include "shared/attestation/certificates.h"
 #include "shared/attestation/dev_certificate.h"
 #include "shared/base/alloc.h"
-#include "shared/base/file.h"
 
 /* A platform may be told to go on without a revocation list; nobody else does. */
 static void test_a_crl_is_required_unless_said_otherwise(void **state)

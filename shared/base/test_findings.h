@@ -34,7 +34,7 @@ static inline bool finding(bool right, const char *file, int line, const char *w
 #define expect_that(right) finding((right), __FILE__, __LINE__, #right)
 
 /* The same of a call's success; takes the error. */
-#define expect_ok(call) finding_of_error((call), __FILE__, __LINE__)
+#define expect_no_error(call) finding_of_error((call), __FILE__, __LINE__)
 static inline bool finding_of_error(struct error *err, const char *file, int line)
 {
     bool right = finding(!err, file, line, error_text(err));

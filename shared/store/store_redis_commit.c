@@ -1,7 +1,6 @@
 /* A commit of fleet state: one Lua call. */
 #include "shared/store/store_redis.h"
 
-#include "shared/base/alloc.h"
 #include "shared/base/buffer.h"
 #include "shared/store/keys.h"
 

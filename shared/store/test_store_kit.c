@@ -1,7 +1,5 @@
 #include "shared/store/test_store_kit.h"
 
-#include "shared/base/alloc.h"
-
 struct store_fixture fixture;
 
 void assert_ok(struct error *err)

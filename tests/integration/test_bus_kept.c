@@ -72,7 +72,7 @@ static void *keep_caller_main(void *data)
             error_free(err);
             continue;
         }
-        if (!expect_ok(err))
+        if (!expect_no_error(err))
             break;
         expect_that(strcmp(reply->workload->workload_id, caller->id) == 0);
         expect_that(strcmp(reply->workload->status_reason, "r-1 on svc.scheduler.workload.stop") ==

@@ -16,7 +16,7 @@
 #include "shared/bus/bus.h"
 #include "tests/integration/nats_server.h"
 
-enum { WAIT_MS = 10000, SEEN_MAX = 512 };
+enum { WAIT_MS = 60000, SEEN_MAX = 512 };
 
 struct bus_fixture {
     struct nats_server server;

@@ -5,7 +5,6 @@
  */
 #include "tests/integration/test_leaf_kit.h"
 
-#include "shared/base/alloc.h"
 #include "shared/base/log.h"
 #include "shared/bus/subject.h"
 

@@ -15,7 +15,7 @@
 #include "shared/bus/bus.h"
 #include "tests/integration/nats_server.h"
 
-enum { WAIT_MS = 10000 };
+enum { WAIT_MS = 60000 };
 
 struct leaf_fixture {
     char dir[64];
