@@ -10,6 +10,7 @@
 
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/workloads.h"
+#include "shared/base/test_findings.h"
 
 #define TEST_KEY      "test-key-0123456789abcdef" /* an account-admin key of account "dev" */
 #define TEST_ADMIN    "admin-key-0123456789abcdef"
@@ -29,6 +30,7 @@ struct fixture {
     struct sign_key guest_key;
     struct bus_subscription *subscriptions[32];
     size_t n_subscriptions;
+    pthread_t own_thread; /* the test's, which alone may fail it */
 
     /* what the scheduler of the test saw and says */
     pthread_mutex_t lock;
@@ -46,6 +48,7 @@ struct fixture {
 struct fixture *fixture_new(void);
 struct fixture *fixture_new_with_clock(struct clock *clock); /* the gateway's; outlives it */
 struct fixture *fixture_new_with(struct clock *clock, struct store *store); /* takes store */
+/* Asserts that no thread has found anything (test_findings.h). */
 void fixture_free(struct fixture *fixture);
 DEFINE_CLEANUP(struct fixture *, fixture_free)
 
@@ -57,6 +60,9 @@ struct answer {
 };
 void answer_done(struct answer *answer);
 #define _cleanup_answer_ _cleanup_(answer_done)
+
+/* Calls that get no answer at all fail the test. In another thread than the one that made the
+ * fixture they are a finding (test_findings.h), and the answer has status 0. */
 
 /* key NULL: no Authorization header; with a colon: a header of its own. body NULL: none. */
 struct answer http_call(const struct fixture *fixture, const char *method, const char *path,
@@ -83,6 +89,8 @@ const char *answer_text(const struct answer *answer, const char *name);
 /* A header of the answer; caller frees. NULL: it has none. */
 char *answer_header(const struct answer *answer, const char *name);
 bool has_finding(const struct answer *answer, const char *where_or_rule);
+
+/* From any thread, as calls are. */
 
 /* Any record, and its place in a set. */
 void put_message(const struct fixture *fixture, const char *key, const ProtobufCMessage *message);
