@@ -15,15 +15,20 @@ struct error *on_health(struct request *request, struct response *ret_response)
     return NULL;
 }
 
+static struct error *not_ready(struct request *request, const char *why)
+{
+    return http_refuse(request, 503, "UNAVAILABLE", error_new(ERROR_UNAVAILABLE, "%s", why));
+}
+
 struct error *on_ready(struct request *request, struct response *ret_response)
 {
     struct gateway *gateway = request->gateway;
     struct error *err = store_ping(gateway->store);
 
     if (!err && atomic_load(&gateway->draining))
-        err = error_new(ERROR_UNAVAILABLE, "shutting down");
+        err = not_ready(request, "shutting down");
     if (!err && !bus_is_connected(gateway->bus))
-        err = error_new(ERROR_UNAVAILABLE, "the bus is away");
+        err = not_ready(request, "the bus is away");
     err = err ?: gateway_ensure_bootstrap(gateway);
     if (err)
         return error_recode(err, ERROR_UNAVAILABLE);

@@ -344,6 +344,7 @@ static void test_scheduler_reasons_reach_the_owner(void **state)
 
     (void)state;
     f->answer_code = ERROR_RESOURCE_EXHAUSTED;
+    f->answer_reason = "no_host";
     f->answer_text = "2 hosts: memory exhausted (needs 4096 MiB, most free 1024 MiB)";
     _cleanup_answer_ struct answer answer = create(f, body);
     assert_int_equal(answer.status, 503);

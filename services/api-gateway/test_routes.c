@@ -218,10 +218,10 @@ static void test_errors_of_the_scheduler_become_status_and_kind(void **state)
     } rows[] = {
         {ERROR_NOT_FOUND, 404, "NOT_FOUND", "told"},
         {ERROR_FAILED_PRECONDITION, 412, "FAILED_PRECONDITION", "told"},
-        {ERROR_ABORTED, 409, "CONFLICT", "told"},
-        {ERROR_UNAVAILABLE, 503, "UNAVAILABLE", "told"},
-        {ERROR_DEADLINE_EXCEEDED, 504, "DEADLINE_EXCEEDED", "told"},
-        {ERROR_RESOURCE_EXHAUSTED, 503, "NOT_ENOUGH_RESOURCES", "told"},
+        {ERROR_ABORTED, 409, "CONFLICT", "somebody else changed this"},
+        {ERROR_UNAVAILABLE, 503, "UNAVAILABLE", "the scheduler does not answer"},
+        {ERROR_DEADLINE_EXCEEDED, 504, "DEADLINE_EXCEEDED", "the scheduler does not answer"},
+        {ERROR_RESOURCE_EXHAUSTED, 503, "NOT_ENOUGH_RESOURCES", "too much for the fleet"},
         {ERROR_INVALID_ARGUMENT, 400, "INVALID_PAYLOAD", "told"},
         {ERROR_INTERNAL, 500, "INTERNAL", "internal error"},
         {ERROR_DATA_LOSS, 500, "INTERNAL", "internal error"}, /* nobody lied: it is ours */

@@ -308,7 +308,8 @@ static void fail(struct item **items, size_t n, enum error_code code, const stru
 {
     for (size_t i = 0; i < n; i++) {
         items[i]->settled = true;
-        items[i]->creation->err = error_new(code, "%s", error_text(err));
+        items[i]->creation->err =
+            error_set_reason(error_new(code, "%s", error_text(err)), error_reason(err));
     }
 }
 

@@ -15,12 +15,13 @@ struct plan {
     bool exists;
 };
 
-/* The first refusal is the answer. What has no reason is an error of the plan itself. */
+/* The first refusal is the answer. What has no reason, or the store's, is an error of the plan
+ * itself. */
 static struct error *note_refusal(struct plan *plan, struct error *err)
 {
     Coffer__V1__PlanWorkloadReply *reply = plan->reply;
 
-    if (!err || !error_reason(err)[0])
+    if (!err || !error_reason(err)[0] || strcmp(error_reason(err), STORE_AWAY) == 0)
         return err;
     if (!reply->refusal_code[0]) {
         reply->refusal_code = arena_strdup(plan->arena, error_reason(err));

@@ -1071,6 +1071,34 @@ static void test_plan_refusals(void **state)
              ERROR_INVALID_ARGUMENT);
 }
 
+static struct error *no_domains(struct store *store, const char *key, struct arena *arena,
+                                struct store_record *ret_record)
+{
+    if (strncmp(key, KEY_DOMAIN, strlen(KEY_DOMAIN)) == 0)
+        return error_new(ERROR_UNAVAILABLE, "the store is away");
+    return ((struct test_store *)store)
+        ->inner->ops->get(((struct test_store *)store)->inner, key, arena, ret_record);
+}
+
+/* What nobody could find out is no reason to refuse a create. */
+static void test_no_plan_while_the_store_is_away(void **state)
+{
+    struct kit *kit = *state;
+    Coffer__V1__PlanWorkloadRequest request = plan_request(kit);
+    struct test_store store;
+    kit_tick(kit);
+    test_store_init(&store, kit->store);
+    struct store_ops ops = *store.base.ops;
+    ops.get = no_domains;
+    store.base.ops = &ops;
+    kit->scheduler->store = &store.base;
+    request.domain = (char *)"w1." KIT_DOMAIN;
+    struct error *err = kit_call(kit, "svc.scheduler.workload.plan", &request.base, NULL);
+    kit->scheduler->store = kit->store;
+    assert_string_equal(error_reason(err), STORE_AWAY);
+    kit_code(err, ERROR_UNAVAILABLE);
+}
+
 static void test_plan_of_an_update(void **state)
 {
     struct kit *kit = *state;
@@ -1154,6 +1182,7 @@ int main(void)
         KIT_TEST(test_plan_of_a_create),
         KIT_TEST(test_plan_counts_what_is_in_the_way),
         KIT_TEST(test_plan_refusals),
+        KIT_TEST(test_no_plan_while_the_store_is_away),
         KIT_TEST(test_plan_of_an_update),
         KIT_TEST(test_plan_counts_its_own_place_as_free),
     };
