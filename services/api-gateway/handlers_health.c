@@ -1,6 +1,9 @@
 /* For supervisors and Prometheus. */
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
+#include "shared/store/keys.h"
+
+enum { LEAVING_MAX = 65536 };
 
 bool on_health_now(struct request *request, struct response *ret_response)
 {
@@ -36,6 +39,23 @@ struct error *on_ready(struct request *request, struct response *ret_response)
     return NULL;
 }
 
+/* Names that the name server should have let go; each one's LeavingName says since when, and why
+ * not. Left out while the store is away. */
+static void print_leaving_names(struct request *request, struct buffer *text)
+{
+    const char **names;
+    size_t n = 0;
+    struct error *err = store_members(request->gateway->store, KEY_LEAVING_NAMES, LEAVING_MAX,
+                                      request->arena, &names, &n);
+
+    if (!err)
+        buffer_printf(text,
+                      "# TYPE coffer_gateway_names_leaving gauge\n"
+                      "coffer_gateway_names_leaving %zu\n",
+                      n);
+    error_free(err);
+}
+
 struct error *on_metrics(struct request *request, struct response *ret_response)
 {
     struct gateway *gateway = request->gateway;
@@ -62,5 +82,6 @@ struct error *on_metrics(struct request *request, struct response *ret_response)
                   "# TYPE coffer_gateway_cache_bytes gauge\ncoffer_gateway_cache_bytes %zu\n",
                   kept.on, (unsigned long long)kept.hits, (unsigned long long)kept.misses,
                   (unsigned long long)kept.changes, kept.bytes);
+    print_leaving_names(request, &ret_response->body);
     return NULL;
 }

@@ -2,6 +2,7 @@
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
+#include "services/scheduler/names.h"
 #include "services/scheduler/tiers.h"
 #include "services/scheduler/workloads.h"
 #include "shared/manifest/manifest.h"
@@ -97,15 +98,15 @@ static struct error *find_price(struct plan *plan)
 static struct error *check_domain(struct plan *plan)
 {
     const char *domain = plan->request->domain;
+    const struct name_taker taker = {domain, plan->workload->workload_id,
+                                     plan->workload->account_id};
     uint64_t version;
 
     if (!domain[0])
         return NULL;
     if (!manifest_domain_is_valid(domain))
         return error_new(ERROR_INVALID_ARGUMENT, "domain '%.253s' is not a host name", domain);
-    return note_refusal(plan,
-                        domain_check_free(plan->scheduler, domain, plan->workload->workload_id,
-                                          plan->arena, &version));
+    return note_refusal(plan, name_check_free(plan->scheduler, &taker, plan->arena, &version));
 }
 
 /* A workload that stays stopped uses nothing. */
