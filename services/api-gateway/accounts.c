@@ -104,6 +104,14 @@ struct error *account_load(struct request *request, const char *id, struct accou
     return NULL;
 }
 
+struct error *account_check_path(struct request *request)
+{
+    if (name_is_valid(request->parameter))
+        return NULL;
+    return http_refuse(request, 400, "INVALID_PATH",
+                       error_new(ERROR_INVALID_ARGUMENT, "this is no account's id"));
+}
+
 struct error *account_is_active(struct store *store, const char *id, struct arena *arena,
                                 bool *ret_active)
 {

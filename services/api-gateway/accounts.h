@@ -28,6 +28,8 @@ struct account {
 /* NOT_FOUND for no such account, and for one that the caller may not know of. */
 struct error *account_load(struct request *request, const char *id,
                            struct account *ret_account) _must_check_;
+/* Refused (INVALID_PATH) when the path's parameter can be no account's id. */
+struct error *account_check_path(struct request *request) _must_check_;
 /* For what happens without a request. One that there is not is not active. */
 struct error *account_is_active(struct store *store, const char *id, struct arena *arena,
                                 bool *ret_active) _must_check_;
