@@ -221,7 +221,7 @@ static void test_errors_of_the_scheduler_become_status_and_kind(void **state)
         {ERROR_ABORTED, 409, "CONFLICT", "somebody else changed this"},
         {ERROR_UNAVAILABLE, 503, "UNAVAILABLE", "the scheduler does not answer"},
         {ERROR_DEADLINE_EXCEEDED, 504, "DEADLINE_EXCEEDED", "the scheduler does not answer"},
-        {ERROR_RESOURCE_EXHAUSTED, 503, "NOT_ENOUGH_RESOURCES", "too much for the fleet"},
+        {ERROR_RESOURCE_EXHAUSTED, 503, "UNAVAILABLE", "too much for the fleet"},
         {ERROR_INVALID_ARGUMENT, 400, "INVALID_PAYLOAD", "told"},
         {ERROR_INTERNAL, 500, "INTERNAL", "internal error"},
         {ERROR_DATA_LOSS, 500, "INTERNAL", "internal error"}, /* nobody lied: it is ours */
