@@ -127,13 +127,11 @@ static struct error *check_unchanged(struct request *request)
 static struct error *read_tier(struct request *request, bool with_id,
                                Coffer__V1__WorkloadTier *tier, Coffer__V1__Resources *size)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     tier->tier_id =
         with_id ? (char *)form_text(&form, "tierId", true, ID_MAX_BYTES) : new_id(request);
     tier->name = (char *)form_name(&form, "name", true, NAME_MAX_BYTES);
@@ -143,8 +141,7 @@ static struct error *read_tier(struct request *request, bool with_id,
     size->disk_gib = form_uint(&form, "diskGb", DISK_MIN_GIB, DISK_MAX_GIB, 0);
     tier->usd_micros_per_minute = form_usd(&form, "cost");
     tier->resources = size;
-    form_finish(&form);
-    return form_result(&form);
+    return form_close(&form);
 }
 
 static struct error *write_tier(struct request *request, bool with_id, const char *subject,

@@ -62,8 +62,7 @@ static void take_edit(struct form *form, bool create, struct webhook_edit *ret_e
     ret_edit->url = take_url(form, create);
     take_events(form, ret_edit);
     ret_edit->description = form_name(form, "description", false, WEBHOOK_DESCRIPTION_MAX);
-    ret_edit->set_active = form_value(form, "active") != NULL;
-    ret_edit->active = form_bool(form, "active", true);
+    ret_edit->set_active = form_active(form, &ret_edit->active);
     if (!create)
         ret_edit->rotate_secret = form_bool(form, "rotateSecret", false);
 }
@@ -76,21 +75,18 @@ static bool is_empty(const struct webhook_edit *edit)
 
 struct error *on_webhook_create(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     char secret[WEBHOOK_SECRET_SIZE] = "";
     struct webhook_edit edit;
     struct webhook webhook;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     take_edit(&form, true, &edit);
-    form_finish(&form);
     if (!edit.n_events)
         edit.events[edit.n_events++] = "*";
-    err = form_result(&form);
+    err = form_close(&form);
     err = err ?: webhook_create(request, &edit, &webhook, secret);
     if (!err)
         ret_response->json = webhook_to_json_with(&webhook, secret);
@@ -165,23 +161,18 @@ struct error *on_webhook_get(struct request *request, struct response *ret_respo
 
 struct error *on_webhook_update(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     char secret[WEBHOOK_SECRET_SIZE] = "";
     struct webhook_edit edit;
     struct webhook webhook;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     const char *id = form_text(&form, "webhookId", true, ID_MAX);
     take_edit(&form, false, &edit);
-    form_finish(&form);
-    if (!request->findings->n && is_empty(&edit))
-        form_find(&form, "webhookId", "nothing is to be changed",
-                  "give url, events, description, active or rotateSecret");
-    err = form_result(&form);
+    err = form_close_edit(&form, !is_empty(&edit), "webhookId",
+                          "give url, events, description, active or rotateSecret");
     err = err ?: webhook_change(request, id, &edit, &webhook, secret);
     if (!err)
         ret_response->json = webhook_to_json_with(&webhook, secret);
@@ -189,24 +180,10 @@ struct error *on_webhook_update(struct request *request, struct response *ret_re
     return err;
 }
 
-static struct error *read_id(struct request *request, const char **ret_id)
-{
-    _cleanup_(json_decrefp) json_t *body = NULL;
-    struct form form;
-    struct error *err = http_json(request, &body);
-
-    if (err)
-        return err;
-    form_init(&form, request, body);
-    *ret_id = form_text(&form, "webhookId", true, ID_MAX);
-    form_finish(&form);
-    return form_result(&form);
-}
-
 struct error *on_webhook_delete(struct request *request, struct response *ret_response)
 {
     const char *id = NULL;
-    struct error *err = read_id(request, &id);
+    struct error *err = form_read_text(request, "webhookId", ID_MAX, &id);
 
     err = err ?: webhook_delete(request, id);
     if (!err)
@@ -266,7 +243,7 @@ struct error *on_webhook_test(struct request *request, struct response *ret_resp
 {
     const char *id = NULL;
     struct webhook webhook;
-    struct error *err = read_id(request, &id);
+    struct error *err = form_read_text(request, "webhookId", ID_MAX, &id);
 
     err = err ?: webhook_find(request, id, &webhook);
     if (!err && !webhook.active)

@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include "services/api-gateway/test_webhook_kit.h"
-
+#include "services/api-gateway/webhook_queue.h"
 #include "shared/base/alloc.h"
+#include "shared/store/keys.h"
 
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
 DEFINE_CLEANUP(X509 *, X509_free)
@@ -227,6 +228,82 @@ static void test_a_webhook_that_only_fails_is_switched_off_and_on_again(_unused_
     assert_int_equal(json_integer_value(json_object_get(got.json, "failuresInARow")), 0);
 }
 
+/* Looks at the account of the tests. */
+static struct {
+    const struct store_ops *real;
+    struct store_ops ops;
+    atomic_uint n;
+} looks;
+
+static struct error *count_looks(struct store *store, const char *key, struct arena *arena,
+                                 struct store_record *ret_record)
+{
+    struct error *err = looks.real->get(store, key, arena, ret_record);
+
+    atomic_fetch_add(&looks.n, strcmp(key, KEY_ACCOUNT "dev") == 0);
+    return err;
+}
+
+/* No route does it yet, but records may say so. */
+static void set_account_active(const struct hooks *scene, bool active)
+{
+    _cleanup_(json_decrefp) json_t *json =
+        json_pack("{s:s, s:s, s:b, s:s, s:s, s:i}", "account", "dev", "name", "dev", "active",
+                  active, "created_at", "", "wallet", "", "balance_micro_usd", 0);
+    _cleanup_free_ char *text = json_dumps(json, JSON_COMPACT);
+    const struct store_write write = {.key = KEY_ACCOUNT "dev",
+                                      .expected_version = UINT64_MAX,
+                                      .value = {strlen(text), (uint8_t *)text}};
+
+    assert_null(
+        store_commit(scene->f->store, &(struct store_change){.writes = &write, .n_writes = 1}));
+}
+
+static void wait_no_queue(const struct hooks *scene)
+{
+    for (int i = 0; i < TRIES; i++) {
+        _cleanup_(arena_freep) struct arena *arena = arena_new();
+        const char **queues;
+        size_t n = 1;
+        assert_null(store_members(scene->f->store, KEY_WEBHOOK_QUEUES, 10, arena, &queues, &n));
+        if (!n)
+            return;
+        usleep(10000);
+    }
+    fail_msg("something is still pending");
+}
+
+static void test_an_account_that_is_not_active_gets_nothing(_unused_ void **state)
+{
+    _cleanup_(hooks_freep) struct hooks *scene = hooks_new_with_webhook();
+
+    looks.real = scene->f->store->ops;
+    looks.ops = *looks.real;
+    looks.ops.get = count_looks;
+    scene->f->store->ops = &looks.ops;
+    receiver_set_status(scene->receiver, 500);
+    put_event(scene->f, "w-1", "dev", 1, "running");
+    _cleanup_(json_decrefp) json_t *pending = hooks_wait_delivery(scene, "pending", 1);
+    receiver_set_status(scene->receiver, 200);
+    set_account_active(scene, false);
+    hooks_advance(scene, 2 * WEBHOOK_RETRY_FIRST_MS);
+    wait_no_queue(scene);
+    unsigned before = atomic_load(&looks.n);
+    put_event(scene->f, "w-1", "dev", 2, "running");
+    for (int i = 0; i < TRIES && atomic_load(&looks.n) == before; i++)
+        usleep(10000);
+    assert_true(atomic_load(&looks.n) > before); /* the feed has judged */
+    set_account_active(scene, true);
+    _cleanup_(json_decrefp) json_t *failed = hooks_wait_delivery(scene, "failed", 1);
+    assert_string_equal(hooks_text(failed, "error"), "the account is not active");
+    put_event(scene->f, "w-1", "dev", 3, "running");
+    _cleanup_(json_decrefp) json_t *delivered = hooks_wait_delivery(scene, "delivered", 1);
+    assert_string_equal(hooks_text(delivered, "eventId"), "w-1.3");
+    _cleanup_answer_ struct answer all = hooks_get(scene, "/deliveries");
+    assert_int_equal(json_array_size(json_object_get(all.json, "deliveries")), 2);
+    assert_int_equal(receiver_count(scene->receiver), 2); /* the first attempt, and the third */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_plain_http_is_refused_at_the_call),
         cmocka_unit_test(test_a_certificate_of_nobody_is_refused),
         cmocka_unit_test(test_a_webhook_that_only_fails_is_switched_off_and_on_again),
+        cmocka_unit_test(test_an_account_that_is_not_active_gets_nothing),
     };
 
     hooks_prepare();

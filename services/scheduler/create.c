@@ -3,6 +3,7 @@
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
 #include "services/scheduler/create_round.h"
+#include "services/scheduler/names.h"
 #include "services/scheduler/tiers.h"
 #include "services/scheduler/workloads.h"
 #include "shared/base/log.h"
@@ -113,6 +114,11 @@ static void count_accepted(struct round *round, const struct item *item)
                       item->workload->usd_micros_per_minute);
 }
 
+static struct name_taker taker_of(const Coffer__V1__CreateWorkloadRequest *request)
+{
+    return (struct name_taker){request->domain, request->workload_id, request->account_id};
+}
+
 /* Whether the image version and the size are to be had today, and at what price. */
 static struct error *check_offer(struct round *round, const struct item *item,
                                  const struct store_record *of, uint64_t *ret_price)
@@ -123,7 +129,8 @@ static struct error *check_offer(struct round *round, const struct item *item,
         artifact_check_record(&of[OF_ARTIFACT], request->image_version, round->arena);
 
     err = err ?: tier_find(round->tiers, request->resources, &tier);
-    err = err ?: domain_check_record(&of[OF_DOMAIN], request->domain, request->workload_id);
+    const struct name_taker taker = taker_of(request);
+    err = err ?: name_check(round->scheduler, &of[OF_DOMAIN], &taker, round->arena);
     if (!err)
         *ret_price = tier ? tier->usd_micros_per_minute : 0;
     return err;
@@ -153,7 +160,8 @@ static struct error *admit(struct round *round, struct item *item, const struct 
     if (err)
         return err;
     put_input(change, request);
-    change_put_bytes(change, KEY_DOMAIN, request->domain, of[OF_DOMAIN].version, id, strlen(id));
+    const struct name_taker taker = taker_of(request);
+    name_take(change, &taker, of[OF_DOMAIN].version);
     change_index(change, KEY_WORKLOADS, "", id, false);
     change_index(change, KEY_WORKLOADS_OF, request->account_id, id, false);
     change_put(change, KEY_WORKLOAD, id, 0, &update.workload->base, 0);
@@ -229,7 +237,8 @@ static void fail(struct item **items, size_t n, enum error_code code, const stru
 {
     for (size_t i = 0; i < n; i++) {
         items[i]->settled = true;
-        items[i]->creation->err = error_new(code, "%s", error_text(err));
+        items[i]->creation->err =
+            error_set_reason(error_new(code, "%s", error_text(err)), error_reason(err));
     }
 }
 

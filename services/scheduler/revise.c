@@ -3,11 +3,12 @@
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
+#include "services/scheduler/names.h"
 #include "services/scheduler/secrets.h"
 #include "services/scheduler/workloads.h"
 #include "shared/base/log.h"
 
-enum { REASON_MAX = 256, FORMER_DOMAINS_MAX = 8 };
+enum { REASON_MAX = 256 };
 
 struct revision {
     const Coffer__V1__UpdateWorkloadRequest *request;
@@ -101,42 +102,21 @@ static struct error *put_input(struct update *update, const struct revision *rev
     return NULL;
 }
 
-/* The name that is given up is remembered until its DNS record is gone; going back to one that
- * still waits for that takes it off the list. */
-static struct error *remember_former(struct update *update, const char *domain)
-{
-    Coffer__V1__Workload *workload = update->workload;
-    char **former = arena_alloc(update->arena, (workload->n_former_domains + 1) * sizeof(*former));
-    size_t n = 0;
-
-    for (size_t i = 0; i < workload->n_former_domains; i++)
-        if (strcmp(workload->former_domains[i], domain) != 0)
-            former[n++] = workload->former_domains[i];
-    former[n++] = workload->domain;
-    if (n > FORMER_DOMAINS_MAX)
-        return error_new(ERROR_UNAVAILABLE,
-                         "the names of earlier updates are still being removed, try again later");
-    workload->former_domains = former;
-    workload->n_former_domains = n;
-    workload->dns_address = arena_strdup(update->arena, "");
-    return NULL;
-}
-
+/* The record of the old name may be about to be written, whatever is noted of it. */
 static struct error *take_domain(struct update *update, const char *domain)
 {
     Coffer__V1__Workload *workload = update->workload;
-    struct change *change = &update->change;
-    const char *id = workload->workload_id;
+    const struct name_taker taker = {domain, workload->workload_id, workload->account_id};
     uint64_t version;
 
     if (strcmp(workload->domain, domain) == 0)
         return NULL;
-    struct error *err = domain_check_free(update->scheduler, domain, id, update->arena, &version);
-    err = err ?: remember_former(update, domain);
+    struct error *err = name_check_free(update->scheduler, &taker, update->arena, &version);
     if (err)
         return err;
-    change_put_bytes(change, KEY_DOMAIN, domain, version, id, strlen(id));
-    change_delete(change, KEY_DOMAIN, workload->domain, UINT64_MAX);
+    name_take(&update->change, &taker, version);
+    name_give_up(&update->change, workload, true);
+    workload->dns_address = arena_strdup(update->arena, "");
     return NULL;
 }
 

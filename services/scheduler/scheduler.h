@@ -125,6 +125,7 @@ struct scheduler {
     struct pacing pacing[PACING_SLOTS]; /* of the job thread */
     int64_t images_at_ms;               /* of the job thread */
     int64_t dns_retry_at_ms;            /* of the job thread */
+    bool names_leave;                   /* of the job thread: some were just given up */
     struct bus_subscription *sources;
 };
 

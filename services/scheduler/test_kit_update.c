@@ -160,3 +160,13 @@ void kit_add_tier(struct kit *kit, uint64_t cost)
     tier.usd_micros_per_minute = cost;
     kit_ok(kit_call(kit, "svc.scheduler.tier.create", &tier.base, NULL));
 }
+
+Coffer__V1__PlanWorkloadRequest kit_plan_request(struct kit *kit)
+{
+    Coffer__V1__PlanWorkloadRequest request = COFFER__V1__PLAN_WORKLOAD_REQUEST__INIT;
+
+    request.account_id = (char *)"acme";
+    request.resources = kit_create_request(kit, "w1")->resources;
+    request.image_version = (char *)KIT_IMAGE;
+    return request;
+}

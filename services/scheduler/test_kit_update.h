@@ -40,3 +40,6 @@ struct error *kit_wish_if(struct kit *kit, const char *verb, Coffer__V1__Expecta
 
 /* The tier "small" of what kit_create() asks for. */
 void kit_add_tier(struct kit *kit, uint64_t cost);
+
+/* A plan of a create as kit_create() would do it. */
+Coffer__V1__PlanWorkloadRequest kit_plan_request(struct kit *kit);

@@ -3,16 +3,6 @@
 #include "services/scheduler/test_kit_update.h"
 #include "services/scheduler/test_store.h"
 
-static Coffer__V1__PlanWorkloadRequest plan_request(struct kit *kit)
-{
-    Coffer__V1__PlanWorkloadRequest request = COFFER__V1__PLAN_WORKLOAD_REQUEST__INIT;
-
-    request.account_id = (char *)"acme";
-    request.resources = kit_create_request(kit, "w1")->resources;
-    request.image_version = (char *)KIT_IMAGE;
-    return request;
-}
-
 /* Every plan is made on a store that counts: nothing may be written. */
 static Coffer__V1__PlanWorkloadReply *plan(struct kit *kit,
                                            const Coffer__V1__PlanWorkloadRequest *request)
@@ -34,7 +24,7 @@ static Coffer__V1__PlanWorkloadReply *plan(struct kit *kit,
 static void test_plan_of_a_create(void **state)
 {
     struct kit *kit = *state;
-    Coffer__V1__PlanWorkloadRequest request = plan_request(kit);
+    Coffer__V1__PlanWorkloadRequest request = kit_plan_request(kit);
     const Coffer__V1__PlanWorkloadReply *reply = plan(kit, &request);
     assert_string_equal(reply->refusal_code, "no_host");
     kit_tick(kit);
@@ -55,7 +45,7 @@ static void test_plan_of_a_create(void **state)
 static void test_plan_counts_what_is_in_the_way(void **state)
 {
     struct kit *kit = *state;
-    Coffer__V1__PlanWorkloadRequest request = plan_request(kit);
+    Coffer__V1__PlanWorkloadRequest request = kit_plan_request(kit);
     kit_tick(kit);
     request.resources->memory_mib = 4097;
     const Coffer__V1__PlanWorkloadReply *reply = plan(kit, &request);
@@ -89,16 +79,16 @@ static void test_plan_refusals(void **state)
     kit_tick(kit);
     kit_add_tier(kit, 100);
     kit_create(kit, "w1");
-    request = plan_request(kit);
+    request = kit_plan_request(kit);
     request.image_version = (char *)"9.9";
     assert_string_equal(plan(kit, &request)->refusal_code, "no_image");
-    request = plan_request(kit);
+    request = kit_plan_request(kit);
     request.resources->cpus = 1;
     assert_string_equal(plan(kit, &request)->refusal_code, "no_tier");
-    request = plan_request(kit);
+    request = kit_plan_request(kit);
     request.domain = (char *)"w1." KIT_DOMAIN;
     assert_string_equal(plan(kit, &request)->refusal_code, "domain_taken");
-    request = plan_request(kit);
+    request = kit_plan_request(kit);
     request.allowance = &allowance;
     allowance.limits_cost = true;
     allowance.usd_micros_per_minute = 199;
@@ -112,11 +102,11 @@ static void test_plan_refusals(void **state)
     request.resources = NULL;
     kit_code(kit_call(kit, "svc.scheduler.workload.plan", &request.base, NULL),
              ERROR_INVALID_ARGUMENT);
-    request = plan_request(kit);
+    request = kit_plan_request(kit);
     request.domain = (char *)"no host";
     kit_code(kit_call(kit, "svc.scheduler.workload.plan", &request.base, NULL),
              ERROR_INVALID_ARGUMENT);
-    request = plan_request(kit);
+    request = kit_plan_request(kit);
     request.image_version = (char *)"../x";
     kit_code(kit_call(kit, "svc.scheduler.workload.plan", &request.base, NULL),
              ERROR_INVALID_ARGUMENT);
@@ -126,7 +116,7 @@ static void test_plan_of_an_update(void **state)
 {
     struct kit *kit = *state;
     Coffer__V1__Allowance allowance = COFFER__V1__ALLOWANCE__INIT;
-    Coffer__V1__PlanWorkloadRequest request = plan_request(kit);
+    Coffer__V1__PlanWorkloadRequest request = kit_plan_request(kit);
     kit_tick(kit);
     kit_add_tier(kit, 100);
     kit_create(kit, "w1");
@@ -156,7 +146,7 @@ static void test_plan_of_an_update(void **state)
 static void test_plan_counts_its_own_place_as_free(void **state)
 {
     struct kit *kit = *state;
-    Coffer__V1__PlanWorkloadRequest request = plan_request(kit);
+    Coffer__V1__PlanWorkloadRequest request = kit_plan_request(kit);
     struct kit_app app = kit_same_app;
     kit->hosts[1].total.memory_mib = 128;
     kit_tick(kit);
@@ -178,14 +168,40 @@ static void test_plan_counts_its_own_place_as_free(void **state)
     kit_ok(kit_update(kit, &app));
 }
 
+static struct error *no_domains(struct store *store, const char *key, struct arena *arena,
+                                struct store_record *ret_record)
+{
+    if (strncmp(key, KEY_DOMAIN, strlen(KEY_DOMAIN)) == 0)
+        return error_new(ERROR_UNAVAILABLE, "the store is away");
+    return ((struct test_store *)store)
+        ->inner->ops->get(((struct test_store *)store)->inner, key, arena, ret_record);
+}
+
+/* What nobody could find out is no reason to refuse a create. */
+static void test_no_plan_while_the_store_is_away(void **state)
+{
+    struct kit *kit = *state;
+    Coffer__V1__PlanWorkloadRequest request = kit_plan_request(kit);
+    struct test_store store;
+    kit_tick(kit);
+    test_store_init(&store, kit->store);
+    struct store_ops ops = *store.base.ops;
+    ops.get = no_domains;
+    store.base.ops = &ops;
+    kit->scheduler->store = &store.base;
+    request.domain = (char *)"w1." KIT_DOMAIN;
+    struct error *err = kit_call(kit, "svc.scheduler.workload.plan", &request.base, NULL);
+    kit->scheduler->store = kit->store;
+    assert_string_equal(error_reason(err), STORE_AWAY);
+    kit_code(err, ERROR_UNAVAILABLE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        KIT_TEST(test_plan_of_a_create),
-        KIT_TEST(test_plan_counts_what_is_in_the_way),
-        KIT_TEST(test_plan_refusals),
-        KIT_TEST(test_plan_of_an_update),
-        KIT_TEST(test_plan_counts_its_own_place_as_free),
+        KIT_TEST(test_plan_of_a_create),  KIT_TEST(test_plan_counts_what_is_in_the_way),
+        KIT_TEST(test_plan_refusals),     KIT_TEST(test_no_plan_while_the_store_is_away),
+        KIT_TEST(test_plan_of_an_update), KIT_TEST(test_plan_counts_its_own_place_as_free),
     };
 
     return cmocka_run_group_tests(tests, kit_group_setup, kit_group_teardown);

@@ -5,29 +5,6 @@
 
 enum { REASON_MAX = 256 };
 
-struct error *domain_check_record(const struct store_record *record, const char *domain,
-                                  const char *workload_id)
-{
-    if (!record->version || (record->value.len == strlen(workload_id) &&
-                             memcmp(record->value.data, workload_id, record->value.len) == 0))
-        return NULL;
-    struct error *err =
-        error_new(ERROR_ALREADY_EXISTS, "domain '%s' belongs to another workload", domain);
-    return error_set_reason(err, "domain_taken");
-}
-
-struct error *domain_check_free(struct scheduler *scheduler, const char *domain,
-                                const char *workload_id, struct arena *arena, uint64_t *ret_version)
-{
-    struct store_record record;
-    struct error *err = store_get(scheduler->store, arena_printf(arena, "%s%s", KEY_DOMAIN, domain),
-                                  arena, &record);
-
-    if (!err)
-        *ret_version = record.version;
-    return err ?: domain_check_record(&record, domain, workload_id);
-}
-
 bool workload_is_repeat(const Coffer__V1__Workload *workload, const char *request_id)
 {
     return workload && request_id && *request_id &&

@@ -72,14 +72,6 @@ struct error *workload_check_asker(struct update *update, const char *workload_i
  * whose answer was lost: a second new VM would lose the data of the first. */
 bool workload_is_repeat(const Coffer__V1__Workload *workload, const char *request_id);
 
-/* The same of the name's record that was read already. */
-struct error *domain_check_record(const struct store_record *record, const char *domain,
-                                  const char *workload_id) _must_check_;
-/* ALREADY_EXISTS, reason domain_taken. *ret_version is for the write that takes it. */
-struct error *domain_check_free(struct scheduler *scheduler, const char *domain,
-                                const char *workload_id, struct arena *arena,
-                                uint64_t *ret_version) _must_check_;
-
 /* All hosts as they were read, and reservations on them that are not written yet. */
 struct fleet {
     Coffer__V1__Host **hosts;

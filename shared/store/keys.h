@@ -9,7 +9,9 @@
 #define KEY_WORKLOADS      "coffer:workloads"       /* set of <w>; scheduler */
 #define KEY_WORKLOADS_OF   "coffer:workloads-of:"   /* <account> set of <w>; scheduler */
 #define KEY_WORKLOADS_ON   "coffer:workloads-on:"   /* <h> set of <w>: reservations; scheduler */
-#define KEY_DOMAIN         "coffer:domain:"         /* <name> record: <w>; scheduler */
+#define KEY_DOMAIN         "coffer:domain:"         /* <name> record: <w> or "-"; scheduler */
+#define KEY_LEAVING_NAME   "coffer:leaving-name:"   /* <name> LeavingName record; scheduler */
+#define KEY_LEAVING_NAMES  "coffer:leaving-names"   /* set of <name>; scheduler */
 #define KEY_BOOT           "coffer:boot:"           /* <w> record: pending challenge; scheduler */
 #define KEY_HOST           "coffer:host:"           /* <h> Host record; scheduler */
 #define KEY_HOSTS          "coffer:hosts"           /* set of <h>; scheduler */

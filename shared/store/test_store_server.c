@@ -11,7 +11,9 @@ static void test_server_restart(void **state)
 
     assert_ok(write_one("t:durable", 0, "kept", 0));
     redis_server_kill(&fixture.redis);
-    assert_code(store_get(fixture.store, "t:durable", fixture.arena, &record), ERROR_UNAVAILABLE);
+    struct error *away = store_get(fixture.store, "t:durable", fixture.arena, &record);
+    assert_string_equal(error_reason(away), STORE_AWAY);
+    assert_code(away, ERROR_UNAVAILABLE);
     assert_code(write_one("t:durable", 0, "lost", 0), ERROR_UNAVAILABLE);
     redis_server_run(&fixture.redis);
     redis_server_wait(&fixture.redis, fixture.store);
