@@ -62,7 +62,10 @@ struct error *redis_range(struct store *store, const char *key, size_t max,
                           redisReply **ret_reply) _must_check_;
 
 /* INTERNAL: the server answers what it should not. */
-struct error *redis_unexpected(const redisReply *reply);
+static inline struct error *redis_unexpected(const redisReply *reply)
+{
+    return error_new(ERROR_INTERNAL, "redis: unexpected answer of type %d", reply->type);
+}
 
 /* store_redis_commit.c */
 extern const char store_redis_commit_script[];

@@ -119,8 +119,3 @@ struct error *redis_run_script_ok(struct store *store, enum redis_script script,
         return error_new(ERROR_ABORTED, "%s", reply->str);
     return NULL;
 }
-
-struct error *redis_unexpected(const redisReply *reply)
-{
-    return error_new(ERROR_INTERNAL, "redis: unexpected answer of type %d", reply->type);
-}

@@ -41,6 +41,7 @@ static inline void redis_server_run(struct redis_server *server)
 
 static inline void redis_server_start(struct redis_server *server)
 {
+    signal(SIGPIPE, SIG_IGN); /* as service_main() does: the server goes away in many a test */
     strcpy(server->dir, "/tmp/redis-test-XXXXXX");
     assert_non_null(mkdtemp(server->dir));
     snprintf(server->url, sizeof(server->url), "redis+unix://%s/redis.sock", server->dir);

@@ -55,6 +55,5 @@ int main(void)
         cmocka_unit_test(test_stopped_server_meets_deadline),
     };
 
-    signal(SIGPIPE, SIG_IGN); /* as service_main() does: a server of the test goes away */
     return cmocka_run_group_tests(tests, store_setup, store_teardown);
 }

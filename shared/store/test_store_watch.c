@@ -181,6 +181,5 @@ int main(void)
 #endif
     };
 
-    signal(SIGPIPE, SIG_IGN); /* as service_main() does: a server of the test goes away */
     return cmocka_run_group_tests(tests, store_setup, store_teardown);
 }
