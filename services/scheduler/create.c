@@ -2,6 +2,7 @@
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
+#include "services/scheduler/done_request.h"
 #include "services/scheduler/tiers.h"
 #include "services/scheduler/workloads.h"
 #include "shared/base/log.h"
@@ -16,6 +17,7 @@ struct item {
     unsigned aborted; /* rounds in which somebody was quicker */
     bool settled;     /* err or workload are the answer */
     /* of the round: */
+    const struct store_record *done; /* of its request; NULL: it has no id */
     struct error *err;
     Coffer__V1__Workload *workload;
     bool accepted;
@@ -43,17 +45,18 @@ struct round {
 };
 enum { OF_WORKLOAD, OF_DOMAIN, OF_ARTIFACT, RECORDS_OF_ITEM };
 
-/* A repeated create: the same account and the same manifest mean the same request. */
+/* A repeated create: the same account and the same manifest mean the same request. What was done
+ * by this very request is its answer also when it was changed or deleted since. */
 static struct error *answer_existing(const Coffer__V1__Workload *workload,
-                                     const Coffer__V1__CreateWorkloadRequest *request)
+                                     const Coffer__V1__CreateWorkloadRequest *request, bool repeat)
 {
     uint8_t digest[MANIFEST_SHA256_SIZE];
 
     manifest_hash(request->manifest.data, request->manifest.len, digest);
-    if (strcmp(workload->account_id, request->account_id) == 0 &&
-        workload->manifest_sha256.len == sizeof(digest) &&
-        memcmp(workload->manifest_sha256.data, digest, sizeof(digest)) == 0 &&
-        workload->desired != COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
+    const bool same = workload->manifest_sha256.len == sizeof(digest) &&
+                      memcmp(workload->manifest_sha256.data, digest, sizeof(digest)) == 0 &&
+                      workload->desired != COFFER__V1__DESIRED_STATE__DESIRED_DELETED;
+    if (strcmp(workload->account_id, request->account_id) == 0 && (same || repeat))
         return NULL;
     return error_new(ERROR_ALREADY_EXISTS, "workload '%s' exists already", request->workload_id);
 }
@@ -113,6 +116,19 @@ static struct error *know_hosts(struct scheduler *scheduler)
     return NULL;
 }
 
+/* How many keys were added at that place. */
+static size_t add_done(const struct round *round, struct item *item, const char **keys, size_t at)
+{
+    const char *request_id = item->creation->request->request_id;
+
+    item->done = NULL;
+    if (!*request_id)
+        return 0;
+    keys[at] = done_request_key(round->arena, request_id);
+    item->done = &round->records[at];
+    return 1;
+}
+
 /* Everything in one read: what the items need, the tiers, the hosts. */
 static struct error *read_all(struct round *round)
 {
@@ -124,7 +140,7 @@ static struct error *read_all(struct round *round)
 
     if (err)
         return err;
-    const char **keys = arena_alloc(arena, n_keys * sizeof(*keys));
+    const char **keys = arena_alloc(arena, (n_keys + round->n) * sizeof(*keys));
     for (size_t i = 0; i < round->n; i++) {
         const Coffer__V1__CreateWorkloadRequest *request = round->items[i]->creation->request;
         const char **of = keys + i * RECORDS_OF_ITEM;
@@ -135,7 +151,9 @@ static struct error *read_all(struct round *round)
     keys[tiers_at] = KEY_TIERS;
     for (size_t i = 0; i < host_ids->n; i++)
         keys[tiers_at + 1 + i] = arena_printf(arena, "%s%s", KEY_HOST, host_ids->ids[i]);
-    round->records = arena_alloc(arena, n_keys * sizeof(*round->records));
+    round->records = arena_alloc(arena, (n_keys + round->n) * sizeof(*round->records));
+    for (size_t i = 0; i < round->n; i++)
+        n_keys += add_done(round, round->items[i], keys, n_keys);
     err = store_get_many(round->scheduler->store, keys, n_keys, arena, round->records);
     err = err ?: tiers_read(&round->records[tiers_at], arena, &round->tiers);
     return err ?: fleet_read(&round->records[tiers_at + 1], host_ids->n, arena, &round->fleet);
@@ -237,6 +255,7 @@ static struct error *admit(struct round *round, struct item *item, const struct 
     change_index(change, KEY_WORKLOADS_OF, request->account_id, id, false);
     change_put(change, KEY_WORKLOAD, id, 0, &update.workload->base, 0);
     change_count(change, update.workload, false);
+    done_request_note(change, request->request_id, id);
     change_add(&round->change, change);
     item->accepted = true;
     count_accepted(round, item);
@@ -259,14 +278,18 @@ static bool is_postponed(const struct round *round, size_t at)
 static struct error *judge(struct round *round, struct item *item, const struct store_record *of)
 {
     const struct store_record *record = &of[OF_WORKLOAD];
+    const bool repeat = item->done && item->done->version;
     void *existing;
 
+    if (!record->version && repeat)
+        return error_new(ERROR_ALREADY_EXISTS, "workload '%s' existed, and is deleted",
+                         item->creation->request->workload_id);
     if (!record->version)
         return admit(round, item, of);
     struct error *err =
         record_read(record, &coffer__v1__workload__descriptor, round->arena, &existing);
     item->workload = existing;
-    return err ?: answer_existing(existing, item->creation->request);
+    return err ?: answer_existing(existing, item->creation->request, repeat);
 }
 
 static struct error *run_round(struct round *round)
@@ -376,7 +399,10 @@ void workloads_create(struct scheduler *scheduler, struct creation *creations, s
     for (size_t i = 0; i < n; i++) {
         struct creation *creation = &creations[i];
         creation->workload = NULL;
-        creation->err = admission_check(scheduler, creation->request, arena, &items[i].manifest);
+        creation->err = done_request_check(creation->request->request_id);
+        creation->err =
+            creation->err
+                ?: admission_check(scheduler, creation->request, arena, &items[i].manifest);
         items[i].creation = creation;
         items[i].settled = creation->err != NULL;
     }
