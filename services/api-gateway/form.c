@@ -169,22 +169,27 @@ struct error *form_result(const struct form *form)
     return error_new(ERROR_INVALID_ARGUMENT, "%zu problem%s, see findings", n, n == 1 ? "" : "s");
 }
 
-struct error *form_read_object(struct request *request, const char *name, size_t max,
-                               char **ret_text)
+struct error *form_object(struct request *request, const json_t *body, const char *name, size_t max,
+                          char **ret_text)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     struct form form;
-    struct error *err = http_json(request, &body);
 
-    if (err)
-        return err;
     form_init(&form, request, body);
     const char *text = form_text(&form, name, true, max);
     form_finish(&form);
-    err = form_result(&form);
+    struct error *err = form_result(&form);
     if (err)
         return err;
     audit_about(request, text);
     *ret_text = (char *)text;
     return NULL;
+}
+
+struct error *form_read_object(struct request *request, const char *name, size_t max,
+                               char **ret_text)
+{
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct error *err = http_json(request, &body);
+
+    return err ?: form_object(request, body, name, max, ret_text);
 }

@@ -45,5 +45,8 @@ struct error *form_result(const struct form *form) _must_check_;
 
 /* For bodies of one member: the text of at most max bytes that this name has, which is what the
  * request is about (audit_about()). */
+struct error *form_object(struct request *request, const json_t *body, const char *name, size_t max,
+                          char **ret_text) _must_check_;
+/* The same of the request's body. */
 struct error *form_read_object(struct request *request, const char *name, size_t max,
                                char **ret_text) _must_check_;

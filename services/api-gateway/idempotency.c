@@ -384,6 +384,21 @@ const char *idempotency_request_id(const struct request *request)
     return request->idempotency ? request->idempotency->fingerprint : "";
 }
 
+struct error *idempotency_was_done(const struct request *request, bool *ret_done)
+{
+    struct store_record record = {0};
+    struct error *err = NULL;
+
+    if (request->idempotency)
+        err = store_get(
+            request->gateway->store,
+            arena_printf(request->arena, "%s%s", KEY_DONE_REQUEST, idempotency_request_id(request)),
+            request->arena, &record);
+    if (!err)
+        *ret_done = record.version != 0;
+    return err;
+}
+
 struct error *idempotency_make_salt(const struct request *request, const char *name,
                                     const void *data, size_t size, uint8_t ret_salt[SHA256_SIZE])
 {

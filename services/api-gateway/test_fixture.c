@@ -218,12 +218,15 @@ static struct error *take_command(struct fixture *fixture, const struct bus_call
     return err;
 }
 
-static void name_public(const Coffer__V1__CreateWorkloadRequest *request, struct arena *arena,
-                        Coffer__V1__Workload *workload)
+static void set_manifest(const ProtobufCBinaryData *text, struct arena *arena,
+                         Coffer__V1__Workload *workload)
 {
     struct manifest *manifest;
+    uint8_t *hash = arena_alloc(arena, 32);
 
-    assert_null(manifest_parse(request->manifest.data, request->manifest.len, arena, &manifest));
+    assert_null(manifest_parse(text->data, text->len, arena, &manifest));
+    manifest_hash(text->data, text->len, hash);
+    workload->manifest_sha256 = (ProtobufCBinaryData){.len = 32, .data = hash};
     workload->public_service = (char *)manifest->public_service;
     workload->public_port = manifest->public_port;
 }
@@ -250,10 +253,7 @@ static struct error *on_create(void *state, struct bus_call *call)
     workload->generation = 1;
     workload->created_at_ms = 1700000000123;
     workload->updated_at_ms = 1700000000123;
-    name_public(request, call->arena, workload);
-    uint8_t *hash = arena_alloc(call->arena, 32);
-    manifest_hash(request->manifest.data, request->manifest.len, hash);
-    workload->manifest_sha256 = (ProtobufCBinaryData){.len = 32, .data = hash};
+    set_manifest(&request->manifest, call->arena, workload);
     input.manifest = request->manifest;
     input.compose = request->compose;
     input.files = request->files;
@@ -269,8 +269,33 @@ static struct error *on_create(void *state, struct bus_call *call)
     return NULL;
 }
 
+static void note(const struct fixture *fixture, const char *request_id)
+{
+    _cleanup_free_ char *key = xasprintf("%s%s", KEY_DONE_REQUEST, request_id);
+
+    put(fixture, key, "done", 4);
+}
+
+void note_lost(struct fixture *fixture)
+{
+    note(fixture, fixture->lost_request);
+}
+
+/* After a change. */
+static struct error *note_done(struct fixture *fixture, const char *request_id)
+{
+    if (fixture->lose_answer) {
+        fixture->lose_answer = false;
+        snprintf(fixture->lost_request, sizeof(fixture->lost_request), "%s", request_id);
+        return error_new(ERROR_UNAVAILABLE, "the answer was lost");
+    }
+    if (*request_id)
+        note(fixture, request_id);
+    return NULL;
+}
+
 static struct error *answer_command(struct fixture *fixture, struct bus_call *call, const char *id,
-                                    const char *account)
+                                    const char *account, const char *request_id)
 {
     Coffer__V1__WorkloadReply *reply = call->out;
     struct error *err = take_command(fixture, call);
@@ -283,21 +308,23 @@ static struct error *answer_command(struct fixture *fixture, struct bus_call *ca
     workload->account_id = (char *)account;
     workload->status = COFFER__V1__WORKLOAD_STATUS__STOPPING;
     reply->workload = workload;
-    return NULL;
+    return note_done(fixture, request_id);
 }
 
 static struct error *on_wish(void *state, struct bus_call *call)
 {
     const Coffer__V1__WorkloadRequest *request = call->in;
 
-    return answer_command(state, call, request->workload_id, request->account_id);
+    return answer_command(state, call, request->workload_id, request->account_id,
+                          request->request_id);
 }
 
 static struct error *on_restart(void *state, struct bus_call *call)
 {
     const Coffer__V1__RestartWorkloadRequest *request = call->in;
 
-    return answer_command(state, call, request->workload_id, request->account_id);
+    return answer_command(state, call, request->workload_id, request->account_id,
+                          request->request_id);
 }
 
 static struct error *compare_expected(struct fixture *fixture,
@@ -351,11 +378,12 @@ static struct error *on_update(void *state, struct bus_call *call)
     workload->domain = request->domain;
     workload->image_version = request->image_version;
     workload->generation++;
+    set_manifest(&request->manifest, call->arena, workload);
     keep_input(fixture, request, call->arena);
     put_message(fixture, arena_printf(call->arena, "%s%s", KEY_WORKLOAD, request->workload_id),
                 &workload->base);
     ((Coffer__V1__WorkloadReply *)call->out)->workload = workload;
-    return NULL;
+    return note_done(fixture, request->request_id);
 }
 
 static struct error *on_plan(void *state, struct bus_call *call)
@@ -387,9 +415,19 @@ static struct error *on_tier(void *state, struct bus_call *call)
     Coffer__V1__WorkloadTier *reply = call->out;
 
     *reply = *request;
+    reply->if_match = NULL;
     if (!*reply->tier_id)
         reply->tier_id = arena_strdup(call->arena, "tier-made");
-    return take_command(state, call);
+    struct error *err = take_command(state, call);
+    return err ?: note_done(state, request->request_id);
+}
+
+static struct error *on_tier_removal(void *state, struct bus_call *call)
+{
+    const Coffer__V1__WorkloadTierRequest *request = call->in;
+    struct error *err = take_command(state, call);
+
+    return err ?: note_done(state, request->request_id);
 }
 
 static struct error *on_removal(void *state, struct bus_call *call)
@@ -407,7 +445,7 @@ static const struct bus_handler scheduler_rows[] = {
     {"svc.scheduler.tier.update", &coffer__v1__workload_tier__descriptor,
      &coffer__v1__workload_tier__descriptor, on_tier, NULL},
     {"svc.scheduler.tier.delete", &coffer__v1__workload_tier_request__descriptor,
-     &coffer__v1__empty__descriptor, on_removal, NULL},
+     &coffer__v1__empty__descriptor, on_tier_removal, NULL},
     {"svc.scheduler.host.delete", &coffer__v1__host_request__descriptor,
      &coffer__v1__empty__descriptor, on_removal, NULL},
     {"svc.scheduler.workload.create", &coffer__v1__create_workload_request__descriptor,

@@ -352,17 +352,22 @@ static void test_refusals_have_kinds(_unused_ void **state)
     assert_string_equal(answer_text(&missing, "kind"), "ARTIFACT_VERSION_DOES_NOT_EXIST");
 }
 
+/* The record as it is, otherwise. */
 static void put_at(const struct fixture *f, uint64_t generation, uint64_t sequence)
 {
-    Coffer__V1__Workload workload = COFFER__V1__WORKLOAD__INIT;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct store_record record;
+    void *place = NULL;
 
-    workload.workload_id = "w-new";
-    workload.account_id = "dev";
-    workload.name = "hello";
-    workload.status = COFFER__V1__WORKLOAD_STATUS__RUNNING;
-    workload.generation = generation;
-    workload.event_sequence = sequence;
-    put_message(f, KEY_WORKLOAD "w-new", &workload.base);
+    assert_null(store_get(f->store, KEY_WORKLOAD "w-new", arena, &record));
+    assert_null(bus_unpack(&coffer__v1__workload__descriptor, record.value.data, record.value.len,
+                           arena, &place));
+    Coffer__V1__Workload *workload = place;
+    workload->status = COFFER__V1__WORKLOAD_STATUS__RUNNING;
+    workload->name = "hello";
+    workload->generation = generation;
+    workload->event_sequence = sequence;
+    put_message(f, KEY_WORKLOAD "w-new", &workload->base);
 }
 
 static void test_if_match_is_compared_and_passed_on(_unused_ void **state)

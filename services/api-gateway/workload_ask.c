@@ -25,7 +25,7 @@ const struct refusal *refusal_of_reason(const char *reason)
     return NULL;
 }
 
-static struct error *explain(struct request *request, struct error *err)
+struct error *refusal_explain(struct request *request, struct error *err)
 {
     const struct refusal *refusal = refusal_of_reason(error_reason(err));
 
@@ -40,7 +40,7 @@ struct error *workload_ask(struct request *request, const char *subject,
     struct error *err = scheduler_ask(request, subject, message, refusals, &reply);
 
     if (err)
-        return explain(request, err);
+        return refusal_explain(request, err);
     Coffer__V1__Workload *workload = ((Coffer__V1__WorkloadReply *)reply)->workload;
     if (!workload)
         return error_new(ERROR_INTERNAL, "the scheduler answered without a workload");

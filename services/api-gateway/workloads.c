@@ -45,3 +45,14 @@ struct error *workload_of_body(struct request *request, const json_t *body,
         return error_new(ERROR_INVALID_ARGUMENT, "'workloadId' is missing or not a text");
     return workload_load(request, id, ret_workload);
 }
+
+struct error *workload_answer(struct request *request, const json_t *body,
+                              struct response *ret_response)
+{
+    Coffer__V1__Workload *workload;
+    struct error *err = workload_of_body(request, body, &workload);
+
+    if (!err)
+        ret_response->json = workload_to_json(request, workload);
+    return err;
+}
