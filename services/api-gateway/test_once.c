@@ -522,6 +522,11 @@ static void test_of_writers_of_an_account_one_wins(_unused_ void **state)
         _cleanup_free_ char *tag = answer_header(&account, "ETag");
         _cleanup_free_ char *header = xasprintf("If-Match: %s", tag);
         race(scene, &own, scene->ours, header);
+        const char *const headers[] = {header, NULL};
+        _cleanup_answer_ struct answer money =
+            scene_call_with(scene, GLOBAL_ADMIN, "POST", "/api/v1/accounts/add-balance", headers,
+                            "{\"accountId\":\"$OURS\",\"balance\":1}");
+        check_kind(&money, 412, "PRECONDITION_FAILED");
     }
 }
 
