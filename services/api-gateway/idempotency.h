@@ -55,8 +55,9 @@ struct error *idempotency_commit(struct request *request, const struct store_cha
  * so that another try makes the same; a random one without a key. */
 void idempotency_make_id(const struct request *request, char ret_id[UUID_TEXT_SIZE]);
 
-/* What tells this request, made with this key, from every other; "" without one. For the
- * scheduler, which does nothing twice. Lives with the request. */
+/* What tells this request, made with this key, from every other; without a key a random one, each
+ * time another. For the scheduler, which does nothing twice: bus_call() asks again by itself when
+ * the bus went away before the answer came. Lives with the request. */
 const char *idempotency_request_id(const struct request *request);
 
 /*

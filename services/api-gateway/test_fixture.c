@@ -281,6 +281,15 @@ void note_lost(struct fixture *fixture)
     note(fixture, fixture->lost_request);
 }
 
+static bool is_done(const struct fixture *fixture, const char *request_id, struct arena *arena)
+{
+    const char *key = arena_printf(arena, "%s%s", KEY_DONE_REQUEST, request_id);
+    struct store_record record = {0};
+
+    error_free(store_get(fixture->store, key, arena, &record)); /* this is no thread to fail in */
+    return record.version != 0;
+}
+
 /* After a change. */
 static struct error *note_done(struct fixture *fixture, const char *request_id)
 {
@@ -308,6 +317,9 @@ static struct error *answer_command(struct fixture *fixture, struct bus_call *ca
     workload->account_id = (char *)account;
     workload->status = COFFER__V1__WORKLOAD_STATUS__STOPPING;
     reply->workload = workload;
+    if (is_done(fixture, request_id, call->arena))
+        return NULL;
+    fixture->done++;
     return note_done(fixture, request_id);
 }
 
@@ -371,9 +383,17 @@ static struct error *on_update(void *state, struct bus_call *call)
     if (meanwhile)
         meanwhile(fixture);
     struct error *err = take_command(fixture, call);
-    err = err ?: compare_expected(fixture, request, call->arena, &workload);
     if (err)
         return err;
+    err = compare_expected(fixture, request, call->arena, &workload);
+    ((Coffer__V1__WorkloadReply *)call->out)->workload = workload;
+    if (is_done(fixture, request->request_id, call->arena)) {
+        error_free(err);
+        return NULL;
+    }
+    if (err)
+        return err;
+    fixture->done++;
     workload->name = request->name;
     workload->domain = request->domain;
     workload->image_version = request->image_version;
@@ -382,7 +402,6 @@ static struct error *on_update(void *state, struct bus_call *call)
     keep_input(fixture, request, call->arena);
     put_message(fixture, arena_printf(call->arena, "%s%s", KEY_WORKLOAD, request->workload_id),
                 &workload->base);
-    ((Coffer__V1__WorkloadReply *)call->out)->workload = workload;
     return note_done(fixture, request->request_id);
 }
 

@@ -33,6 +33,7 @@ struct fixture {
     /* what the scheduler of the test saw and says */
     pthread_mutex_t lock;
     unsigned commands;
+    unsigned done; /* of those on workloads, without repeats */
     char last_subject[256];
     struct buffer last_payload;
     struct buffer all_payloads;
