@@ -272,8 +272,10 @@ static struct error *on_create(void *state, struct bus_call *call)
 static void note(const struct fixture *fixture, const char *request_id)
 {
     _cleanup_free_ char *key = xasprintf("%s%s", KEY_DONE_REQUEST, request_id);
+    const struct store_write write = {.key = key, .value = {.data = (uint8_t *)"done", .len = 4}};
+    const struct store_change change = {.writes = &write, .n_writes = 1};
 
-    put(fixture, key, "done", 4);
+    error_free(store_commit(fixture->store, &change)); /* this is no thread to fail in */
 }
 
 void note_lost(struct fixture *fixture)
@@ -286,7 +288,7 @@ static bool is_done(const struct fixture *fixture, const char *request_id, struc
     const char *key = arena_printf(arena, "%s%s", KEY_DONE_REQUEST, request_id);
     struct store_record record = {0};
 
-    error_free(store_get(fixture->store, key, arena, &record)); /* this is no thread to fail in */
+    error_free(store_get(fixture->store, key, arena, &record));
     return record.version != 0;
 }
 
