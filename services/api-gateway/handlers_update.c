@@ -104,9 +104,11 @@ static struct error *answer_kept(struct request *request, const json_t *body,
     struct kept kept;
     struct error *err = kept_of_body(request, body, &kept);
 
-    if (!err)
-        ret_response->json = kept_to_json(request, &kept);
-    return err;
+    if (err)
+        return err;
+    workload_forget(request, kept.workload);
+    ret_response->json = kept_to_json(request, &kept);
+    return NULL;
 }
 
 struct error *on_update(struct request *request, struct response *ret_response)
