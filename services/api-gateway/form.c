@@ -221,15 +221,26 @@ struct error *form_read_text(struct request *request, const char *name, size_t m
     return err;
 }
 
-struct error *form_read_object(struct request *request, const char *name, size_t max,
-                               char **ret_text)
+struct error *form_object(struct request *request, const json_t *body, const char *name, size_t max,
+                          char **ret_text)
 {
-    const char *text = NULL;
-    struct error *err = form_read_text(request, name, max, &text);
+    struct form form;
 
+    form_init(&form, request, body);
+    const char *text = form_text(&form, name, true, max);
+    struct error *err = form_close(&form);
     if (err)
         return err;
     audit_about(request, text);
     *ret_text = (char *)text;
     return NULL;
+}
+
+struct error *form_read_object(struct request *request, const char *name, size_t max,
+                               char **ret_text)
+{
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct error *err = http_json(request, &body);
+
+    return err ?: form_object(request, body, name, max, ret_text);
 }

@@ -57,6 +57,9 @@ struct error *form_result(const struct form *form) _must_check_;
 /* For bodies of one member: the text of at most max bytes that this name has. */
 struct error *form_read_text(struct request *request, const char *name, size_t max,
                              const char **ret_text) _must_check_;
-/* The same, where it is what the request is about (audit_about()). */
+/* The same, where it is what the request is about (audit_about()); of a body that was read, and of
+ * one that was not. */
+struct error *form_object(struct request *request, const json_t *body, const char *name, size_t max,
+                          char **ret_text) _must_check_;
 struct error *form_read_object(struct request *request, const char *name, size_t max,
                                char **ret_text) _must_check_;

@@ -1,8 +1,10 @@
 /* Webhooks of the caller's account: made, listed, changed, deleted, tried. */
 #include "services/api-gateway/audit.h"
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/list_page.h"
 #include "services/api-gateway/webhook_feed.h"
 #include "services/api-gateway/webhook_queue.h"
@@ -141,7 +143,11 @@ struct error *on_webhook_list(struct request *request, struct response *ret_resp
     const struct list_item *items = select_webhooks(request, ret_response, &query, webhooks, &n);
     ret_response->json = json_array();
     for (size_t i = 0; !err && i < n; i++) {
-        json_t *json = webhook_to_json(items[i].what);
+        const struct webhook *webhook = items[i].what;
+        json_t *json = webhook_to_json(webhook);
+        char tag[ETAG_SIZE];
+        etag_of_version(webhook->version, tag);
+        json_object_set_new(json, "etag", json_string(tag));
         json_array_append_new(ret_response->json, json);
         err = add_state(request, items[i].what, json);
     }
@@ -151,10 +157,14 @@ struct error *on_webhook_list(struct request *request, struct response *ret_resp
 struct error *on_webhook_get(struct request *request, struct response *ret_response)
 {
     struct webhook webhook;
+    char tag[ETAG_SIZE];
     struct error *err = webhook_find(request, request->parameter, &webhook);
 
     if (err)
         return err;
+    /* for If-Match; never a 304, since its deliveries change without the record */
+    etag_of_version(webhook.version, tag);
+    response_header(request, ret_response, MHD_HTTP_HEADER_ETAG, tag);
     ret_response->json = webhook_to_json(&webhook);
     return add_state(request, &webhook, ret_response->json);
 }
@@ -217,9 +227,12 @@ static struct error *send_test(struct request *request, const struct webhook *we
                                struct response *ret_response)
 {
     int64_t now_ms = clock_wall_ms(request->gateway->clock);
+    char id[UUID_TEXT_SIZE];
     char name[DELIVERY_NAME_SIZE];
 
-    delivery_name_of_test(name);
+    /* another try with the key asks for the same one */
+    idempotency_make_id(request, id);
+    delivery_name_of_test(id, name);
     const char *event = arena_printf(request->arena, "test.%s", name);
     json_t *data = json_pack("{s:s}", "message", "This is a test. Nothing has happened.");
     const struct delivery_record delivery = {

@@ -387,7 +387,27 @@ void idempotency_make_id(const struct request *request, char ret_id[UUID_TEXT_SI
 
 const char *idempotency_request_id(const struct request *request)
 {
-    return request->idempotency ? request->idempotency->fingerprint : "";
+    char id[UUID_TEXT_SIZE];
+
+    if (request->idempotency)
+        return request->idempotency->fingerprint;
+    uuid_generate_text(id);
+    return arena_strdup(request->arena, id);
+}
+
+struct error *idempotency_was_done(const struct request *request, bool *ret_done)
+{
+    struct store_record record = {0};
+    struct error *err = NULL;
+
+    if (request->idempotency)
+        err = store_get(request->gateway->store,
+                        arena_printf(request->arena, "%s%s", KEY_DONE_REQUEST,
+                                     request->idempotency->fingerprint),
+                        request->arena, &record);
+    if (!err)
+        *ret_done = record.version != 0;
+    return err;
 }
 
 struct error *idempotency_make_salt(const struct request *request, const char *name,

@@ -35,13 +35,16 @@ struct fixture {
     /* what the scheduler of the test saw and says */
     pthread_mutex_t lock;
     unsigned commands;
+    unsigned done; /* of those on workloads, without repeats */
     char last_subject[256];
     struct buffer last_payload;
     struct buffer all_payloads;
     enum error_code answer_code; /* ERROR_OK: does it */
     const char *answer_text;
-    void (*meanwhile)(struct fixture *f);      /* called once, before it answers; NULL: nothing */
-    const char *answer_reason;                 /* NULL: none */
+    void (*meanwhile)(struct fixture *f); /* called once, before it answers; NULL: nothing */
+    const char *answer_reason;            /* NULL: none */
+    bool lose_answer;      /* the next change is done, noted later, and told as UNAVAILABLE */
+    char lost_request[65]; /* the id of that one: see note_lost() */
     const Coffer__V1__PlanWorkloadReply *plan; /* NULL: admitted, on the one host, for nothing */
 };
 
@@ -101,6 +104,9 @@ void put_artifact(const struct fixture *fixture, const char *version, bool enabl
 
 /* The signed document of an image, as JSON text; nobody here looks at its signature. */
 void put_image(const struct fixture *fixture, const char *version, const char *json);
+
+/* The note of the change whose answer was lost, as its commit has it. */
+void note_lost(struct fixture *fixture);
 
 /* Unpacks what the scheduler got last, of that type. */
 void *last_request(const struct fixture *fixture, const ProtobufCMessageDescriptor *type,

@@ -4,6 +4,7 @@
 
 #include "schemas/catalog.pb-c.h"
 #include "schemas/host.pb-c.h"
+#include "shared/base/alloc.h"
 #include "shared/store/keys.h"
 
 void *last_request(const struct fixture *fixture, const ProtobufCMessageDescriptor *type,
@@ -50,15 +51,17 @@ static struct error *take_command(struct fixture *fixture, const struct bus_call
     return err;
 }
 
-static struct error *name_public(const Coffer__V1__CreateWorkloadRequest *request,
-                                 struct arena *arena, Coffer__V1__Workload *workload)
+static struct error *set_manifest(const ProtobufCBinaryData *text, struct arena *arena,
+                                  Coffer__V1__Workload *workload)
 {
     struct manifest *manifest;
-    struct error *err =
-        manifest_parse(request->manifest.data, request->manifest.len, arena, &manifest);
+    uint8_t *hash = arena_alloc(arena, 32);
+    struct error *err = manifest_parse(text->data, text->len, arena, &manifest);
 
     if (err)
         return err;
+    manifest_hash(text->data, text->len, hash);
+    workload->manifest_sha256 = (ProtobufCBinaryData){.len = 32, .data = hash};
     workload->public_service = (char *)manifest->public_service;
     workload->public_port = manifest->public_port;
     return NULL;
@@ -69,7 +72,6 @@ static struct error *make_workload(const Coffer__V1__CreateWorkloadRequest *requ
                                    struct arena *arena, Coffer__V1__Workload **ret_workload)
 {
     Coffer__V1__Workload *workload = arena_alloc(arena, sizeof(*workload));
-    uint8_t *hash = arena_alloc(arena, 32);
 
     coffer__v1__workload__init(workload);
     workload->workload_id = request->workload_id;
@@ -83,10 +85,8 @@ static struct error *make_workload(const Coffer__V1__CreateWorkloadRequest *requ
     workload->generation = 1;
     workload->created_at_ms = 1700000000123;
     workload->updated_at_ms = 1700000000123;
-    manifest_hash(request->manifest.data, request->manifest.len, hash);
-    workload->manifest_sha256 = (ProtobufCBinaryData){.len = 32, .data = hash};
     *ret_workload = workload;
-    return name_public(request, arena, workload);
+    return set_manifest(&request->manifest, arena, workload);
 }
 
 static struct error *keep_new(const struct fixture *fixture,
@@ -127,8 +127,44 @@ static struct error *on_create(void *state, struct bus_call *call)
     return NULL;
 }
 
+static void note(const struct fixture *fixture, const char *request_id)
+{
+    _cleanup_free_ char *key = xasprintf("%s%s", KEY_DONE_REQUEST, request_id);
+    const struct store_write write = {.key = key, .value = {.data = (uint8_t *)"done", .len = 4}};
+    const struct store_change change = {.writes = &write, .n_writes = 1};
+
+    error_free(store_commit(fixture->store, &change)); /* this is no thread to fail in */
+}
+
+void note_lost(struct fixture *fixture)
+{
+    note(fixture, fixture->lost_request);
+}
+
+static bool is_done(const struct fixture *fixture, const char *request_id, struct arena *arena)
+{
+    const char *key = arena_printf(arena, "%s%s", KEY_DONE_REQUEST, request_id);
+    struct store_record record = {0};
+
+    error_free(store_get(fixture->store, key, arena, &record));
+    return record.version != 0;
+}
+
+/* After a change. */
+static struct error *note_done(struct fixture *fixture, const char *request_id)
+{
+    if (fixture->lose_answer) {
+        fixture->lose_answer = false;
+        snprintf(fixture->lost_request, sizeof(fixture->lost_request), "%s", request_id);
+        return error_new(ERROR_UNAVAILABLE, "the answer was lost");
+    }
+    if (*request_id)
+        note(fixture, request_id);
+    return NULL;
+}
+
 static struct error *answer_command(struct fixture *fixture, struct bus_call *call, const char *id,
-                                    const char *account)
+                                    const char *account, const char *request_id)
 {
     Coffer__V1__WorkloadReply *reply = call->out;
     struct error *err = take_command(fixture, call);
@@ -141,21 +177,26 @@ static struct error *answer_command(struct fixture *fixture, struct bus_call *ca
     workload->account_id = (char *)account;
     workload->status = COFFER__V1__WORKLOAD_STATUS__STOPPING;
     reply->workload = workload;
-    return NULL;
+    if (is_done(fixture, request_id, call->arena))
+        return NULL;
+    fixture->done++;
+    return note_done(fixture, request_id);
 }
 
 static struct error *on_wish(void *state, struct bus_call *call)
 {
     const Coffer__V1__WorkloadRequest *request = call->in;
 
-    return answer_command(state, call, request->workload_id, request->account_id);
+    return answer_command(state, call, request->workload_id, request->account_id,
+                          request->request_id);
 }
 
 static struct error *on_restart(void *state, struct bus_call *call)
 {
     const Coffer__V1__RestartWorkloadRequest *request = call->in;
 
-    return answer_command(state, call, request->workload_id, request->account_id);
+    return answer_command(state, call, request->workload_id, request->account_id,
+                          request->request_id);
 }
 
 static struct error *compare_expected(struct fixture *fixture,
@@ -196,6 +237,23 @@ static struct error *keep_input(const struct fixture *fixture,
 }
 
 /* Keeps the new input, as the scheduler does; what was sealed before is not its matter here. */
+static struct error *revise(struct fixture *fixture,
+                            const Coffer__V1__UpdateWorkloadRequest *request, struct arena *arena,
+                            Coffer__V1__Workload *workload)
+{
+    const char *key = arena_printf(arena, "%s%s", KEY_WORKLOAD, request->workload_id);
+
+    fixture->done++;
+    workload->name = request->name;
+    workload->domain = request->domain;
+    workload->image_version = request->image_version;
+    workload->generation++;
+    struct error *err = set_manifest(&request->manifest, arena, workload);
+    err = err ?: keep_input(fixture, request, arena);
+    err = err ?: keep_message(fixture, key, &workload->base);
+    return err ?: note_done(fixture, request->request_id);
+}
+
 static struct error *on_update(void *state, struct bus_call *call)
 {
     const Coffer__V1__UpdateWorkloadRequest *request = call->in;
@@ -207,20 +265,15 @@ static struct error *on_update(void *state, struct bus_call *call)
     if (meanwhile)
         meanwhile(fixture);
     struct error *err = take_command(fixture, call);
-    err = err ?: compare_expected(fixture, request, call->arena, &workload);
     if (err)
         return err;
-    workload->name = request->name;
-    workload->domain = request->domain;
-    workload->image_version = request->image_version;
-    workload->generation++;
-    const char *key = arena_printf(call->arena, "%s%s", KEY_WORKLOAD, request->workload_id);
-    err = keep_input(fixture, request, call->arena);
-    err = err ?: keep_message(fixture, key, &workload->base);
-    if (err)
-        return err;
+    err = compare_expected(fixture, request, call->arena, &workload);
     ((Coffer__V1__WorkloadReply *)call->out)->workload = workload;
-    return NULL;
+    if (is_done(fixture, request->request_id, call->arena)) {
+        error_free(err);
+        return NULL;
+    }
+    return err ?: revise(fixture, request, call->arena, workload);
 }
 
 static struct error *on_plan(void *state, struct bus_call *call)
@@ -252,9 +305,19 @@ static struct error *on_tier(void *state, struct bus_call *call)
     Coffer__V1__WorkloadTier *reply = call->out;
 
     *reply = *request;
+    reply->if_match = NULL;
     if (!*reply->tier_id)
         reply->tier_id = arena_strdup(call->arena, "tier-made");
-    return take_command(state, call);
+    struct error *err = take_command(state, call);
+    return err ?: note_done(state, request->request_id);
+}
+
+static struct error *on_tier_removal(void *state, struct bus_call *call)
+{
+    const Coffer__V1__WorkloadTierRequest *request = call->in;
+    struct error *err = take_command(state, call);
+
+    return err ?: note_done(state, request->request_id);
 }
 
 static struct error *on_removal(void *state, struct bus_call *call)
@@ -272,7 +335,7 @@ static const struct bus_handler scheduler_rows[] = {
     {"svc.scheduler.tier.update", &coffer__v1__workload_tier__descriptor,
      &coffer__v1__workload_tier__descriptor, on_tier, NULL},
     {"svc.scheduler.tier.delete", &coffer__v1__workload_tier_request__descriptor,
-     &coffer__v1__empty__descriptor, on_removal, NULL},
+     &coffer__v1__empty__descriptor, on_tier_removal, NULL},
     {"svc.scheduler.host.delete", &coffer__v1__host_request__descriptor,
      &coffer__v1__empty__descriptor, on_removal, NULL},
     {"svc.scheduler.workload.create", &coffer__v1__create_workload_request__descriptor,

@@ -68,7 +68,7 @@ static void test_a_claim_without_an_end_expires(_unused_ void **state)
         scene, DEPLOYER, KEY "k", "POST", "/api/v1/workloads/stop", "{\"workloadId\":\"w-1\"}");
     assert_int_equal(retry.status, 200);
     check_same(&retry, &again);
-    assert_int_equal(scene->f->commands, 2);
+    assert_int_equal(scene->f->commands, 1); /* what the scheduler noted is not asked for again */
 }
 
 static const struct change {
@@ -146,6 +146,36 @@ static void test_a_lost_change_of_a_webhook_happens_once(_unused_ void **state)
         _cleanup_answer_ struct answer after =
             keyed_call(scene, DEPLOYER, NULL, "GET", list_path, NULL);
         assert_true(json_equal(before.json, after.json));
+    }
+}
+
+static size_t deliveries(const struct scene *scene, const char *webhook)
+{
+    _cleanup_free_ char *path = xasprintf(WEBHOOKS "%s/deliveries", webhook);
+    _cleanup_answer_ struct answer answer = keyed_call(scene, DEPLOYER, NULL, "GET", path, NULL);
+
+    return json_array_size(json_object_get(answer.json, "deliveries"));
+}
+
+/* A test event is no record with an answer in its commit: it has a name that follows from the key.
+ */
+static void test_a_lost_test_of_a_webhook_happens_once(_unused_ void **state)
+{
+    _cleanup_scene_ struct scene *scene = hooked_scene();
+    _cleanup_answer_ struct answer made = keyed_call(
+        scene, DEPLOYER, NULL, "POST", WEBHOOKS "create", "{\"url\":\"https://hooks.example/in\"}");
+    const char *id = answer_text(&made, "webhookId");
+    _cleanup_free_ char *body = xasprintf("{\"webhookId\":\"%s\"}", id);
+    const char *const keys[] = {KEY "k", KEY "k", KEY "other", NULL};
+    const size_t wanted[] = {1, 1, 2, 3};
+
+    for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+        hook.lose_answers = i == 0;
+        _cleanup_answer_ struct answer answer =
+            keyed_call(scene, DEPLOYER, keys[i], "POST", WEBHOOKS "test", body);
+        hook.lose_answers = false;
+        assert_int_equal(answer.status, i == 0 ? 503 : 200);
+        assert_int_equal(deliveries(scene, id), wanted[i]);
     }
 }
 
@@ -243,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_a_claim_without_an_end_expires),
         cmocka_unit_test(test_a_lost_commit_happens_once),
         cmocka_unit_test(test_a_lost_change_of_a_webhook_happens_once),
+        cmocka_unit_test(test_a_lost_test_of_a_webhook_happens_once),
         cmocka_unit_test(test_without_the_store_nothing_happens),
         cmocka_unit_test(test_a_lost_claim_holds_nobody_up),
         cmocka_unit_test(test_what_is_replayed_is_what_is_there),

@@ -3,17 +3,22 @@
 
 #include "shared/store/keys.h"
 
+/* The record as it is, otherwise. */
 static void put_at(const struct fixture *f, uint64_t generation, uint64_t sequence)
 {
-    Coffer__V1__Workload workload = COFFER__V1__WORKLOAD__INIT;
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct store_record record;
+    void *place = NULL;
 
-    workload.workload_id = "w-new";
-    workload.account_id = "dev";
-    workload.name = "hello";
-    workload.status = COFFER__V1__WORKLOAD_STATUS__RUNNING;
-    workload.generation = generation;
-    workload.event_sequence = sequence;
-    put_message(f, KEY_WORKLOAD "w-new", &workload.base);
+    assert_null(store_get(f->store, KEY_WORKLOAD "w-new", arena, &record));
+    assert_null(bus_unpack(&coffer__v1__workload__descriptor, record.value.data, record.value.len,
+                           arena, &place));
+    Coffer__V1__Workload *workload = place;
+    workload->status = COFFER__V1__WORKLOAD_STATUS__RUNNING;
+    workload->name = "hello";
+    workload->generation = generation;
+    workload->event_sequence = sequence;
+    put_message(f, KEY_WORKLOAD "w-new", &workload->base);
 }
 
 static void test_if_match_is_compared_and_passed_on(_unused_ void **state)
@@ -201,7 +206,7 @@ static void test_a_repeat_is_known_as_one(_unused_ void **state)
     }
     _cleanup_answer_ struct answer without = http_post(f, UPDATE, secret);
     assert_int_equal(without.status, 503);
-    assert_string_equal(sent_update(f, arena)->request_id, "");
+    assert_int_equal(strlen(sent_update(f, arena)->request_id), 36); /* known to nobody else */
 }
 
 int main(void)

@@ -3,6 +3,7 @@
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
 #include "services/scheduler/create_round.h"
+#include "services/scheduler/done_request.h"
 #include "services/scheduler/names.h"
 #include "services/scheduler/tiers.h"
 #include "services/scheduler/workloads.h"
@@ -11,17 +12,18 @@
 /* So often a create is tried; the first times together with others. */
 enum { CREATE_ATTEMPTS = 8, GROUP_ATTEMPTS = 2 };
 
-/* A repeated create: the same account and the same manifest mean the same request. */
+/* A repeated create: the same account and the same manifest mean the same request. What was done
+ * by this very request is its answer also when it was changed or deleted since. */
 static struct error *answer_existing(const Coffer__V1__Workload *workload,
-                                     const Coffer__V1__CreateWorkloadRequest *request)
+                                     const Coffer__V1__CreateWorkloadRequest *request, bool repeat)
 {
     uint8_t digest[MANIFEST_SHA256_SIZE];
 
     manifest_hash(request->manifest.data, request->manifest.len, digest);
-    if (strcmp(workload->account_id, request->account_id) == 0 &&
-        workload->manifest_sha256.len == sizeof(digest) &&
-        memcmp(workload->manifest_sha256.data, digest, sizeof(digest)) == 0 &&
-        workload->desired != COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
+    const bool same = workload->manifest_sha256.len == sizeof(digest) &&
+                      memcmp(workload->manifest_sha256.data, digest, sizeof(digest)) == 0 &&
+                      workload->desired != COFFER__V1__DESIRED_STATE__DESIRED_DELETED;
+    if (strcmp(workload->account_id, request->account_id) == 0 && (same || repeat))
         return NULL;
     return error_new(ERROR_ALREADY_EXISTS, "workload '%s' exists already", request->workload_id);
 }
@@ -166,6 +168,7 @@ static struct error *admit(struct round *round, struct item *item, const struct 
     change_index(change, KEY_WORKLOADS_OF, request->account_id, id, false);
     change_put(change, KEY_WORKLOAD, id, 0, &update.workload->base, 0);
     change_count(change, update.workload, false);
+    done_request_note(change, request->request_id, id);
     change_add(&round->change, change);
     item->accepted = true;
     count_accepted(round, item);
@@ -188,14 +191,18 @@ static bool is_postponed(const struct round *round, size_t at)
 static struct error *judge(struct round *round, struct item *item, const struct store_record *of)
 {
     const struct store_record *record = &of[OF_WORKLOAD];
+    const bool repeat = item->done && item->done->version;
     void *existing;
 
+    if (!record->version && repeat)
+        return error_new(ERROR_ALREADY_EXISTS, "workload '%s' existed, and is deleted",
+                         item->creation->request->workload_id);
     if (!record->version)
         return admit(round, item, of);
     struct error *err =
         record_read(record, &coffer__v1__workload__descriptor, round->arena, &existing);
     item->workload = existing;
-    return err ?: answer_existing(existing, item->creation->request);
+    return err ?: answer_existing(existing, item->creation->request, repeat);
 }
 
 static struct error *run_round(struct round *round)
@@ -306,7 +313,10 @@ void workloads_create(struct scheduler *scheduler, struct creation *creations, s
     for (size_t i = 0; i < n; i++) {
         struct creation *creation = &creations[i];
         creation->workload = NULL;
-        creation->err = admission_check(scheduler, creation->request, arena, &items[i].manifest);
+        creation->err = done_request_check(creation->request->request_id);
+        creation->err =
+            creation->err
+                ?: admission_check(scheduler, creation->request, arena, &items[i].manifest);
         items[i].creation = creation;
         items[i].settled = creation->err != NULL;
     }

@@ -1,5 +1,6 @@
 /* What a group of creates reads. */
 #include "services/scheduler/create_round.h"
+#include "services/scheduler/done_request.h"
 
 static struct error *know_hosts(struct scheduler *scheduler)
 {
@@ -56,6 +57,17 @@ static void ask_artifact(struct round *round, struct reading *reading, size_t it
         arena_printf(round->arena, "%s%s", KEY_ARTIFACT, version));
 }
 
+static void ask_done(struct round *round, struct reading *reading, size_t item)
+{
+    const char *request_id = round->items[item]->creation->request->request_id;
+    size_t place = item * RECORDS_OF_ITEM + OF_DONE;
+
+    round->items[item]->done = *request_id ? &round->records[place] : NULL;
+    reading->of[place] = SIZE_MAX;
+    if (*request_id)
+        ask(reading, place, done_request_key(round->arena, request_id));
+}
+
 static void ask_items(struct round *round, struct reading *reading)
 {
     for (size_t i = 0; i < round->n; i++) {
@@ -65,6 +77,7 @@ static void ask_items(struct round *round, struct reading *reading)
         ask(reading, i * RECORDS_OF_ITEM + OF_DOMAIN,
             arena_printf(round->arena, "%s%s", KEY_DOMAIN, request->domain));
         ask_artifact(round, reading, i);
+        ask_done(round, reading, i);
     }
 }
 

@@ -13,6 +13,7 @@ struct item {
     unsigned aborted; /* rounds in which somebody was quicker */
     bool settled;     /* err or workload are the answer */
     /* of the round: */
+    const struct store_record *done; /* of its request; NULL: it has no id */
     struct error *err;
     Coffer__V1__Workload *workload;
     bool accepted;
@@ -32,13 +33,14 @@ struct round {
     struct arena *arena;
     struct item **items;
     size_t n;
-    struct store_record *records; /* per item its workload, domain and artifact */
+    struct store_record
+        *records; /* per item its workload, domain, artifact, and whether it was done */
     struct fleet fleet;
     Coffer__V1__WorkloadTiers *tiers;
     struct account *accounts;
     struct change change;
 };
-enum { OF_WORKLOAD, OF_DOMAIN, OF_ARTIFACT, RECORDS_OF_ITEM };
+enum { OF_WORKLOAD, OF_DOMAIN, OF_ARTIFACT, OF_DONE, RECORDS_OF_ITEM };
 
 /* Everything that the round needs, in one question to the store: records, tiers and hosts. */
 struct error *round_read(struct round *round) _must_check_;

@@ -3,6 +3,7 @@
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
+#include "services/scheduler/done_request.h"
 #include "services/scheduler/names.h"
 #include "services/scheduler/secrets.h"
 #include "services/scheduler/workloads.h"
@@ -137,8 +138,7 @@ static void take_content(struct update *update, const struct revision *revision)
     workload->image_root = arena_strdup(update->arena, "");
     workload->evidence_kind = arena_strdup(update->arena, "");
     workload->restarts = 0;
-    if (*request->request_id)
-        workload->last_request_id = request->request_id;
+    done_request_note(&update->change, request->request_id, workload->workload_id);
     workload_new_generation(workload);
 }
 
@@ -196,16 +196,20 @@ static struct error *revise(struct update *update, void *data)
     const struct revision *revision = data;
     const Coffer__V1__UpdateWorkloadRequest *request = revision->request;
     const Coffer__V1__Workload *workload = update->workload;
-    const bool repeat = workload_is_repeat(workload, request->request_id);
-    struct error *err = workload_check_asker(update, request->workload_id, request->account_id,
-                                             repeat ? NULL : request->if_match);
+    bool repeat = false;
+    struct error *err =
+        done_request_find(update->scheduler, request->request_id, update->arena, &repeat);
 
-    if (err)
+    err = err
+              ?: workload_check_asker(update, request->workload_id, request->account_id,
+                                      repeat ? NULL : request->if_match);
+    update->skip = !err && repeat;
+    if (err || repeat)
         return err;
     if (workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
         return error_new(ERROR_FAILED_PRECONDITION, "workload '%s' is being deleted",
                          request->workload_id);
-    update->skip = repeat || is_same(workload, revision);
+    update->skip = is_same(workload, revision);
     if (update->skip)
         return NULL;
     err = artifact_check(update->scheduler, request->image_version, update->arena);

@@ -19,6 +19,7 @@
 #define KEY_ARTIFACT       "coffer:artifact:"       /* <version> Artifact record; scheduler */
 #define KEY_ARTIFACTS      "coffer:artifacts"       /* set of <version>; scheduler */
 #define KEY_TIERS          "coffer:tiers"           /* WorkloadTiers record; scheduler */
+#define KEY_DONE_REQUEST   "coffer:done-request:"   /* <id> record: of what, expires; scheduler */
 #define KEY_CRL            "coffer:crl:"            /* <SHA-256 hex> record: CRLs; scheduler */
 #define KEY_EVENTS_OF      "coffer:events-of:"      /* <w> list of WorkloadEvent; scheduler */
 #define KEY_OUTBOX         "coffer:outbox"          /* list of ids, oldest first */
