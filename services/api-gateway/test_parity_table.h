@@ -20,6 +20,10 @@
  *   - Theirs drops unknown keys. Here what both know is taken, also where it does nothing
  *     (heartbeat), and what neither knows is refused by name: a misspelt "envVar" would otherwise
  *     start a workload without its environment, and no right client of theirs sends one.
+ *   - A workload, and so its events, has more states than there: waiting, degraded, stopping,
+ *     deleting, deleted. An event of a failed start is "error", not "failedToStart", and a restart
+ *     on request "scheduled", not "forcedRestart"; "error" and "message" are where they are there.
+ *   - Names of accounts need not differ.
  *   - Another's workload is 404 and not 401: the answer must not say that it is there.
  */
 #pragma once
