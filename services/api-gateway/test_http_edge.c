@@ -116,6 +116,7 @@ static void test_origins(_unused_ void **state)
         has_header(&preflight, "Access-Control-Allow-Origin: https://console.coffer.test\r\n"));
     assert_true(has_header(&preflight, "Access-Control-Allow-Headers: Authorization, "));
     assert_true(has_header(&preflight, "Idempotency-Key"));
+    assert_true(has_header(&preflight, ", X-Api-Key"));
     assert_true(has_header(&preflight, "Access-Control-Allow-Methods: "));
     assert_false(has_header(&foreign, "Access-Control"));
     assert_true(has_header(&foreign, "Vary: Origin\r\n"));
