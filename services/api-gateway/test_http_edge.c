@@ -101,6 +101,31 @@ static void test_escapes(_unused_ void **state)
     }
 }
 
+/* They are no part of it (RFC 9110, 5.5), though older libmicrohttpd leaves those behind it. */
+static void test_blanks_around_the_value_of_a_header(_unused_ void **state)
+{
+    static const char *const rows[] = {
+        "Authorization:\t Bearer " TEST_KEY "\r\n",
+        "Authorization: Bearer " TEST_KEY " \t\r\n",
+        "Authorization: Bearer   " TEST_KEY "\r\n",
+        "x-api-key: \r\nAuthorization: Bearer " TEST_KEY "\r\n",
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_close_ int fd = raw_connect(http_server_port(f->gateway->http));
+        _cleanup_buffer_ struct buffer seen = {0};
+        _cleanup_free_ char *request =
+            xasprintf("POST /api/v1/workloads/stop HTTP/1.1\r\nHost: x\r\n%sIdempotency-Key: k%zu "
+                      "\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+                      rows[i], i);
+        raw_send(fd, request);
+        assert_true(raw_read_to_end(fd, &seen));
+        if (raw_status(&seen) != 400 || !raw_count(&seen, "'workloadId' is missing"))
+            fail_msg("%s: %s", rows[i], buffer_text(&seen));
+    }
+}
+
 static void test_origins(_unused_ void **state)
 {
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
@@ -325,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_every_answer_has_the_security_headers),
         cmocka_unit_test(test_methods),
         cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_blanks_around_the_value_of_a_header),
         cmocka_unit_test(test_origins),
         cmocka_unit_test(test_origins_of_the_configuration),
         cmocka_unit_test(test_request_ids),
