@@ -298,6 +298,41 @@ static void test_a_stalled_guest_does_not_hold_up_reads(_unused_ void **state)
     bus_unsubscribe(subscription);
 }
 
+#define PLAN                                                                                       \
+    "{\"name\":\"n\",\"artifactsVersion\":\"" TEST_IMAGE "\",\"dockerCompose\":\"services: {web: " \
+    "{image: a}}\",\"publicContainerName\":\"web\",\"publicContainerPort\":80,\"memory\":1024,"    \
+    "\"cpus\":1,\"disk\":10,\"gpus\":0}"
+
+/* A plan changes nothing, but it waits as a change does. */
+static void test_a_stalled_scheduler_does_not_hold_up_reads(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_free_ char *plan = xasprintf("POST /api/v1/workloads/plan HTTP/1.1\r\n" AUTHORIZED
+                                          "Content-Length: %zu\r\n\r\n%s",
+                                          strlen(PLAN), PLAN);
+    int fds[48]; /* more than there are workers */
+
+    put_artifact(f, TEST_IMAGE, true, 1700000000123);
+    pthread_mutex_lock(&f->lock); /* the scheduler takes it for each command */
+    for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+        fds[i] = raw_connect(http_server_port(f->gateway->http));
+        raw_send(fds[i], plan);
+    }
+    for (int i = 0; i < 20; i++) {
+        _cleanup_free_ char *path = xasprintf("/api/v1/workloads/w-%d", i);
+        _cleanup_answer_ struct answer answer = http_get(f, path);
+        assert_int_equal(answer.status, 404);
+    }
+    assert_int_equal(f->commands, 0);
+    pthread_mutex_unlock(&f->lock);
+    for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+        _cleanup_buffer_ struct buffer seen = {0};
+        assert_true(raw_read_until(fds[i], "\r\n\r\n", &seen));
+        assert_int_equal(raw_status(&seen), 200);
+        close(fds[i]);
+    }
+}
+
 enum { LARGE = 256 * 1024 };
 
 static _Thread_local bool may_be_slow; /* this thread is no event loop */
@@ -356,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_request_ids),
         cmocka_unit_test(test_connections_are_kept),
         cmocka_unit_test(test_a_stalled_guest_does_not_hold_up_reads),
+        cmocka_unit_test(test_a_stalled_scheduler_does_not_hold_up_reads),
         cmocka_unit_test(test_answers_are_written_by_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
