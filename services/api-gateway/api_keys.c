@@ -184,11 +184,14 @@ struct error *api_key_create(struct request *request, struct api_key *key,
     return commit(request, key, api_key_to_json(key, ret_secret), change);
 }
 
+/* A type that the key has already changes nothing: it must not give back a scope that was taken. */
 static void apply(struct api_key *key, const struct api_key_edit *edit)
 {
+    enum api_key_type type = key->type;
+
     if (edit->name)
         key->name = edit->name;
-    if (edit->type && api_key_type_parse(edit->type, &key->type))
+    if (edit->type && api_key_type_parse(edit->type, &key->type) && key->type != type)
         key->level = api_key_type_level(key->type);
     if (edit->level != LEVEL_NONE)
         key->level = edit->level;

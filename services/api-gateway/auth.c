@@ -71,7 +71,9 @@ static const char *bearer_of(const struct request *request)
 {
     const char *header = http_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
 
-    return header && strncasecmp(header, "Bearer ", 7) == 0 ? header + 7 : NULL;
+    if (!header || strncasecmp(header, "Bearer ", 7) != 0)
+        return NULL;
+    return header + 7 + strspn(header + 7, " ");
 }
 
 static bool is_admin_key(const struct gateway *gateway, const char *key)

@@ -19,15 +19,26 @@ static void read_id(struct form *form, struct create_input *input)
     input->workload_id = id;
 }
 
+/* Capitals are the same name to DNS; the manifest has it in small letters. */
+static const char *take_domain(struct form *form)
+{
+    char *domain = (char *)form_text(form, "domain", false, 253);
+
+    for (char *p = domain ?: (char[]){""}; *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p - 'A' + 'a');
+    return domain;
+}
+
 void create_input_read_domain(struct form *form, struct create_input *input)
 {
-    const char *domain = form_text(form, "domain", false, 253);
+    const char *domain = take_domain(form);
 
     if (!domain || !*domain)
         return;
     if (!manifest_domain_is_valid(domain)) {
         form_find(form, "domain", "'domain' is not a domain name",
-                  "give a lower-case name such as app.example.com");
+                  "give a name such as app.example.com");
         return;
     }
     create_input_set_domain(form->request->arena, domain, input);

@@ -74,16 +74,29 @@ const char *form_name(struct form *form, const char *name, bool required, size_t
     return text;
 }
 
+/* 2.0 and 1e3 are whole numbers too: languages that know one kind of number write them. False: it
+ * is none, or less than 0, or larger than such a number tells exactly. */
+static bool is_whole(const json_t *value, uint64_t *ret_number)
+{
+    const double exact_max = 9007199254740992.0;
+    double number = json_number_value(value);
+
+    if (!json_is_number(value) || number < 0 || (json_is_real(value) && number > exact_max))
+        return false;
+    *ret_number = json_is_integer(value) ? (uint64_t)json_integer_value(value) : (uint64_t)number;
+    return json_is_integer(value) || (double)*ret_number == number;
+}
+
 uint64_t form_uint(struct form *form, const char *name, uint64_t min, uint64_t max,
                    uint64_t fallback)
 {
     const json_t *value = take(form, name);
-    json_int_t number = json_integer_value(value);
+    uint64_t number = 0;
 
     if (!value && fallback >= min)
         return fallback;
-    if (json_is_integer(value) && number >= 0 && (uint64_t)number >= min && (uint64_t)number <= max)
-        return (uint64_t)number;
+    if (is_whole(value, &number) && number >= min && number <= max)
+        return number;
     form_find(
         form, name,
         arena_printf(form->request->arena, "'%s' is %s", name, value ? "out of range" : "missing"),

@@ -172,7 +172,9 @@ struct error *gateway_new(const struct gateway_config *config, struct bus *bus, 
                        config->auth_failures_per_minute ? config->rate_per_minute : 0,
                        config->rate_burst); /* behind a proxy there is but one address */
     limits_set_max(&gateway->limits, LIMIT_STREAMS, (unsigned)config->streams_per_account);
-    limits_set_total(&gateway->limits, LIMIT_WAITS, (unsigned)config->workers / 4 + 1);
+    /* with the shares of http_pool.c that leaves some workers to reads */
+    limits_set_total(&gateway->limits, LIMIT_WAITS,
+                     config->workers / 6 ? (unsigned)config->workers / 6 : 1);
     struct error *err = sse_hub_init(&gateway->streams, gateway);
     err = err ?: guest_signer_init(&gateway->signer, key_path, clock);
     err = err ?: fleet_load(config->fleet_dir, &gateway->fleet);

@@ -44,8 +44,10 @@ static const struct {
     {"favicon-32x32.png", "image/png"},
 };
 
-struct error *on_openapi(_unused_ struct request *request, struct response *ret_response)
+/* As in the existing system, pages of any origin may read it: it is the same for everybody. */
+struct error *on_openapi(struct request *request, struct response *ret_response)
 {
+    response_header(request, ret_response, "Access-Control-Allow-Origin", "*");
     ret_response->raw = MHD_create_response_from_buffer(openapi_json_size, (void *)openapi_json,
                                                         MHD_RESPMEM_PERSISTENT);
     MHD_add_response_header(ret_response->raw, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");

@@ -145,6 +145,7 @@ static struct error *read_tier(struct request *request, const json_t *body, bool
                                Coffer__V1__WorkloadTier *tier, Coffer__V1__Resources *size)
 {
     struct form form;
+    const json_t *gpus = json_object_get(body, "gpus");
 
     form_init(&form, request, body);
     tier->tier_id =
@@ -154,6 +155,8 @@ static struct error *read_tier(struct request *request, const json_t *body, bool
     size->gpus = (uint32_t)form_uint(&form, "gpus", 0, GPUS_MAX, 0);
     size->memory_mib = form_uint(&form, "memoryMb", MEMORY_MIN_MIB, MEMORY_MAX_MIB, 0);
     size->disk_gib = form_uint(&form, "diskGb", DISK_MIN_GIB, DISK_MAX_GIB, 0);
+    if (with_id && (!gpus || json_is_null(gpus))) /* all is given anew: nothing said is no wish */
+        form_find(&form, "gpus", "'gpus' is missing", "give how many, or 0");
     tier->usd_micros_per_minute = form_usd(&form, "cost");
     tier->resources = size;
     return form_close(&form);

@@ -30,9 +30,16 @@ const char *http_query(const struct request *request, const char *name)
     return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
+/* Blanks behind a value are no part of it; older libmicrohttpd leaves them there. */
 const char *http_header(const struct request *request, const char *name)
 {
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+    const char *value = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+    size_t size = value ? strlen(value) : 0;
+    size_t end = size;
+
+    while (end && (value[end - 1] == ' ' || value[end - 1] == '\t'))
+        end--;
+    return end == size ? value : arena_printf(request->arena, "%.*s", (int)end, value);
 }
 
 const char *http_client_address(struct request *request)

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -39,6 +40,13 @@ void http_client_transfers(const struct http_clients *clients, struct http_clien
 void http_client_waits(struct http_client *client)
 {
     atomic_store_explicit(&client->deadline_ms, 0, memory_order_relaxed);
+}
+
+bool http_client_has_left(int fd)
+{
+    struct pollfd place = {.fd = fd, .events = POLLRDHUP};
+
+    return poll(&place, 1, 0) == 1;
 }
 
 static int socket_of(struct MHD_Connection *connection)

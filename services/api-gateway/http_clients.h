@@ -50,6 +50,9 @@ struct http_client *http_client_new(struct http_clients *clients, struct http_se
                                     struct MHD_Connection *connection);
 void http_client_free(struct http_clients *clients, struct http_client *client);
 
+/* Whether the other side of the connection has closed it; what it sent before may be unread. */
+bool http_client_has_left(int fd);
+
 /* What happens next on the connection. */
 void http_client_expects_headers(const struct http_clients *clients, struct http_client *client);
 void http_client_transfers(const struct http_clients *clients, struct http_client *client,

@@ -4,7 +4,7 @@
 
 #define ALLOWED_HEADERS                                                                            \
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "       \
-    "X-Request-Id"
+    "X-Api-Key, X-Request-Id"
 #define EXPOSED_HEADERS                                                                            \
     "ETag, Link, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, "             \
     "X-Request-Id, Coffer-Next-Cursor, Idempotent-Replayed"

@@ -177,7 +177,9 @@ static bool header_is_repeated(const struct request *request, const char *name);
 static struct error *check_framing(struct request *request)
 {
     const char *length = http_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    const char *coding = http_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+    const char *coding = MHD_lookup_connection_value(
+        request->connection, MHD_HEADER_KIND,
+        MHD_HTTP_HEADER_TRANSFER_ENCODING); /* as libmicrohttpd reads it, with blanks and all */
     request->unclear = (length && coding) || (coding && strcasecmp(coding, "chunked") != 0) ||
                        (length && header_is_repeated(request, MHD_HTTP_HEADER_CONTENT_LENGTH)) ||
                        (coding && header_is_repeated(request, MHD_HTTP_HEADER_TRANSFER_ENCODING));

@@ -45,39 +45,33 @@ static bool takes_key(const struct route *route)
             route->scope == SCOPE_ADMIN);
 }
 
-struct given {
-    const char *key;
-    unsigned n;
-};
-
 static enum MHD_Result on_header(void *state, enum MHD_ValueKind kind, const char *name,
                                  const char *value)
 {
-    struct given *given = state;
+    unsigned *n = state;
 
     (void)kind;
-    if (strcasecmp(name, HEADER) != 0)
-        return MHD_YES;
-    given->key = value ?: "";
-    given->n++;
+    (void)value;
+    *n += strcasecmp(name, HEADER) == 0;
     return MHD_YES;
 }
 
 /* *ret_key NULL: none was given. */
 static struct error *read_key(struct request *request, const char **ret_key)
 {
-    struct given given = {0};
+    unsigned n = 0;
 
-    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, on_header, &given);
-    if (given.n > 1)
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, on_header, &n);
+    const char *key = n ? http_header(request, HEADER) ?: "" : NULL;
+    if (n > 1)
         return http_refuse(request, 400, "INVALID_IDEMPOTENCY_KEY",
-                           error_new(ERROR_INVALID_ARGUMENT, HEADER " is given %u times", given.n));
-    if (given.n && !idempotency_key_is_valid(given.key))
+                           error_new(ERROR_INVALID_ARGUMENT, HEADER " is given %u times", n));
+    if (key && !idempotency_key_is_valid(key))
         return http_refuse(request, 400, "INVALID_IDEMPOTENCY_KEY",
                            error_new(ERROR_INVALID_ARGUMENT,
                                      HEADER " has not 1 to %d visible ASCII characters",
                                      IDEMPOTENCY_KEY_MAX));
-    *ret_key = given.key;
+    *ret_key = key;
     return NULL;
 }
 

@@ -18,7 +18,7 @@ const struct route gateway_routes[] = {
     {"POST", "/api/v1/workloads/delete", SCOPE_DEPLOY, on_delete, SMALL},
     {"POST", "/api/v1/workloads/restart", SCOPE_DEPLOY, on_restart, SECRETS},
     {"POST", "/api/v1/workloads/update", SCOPE_DEPLOY, on_update, CREATE},
-    {"POST", "/api/v1/workloads/plan", SCOPE_READ, on_plan, CREATE},
+    {"POST", "/api/v1/workloads/plan", SCOPE_READ, on_plan, CREATE, .share = SHARE_CHANGES},
     {"POST", "/api/v1/workloads/start", SCOPE_DEPLOY, on_start, SMALL},
     {"POST", "/api/v1/workloads/stop", SCOPE_DEPLOY, on_stop, SMALL},
     {"POST", "/api/v1/workloads/logs", SCOPE_READ, on_logs, SMALL, .share = SHARE_GUESTS},

@@ -73,8 +73,10 @@ static ssize_t read_stream(void *state, uint64_t position, char *out, size_t max
 /* Sequences begin with 1; from there nothing can be missing, since nothing was seen. */
 static struct error *start_position(const struct request *request, struct sse_stream *stream)
 {
-    const char *last = http_header(request, "Last-Event-ID") ?: http_query(request, "lastEventId");
+    const char *last = http_header(request, "Last-Event-ID");
 
+    if (!last || !*last)
+        last = http_query(request, "lastEventId");
     stream->next_sequence = 1;
     if (!last || !*last)
         return NULL;
@@ -134,6 +136,10 @@ struct error *sse_open(struct request *request, const struct sse_options *option
     }
     _cleanup_(stream_closep) struct sse_stream *stream = stream_new(request, options);
     err = start_position(request, stream);
+    if (!err && request->is_head) { /* an end of chunks would follow, which is a body */
+        ret_response->content_type = "text/event-stream";
+        return NULL;
+    }
     err = err ?: ensure_subscribed(&request->gateway->streams, options->kind);
     if (err)
         return err;

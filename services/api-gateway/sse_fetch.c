@@ -44,26 +44,43 @@ static void add_gap(struct buffer *text, uint64_t from, uint64_t to)
     sse_add(text, "gap", 0, json);
 }
 
-/* A filtered stream has gaps by nature; what counts is where the whole stream begins now. */
+/* Of any subject, the first message from there on; *ret_sequence 0: there is none. */
+static struct error *find_any(const struct sse_stream *stream, uint64_t from,
+                              uint64_t *ret_sequence)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct bus_message message;
+    struct error *err =
+        bus_stream_next(stream->hub->gateway->bus, sse_kinds[stream->options.kind].stream, ">",
+                        from, READ_TIMEOUT_MS, arena, &message);
+
+    *ret_sequence = err ? 0 : message.stream_sequence;
+    if (error_get_code(err) != ERROR_NOT_FOUND)
+        return err;
+    error_free(err);
+    return NULL;
+}
+
+/*
+ * A filtered stream has gaps by nature; what counts is where the whole stream begins now. And where
+ * it ends: an id that it has not come to was given by a stream before this one (a bus that was set
+ * up anew), so all that there is may be new to the client.
+ */
 static struct error *check_gap(struct sse_stream *stream, struct buffer *text)
 {
-    _cleanup_(arena_freep) struct arena *arena = NULL;
-    struct bus_message first;
+    uint64_t first = 0;
+    uint64_t last_seen = 0;
 
     if (!stream->gap_from)
         return NULL;
-    arena = arena_new();
-    struct error *err =
-        bus_stream_next(stream->hub->gateway->bus, sse_kinds[stream->options.kind].stream, ">", 1,
-                        READ_TIMEOUT_MS, arena, &first);
-    if (error_get_code(err) == ERROR_NOT_FOUND) { /* it may be empty: asked again with the next */
-        error_free(err);
-        return NULL;
-    }
-    if (err)
+    struct error *err = find_any(stream, 1, &first);
+    err = err ?: find_any(stream, stream->gap_from - 1, &last_seen);
+    if (err || !first) /* it may be empty: asked again with the next */
         return err;
-    if (first.stream_sequence > stream->gap_from)
-        add_gap(text, stream->gap_from, first.stream_sequence - 1);
+    if (first > stream->gap_from)
+        add_gap(text, stream->gap_from, first - 1);
+    if (!last_seen)
+        stream->next_sequence = first;
     stream->gap_from = 0;
     return NULL;
 }

@@ -1,5 +1,4 @@
 /* Which streams there are, which are woken by what, and what time does to them. */
-#include <sys/socket.h>
 #include <time.h>
 
 #include "schemas/guest.pb-c.h"
@@ -170,9 +169,7 @@ static void on_time(struct sse_stream *stream, int64_t now)
 /* Nobody waits on a suspended connection; a client that left must not count for long. */
 static void look_at_client(struct sse_stream *stream)
 {
-    char byte;
-
-    if (!stream->parked || recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+    if (!stream->parked || !http_client_has_left(stream->fd))
         return;
     stream->gone = true;
     sse_unpark(stream);

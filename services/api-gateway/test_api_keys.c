@@ -142,6 +142,7 @@ static void test_type_and_scopes(_unused_ void **state)
     } rows[] = {
         {"\"type\":\"account-admin\"", 200, "[\"read\",\"deploy\",\"admin\"]"},
         {"\"scopes\":[\"read\"]", 200, "[\"read\"]"},
+        {"\"type\":\"account-admin\",\"active\":true", 200, "[\"read\"]"}, /* is what it was */
         {"\"scopes\":[\"deploy\",\"read\"]", 200, "[\"read\",\"deploy\"]"},
         {"\"type\":\"user\"", 200, "[\"read\",\"deploy\"]"},
         {"\"scopes\":[\"admin\"]", 400, NULL},

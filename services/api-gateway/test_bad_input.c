@@ -88,7 +88,7 @@ static const char *const *wrong_values(const json_t *good)
     static const char *const texts[] = {"7", "true", "[]", "{}", "[\"" MARK "\"]", NULL};
     static const char *const numbers[] = {"\"" MARK "\"", "true", "[]", "{}", NULL};
     static const char *const wholes[] = {"\"" MARK "\"",         "true", "[]", "{}", "-1", "1.5",
-                                         "-9223372036854775808", "1e2",  NULL};
+                                         "-9223372036854775808", "1e-2", NULL};
     static const char *const booleans[] = {"\"true\"", "1", "[]", "{}", "\"" MARK "\"", NULL};
     static const char *const lists[] = {"\"" MARK "\"", "7", "{}", "true", NULL};
     static const char *const objects[] = {"\"" MARK "\"", "7", "[]", "true", NULL};

@@ -51,7 +51,7 @@ const struct bad_row bad_values[] = {
     {STOP, "{\"workloadId\":[\"$WORKLOAD\"]}", BAD, "'workloadId' is"},
 
     /* sizes */
-    {CREATE, WITH("\"domain\":\"A.example.com\""), BAD, "'domain' is not a domain name"},
+    {CREATE, WITH("\"domain\":\"-a.example.com\""), BAD, "'domain' is not a domain name"},
     {CREATE, WITH("\"domain\":\"a..b\""), BAD, "'domain' is not a domain name"},
     {CREATE, WITH("\"domain\":\"https://a.test/\""), BAD, "'domain' is not a domain name"},
     {CREATE, WITH("\"domain\":\"*.example.com\""), BAD, "'domain' is not a domain name"},

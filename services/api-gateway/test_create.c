@@ -183,7 +183,8 @@ static const struct {
     {"memory", NULL, "memory"},
     {"memory", "1", "memory"},
     {"memory", "-1", "memory"},
-    {"memory", "1e3", "memory"},
+    {"memory", "1000.5", "memory"},
+    {"memory", "1e300", "memory"},
     {"cpus", "0", "cpus"},
     {"cpus", "65", "cpus"},
     {"disk", "0", "disk"},
@@ -234,6 +235,34 @@ static void test_each_bad_field_is_named_and_nothing_is_created(void **state)
         assert_false(holds(&answer.body, CANARY));
     }
     assert_int_equal(f->commands, 0);
+}
+
+/* What is the same to JSON, or to DNS, is taken in whatever form it comes. */
+static void test_other_forms_of_the_same(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *json;
+        const char *answered;
+    } rows[] = {
+        {"memory", "1024.0", "1024"},
+        {"memory", "1e3", "1000"},
+        {"publicContainerPort", "8.0e1", "80"},
+        {"domain", "\"App.Example.COM\"", "\"app.example.com\""},
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_(json_decrefp) json_t *body = body_with(good_compose);
+        json_object_set_new(body, rows[i].name, json_loads(rows[i].json, JSON_DECODE_ANY, NULL));
+        _cleanup_answer_ struct answer answer = create(f, body);
+        if (answer.status != 200)
+            fail_msg("%s = %s: %s", rows[i].name, rows[i].json, buffer_text(&answer.body));
+        _cleanup_free_ char *answered =
+            json_dumps(json_object_get(answer.json, rows[i].name), JSON_ENCODE_ANY);
+        assert_string_equal(answered, rows[i].answered);
+    }
 }
 
 /* The existing system's words, when that is all that is wrong. */
@@ -437,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_secrets_leave_only_sealed),
         cmocka_unit_test(test_authority_opens_what_was_given),
         cmocka_unit_test(test_each_bad_field_is_named_and_nothing_is_created),
+        cmocka_unit_test(test_other_forms_of_the_same),
         cmocka_unit_test(test_refused_images_and_sizes_have_their_own_kinds),
         cmocka_unit_test(test_each_bad_compose_text_is_found_and_nothing_is_created),
         cmocka_unit_test(test_two_megabytes_of_aliases),

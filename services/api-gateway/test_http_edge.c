@@ -101,6 +101,31 @@ static void test_escapes(_unused_ void **state)
     }
 }
 
+/* They are no part of it (RFC 9110, 5.5), though older libmicrohttpd leaves those behind it. */
+static void test_blanks_around_the_value_of_a_header(_unused_ void **state)
+{
+    static const char *const rows[] = {
+        "Authorization:\t Bearer " TEST_KEY "\r\n",
+        "Authorization: Bearer " TEST_KEY " \t\r\n",
+        "Authorization: Bearer   " TEST_KEY "\r\n",
+        "x-api-key: \r\nAuthorization: Bearer " TEST_KEY "\r\n",
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_close_ int fd = raw_connect(http_server_port(f->gateway->http));
+        _cleanup_buffer_ struct buffer seen = {0};
+        _cleanup_free_ char *request =
+            xasprintf("POST /api/v1/workloads/stop HTTP/1.1\r\nHost: x\r\n%sIdempotency-Key: k%zu "
+                      "\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+                      rows[i], i);
+        raw_send(fd, request);
+        assert_true(raw_read_to_end(fd, &seen));
+        if (raw_status(&seen) != 400 || !raw_count(&seen, "'workloadId' is missing"))
+            fail_msg("%s: %s", rows[i], buffer_text(&seen));
+    }
+}
+
 static void test_origins(_unused_ void **state)
 {
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
@@ -116,6 +141,7 @@ static void test_origins(_unused_ void **state)
         has_header(&preflight, "Access-Control-Allow-Origin: https://console.coffer.test\r\n"));
     assert_true(has_header(&preflight, "Access-Control-Allow-Headers: Authorization, "));
     assert_true(has_header(&preflight, "Idempotency-Key"));
+    assert_true(has_header(&preflight, ", X-Api-Key"));
     assert_true(has_header(&preflight, "Access-Control-Allow-Methods: "));
     assert_false(has_header(&foreign, "Access-Control"));
     assert_true(has_header(&foreign, "Vary: Origin\r\n"));
@@ -272,6 +298,41 @@ static void test_a_stalled_guest_does_not_hold_up_reads(_unused_ void **state)
     bus_unsubscribe(subscription);
 }
 
+#define PLAN                                                                                       \
+    "{\"name\":\"n\",\"artifactsVersion\":\"" TEST_IMAGE "\",\"dockerCompose\":\"services: {web: " \
+    "{image: a}}\",\"publicContainerName\":\"web\",\"publicContainerPort\":80,\"memory\":1024,"    \
+    "\"cpus\":1,\"disk\":10,\"gpus\":0}"
+
+/* A plan changes nothing, but it waits as a change does. */
+static void test_a_stalled_scheduler_does_not_hold_up_reads(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_free_ char *plan = xasprintf("POST /api/v1/workloads/plan HTTP/1.1\r\n" AUTHORIZED
+                                          "Content-Length: %zu\r\n\r\n%s",
+                                          strlen(PLAN), PLAN);
+    int fds[48]; /* more than there are workers */
+
+    put_artifact(f, TEST_IMAGE, true, 1700000000123);
+    pthread_mutex_lock(&f->lock); /* the scheduler takes it for each command */
+    for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+        fds[i] = raw_connect(http_server_port(f->gateway->http));
+        raw_send(fds[i], plan);
+    }
+    for (int i = 0; i < 20; i++) {
+        _cleanup_free_ char *path = xasprintf("/api/v1/workloads/w-%d", i);
+        _cleanup_answer_ struct answer answer = http_get(f, path);
+        assert_int_equal(answer.status, 404);
+    }
+    assert_int_equal(f->commands, 0);
+    pthread_mutex_unlock(&f->lock);
+    for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+        _cleanup_buffer_ struct buffer seen = {0};
+        assert_true(raw_read_until(fds[i], "\r\n\r\n", &seen));
+        assert_int_equal(raw_status(&seen), 200);
+        close(fds[i]);
+    }
+}
+
 enum { LARGE = 256 * 1024 };
 
 static _Thread_local bool may_be_slow; /* this thread is no event loop */
@@ -324,11 +385,13 @@ int main(void)
         cmocka_unit_test(test_every_answer_has_the_security_headers),
         cmocka_unit_test(test_methods),
         cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_blanks_around_the_value_of_a_header),
         cmocka_unit_test(test_origins),
         cmocka_unit_test(test_origins_of_the_configuration),
         cmocka_unit_test(test_request_ids),
         cmocka_unit_test(test_connections_are_kept),
         cmocka_unit_test(test_a_stalled_guest_does_not_hold_up_reads),
+        cmocka_unit_test(test_a_stalled_scheduler_does_not_hold_up_reads),
         cmocka_unit_test(test_answers_are_written_by_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

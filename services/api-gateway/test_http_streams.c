@@ -115,7 +115,10 @@ static void test_head_of_a_stream_is_no_stream(_unused_ void **state)
     assert_true(raw_read_until(fd, "text/event-stream", &seen));
     assert_true(sse_hub_wait(&f->gateway->streams, PATIENCE_S * 1000));
     raw_send(fd, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_true(raw_read_until(fd, "OK", &seen));
+    assert_true(raw_read_until(fd, "\r\n\r\nOK", &seen));
+    const char *next = strstr(buffer_text(&seen), "\r\n\r\n") + 4;
+    if (strncmp(next, "HTTP/1.1 200 ", 13) != 0) /* nothing between them */
+        fail_msg("%s", buffer_text(&seen));
 }
 
 /* A client that reads nothing holds up no other, and a stop neither. */
@@ -130,6 +133,39 @@ static void test_a_client_that_does_not_read(_unused_ void **state)
     raw_send(fd, EVENTS);
     assert_true(http_stream_until(f, "/api/v1/events", NULL, "\"w-1.5000\"", PATIENCE_S, &seen));
     assert_int_equal(raw_count(&seen, "event: stage"), 5000);
+}
+
+/* An id that the stream has not come to yet was given by one before it, which is gone. */
+static void test_an_id_of_a_stream_before_this_one(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_close_ int fd = raw_connect(http_server_port(f->gateway->http));
+    _cleanup_buffer_ struct buffer later = {0};
+    _cleanup_buffer_ struct buffer empty = {0};
+
+    put_workload(f, "w-1", "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
+    raw_send(fd, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " TEST_KEY
+                 "\r\nLast-Event-ID: 77\r\n\r\n");
+    assert_true(raw_read_until(fd, "retry: 1000\n\n", &empty));
+    put_event(f, "w-1", "dev", 1, "created");
+    put_event(f, "w-1", "dev", 2, "starting");
+    assert_true(raw_read_until(fd, "\"w-1.2\"", &empty));
+    assert_true(http_stream_until(f, "/api/v1/workloads/w-1/events", "77", "\"w-1.1\"", PATIENCE_S,
+                                  &later));
+}
+
+static void test_an_empty_header_hides_no_argument(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_close_ int fd = raw_connect(http_server_port(f->gateway->http));
+    _cleanup_buffer_ struct buffer seen = {0};
+
+    put_event(f, "w-1", "dev", 1, "created");
+    put_event(f, "w-1", "dev", 2, "starting");
+    raw_send(fd, "GET /api/v1/events?lastEventId=1 HTTP/1.1\r\nHost: x\r\n"
+                 "Last-Event-ID: \r\nAuthorization: Bearer " TEST_KEY "\r\n\r\n");
+    assert_true(raw_read_until(fd, "\"w-1.2\"", &seen));
+    assert_int_equal(raw_count(&seen, "\"w-1.1\""), 0);
 }
 
 static void test_what_has_expired_is_told(_unused_ void **state)
@@ -171,6 +207,8 @@ int main(void)
         cmocka_unit_test(test_clients_that_left_do_not_count),
         cmocka_unit_test(test_head_of_a_stream_is_no_stream),
         cmocka_unit_test(test_a_client_that_does_not_read),
+        cmocka_unit_test(test_an_id_of_a_stream_before_this_one),
+        cmocka_unit_test(test_an_empty_header_hides_no_argument),
         cmocka_unit_test(test_what_has_expired_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -400,6 +400,35 @@ static void test_orders(_unused_ void **state)
     check_order(scene, "/api/v1/api-keys/account/$THEIRS", "name", "\"2\" \"1\" \"0\" \"\" ");
 }
 
+/* As there, pages of any origin may read the description. */
+static void test_the_description_is_for_every_origin(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    _cleanup_answer_ struct answer answer =
+        http_call(f, "GET", "/openapi.json", "Origin: https://other.test", NULL);
+    _cleanup_free_ char *allowed = answer_header(&answer, "Access-Control-Allow-Origin");
+
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(allowed ?: "", "*");
+    assert_true(json_is_object(json_object_get(answer.json, "paths")));
+}
+
+/* It has one there from the beginning to the end, and clients that are strict want the member. */
+static void test_a_workload_without_a_host(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    Coffer__V1__Workload workload = COFFER__V1__WORKLOAD__INIT;
+
+    workload.workload_id = "w-9";
+    workload.account_id = "dev";
+    workload.status = COFFER__V1__WORKLOAD_STATUS__STOPPED;
+    put_message(f, KEY_WORKLOAD "w-9", &workload.base);
+    _cleanup_answer_ struct answer answer = http_get(f, "/api/v1/workloads/w-9");
+    assert_int_equal(answer.status, 200);
+    const char *domain = json_string_value(json_object_get(answer.json, "metalInstanceDomain"));
+    assert_true(domain && !*domain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +437,8 @@ int main(void)
         cmocka_unit_test(test_refusals_have_their_status_and_kind),
         cmocka_unit_test(test_semantic_versions_only),
         cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_the_description_is_for_every_origin),
+        cmocka_unit_test(test_a_workload_without_a_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,7 +102,8 @@ const struct parity_row parity_rows[] = {
     {"GET", A "workload-tiers/list", GLOBAL_ADMIN, NOBODY, NULL, "[" TIER "]", NULL},
     {"GET", A "workload-tiers/list", READER, NOBODY, NULL, "[" TIER "]", NULL},
     {"PUT", A "workload-tiers/update", GLOBAL_ADMIN, ACCOUNT_ADMIN,
-     "tierId:s=\"t-1\" " TIER_REQUEST, TIER, NULL},
+     "tierId:s=\"t-1\" name:s=\"small\" cpus:n=2 gpus:n=0 memoryMb:n=2048 diskGb:n=10 cost:n=0.25",
+     TIER, NULL},
     {"POST", A "workload-tiers/delete", GLOBAL_ADMIN, DEPLOYER, "tierId:s=\"t-1\"", "", NULL},
 
     {"GET", A "metal-instances/list", GLOBAL_ADMIN, ACCOUNT_ADMIN, NULL, "[" HOST "]", NULL},

@@ -20,6 +20,15 @@
  *   - Theirs drops unknown keys. Here what both know is taken, also where it does nothing
  *     (heartbeat), and what neither knows is refused by name: a misspelt "envVar" would otherwise
  *     start a workload without its environment, and no right client of theirs sends one.
+ *   - A workload, and so its events, has more states than there: waiting, degraded, stopping,
+ *     deleting, deleted. An event of a failed start is "error", not "failedToStart", and a restart
+ *     on request "scheduled", not "forcedRestart"; "error" and "message" are where they are there.
+ *   - Names of accounts need not differ: an owner who renames one would learn of others'.
+ *   - A restart's envVars are values for the names that the manifest has, which is measured; other
+ *     names are an update.
+ *   - Ids are texts of a-z0-9-, so one that is no UUID is unknown (404) and not wrong (400).
+ *   - Paths of files are relative and plain: theirs takes "/x", "../x" and "a//b". A project's
+ *     texts, files and secrets are about 1 MiB together at most, theirs' 2 MiB in base64.
  *   - Another's workload is 404 and not 401: the answer must not say that it is there.
  */
 #pragma once

@@ -73,17 +73,17 @@ static void set_stages(json_t *json, const Coffer__V1__Workload *workload)
     json_object_set_new(json, "stages", stages);
 }
 
-/* Where DNS for its domain points: the host's public address. */
+/* Where DNS for its domain points: the host's public address. Clients of the existing system, where
+ * a workload is always on a host, count on metalInstanceDomain. */
 static void set_host(json_t *json, const Coffer__V1__Workload *workload, const char *address)
 {
+    json_object_set_new(json, "metalInstanceDomain", text(address));
     if (!*workload->host_id)
         return;
     json_object_set_new(json, "hostId", text(workload->host_id));
     json_object_set_new(json, "metalInstanceId", text(workload->host_id));
-    if (*address) {
+    if (*address)
         json_object_set_new(json, "ingressAddress", text(address));
-        json_object_set_new(json, "metalInstanceDomain", text(address));
-    }
 }
 
 static void set_state(json_t *json, const Coffer__V1__Workload *workload)

@@ -2,7 +2,7 @@
 
 #include "shared/store/keys.h"
 
-enum { BLIND_MS = 1000 }; /* between two looks while the store tells nothing */
+enum { LOOK_MS = 1000 }; /* whether the client waits still, and the store may tell nothing */
 
 struct error *wait_of_query(struct request *request, int *ret_s)
 {
@@ -35,14 +35,12 @@ static struct error *look_until(struct request *request, const char *id, int64_t
     read_cache_name(KEY_WORKLOAD, id, name);
     for (;;) {
         const struct store_ticket ticket = store_cache_ticket(cache, name);
-        bool told = store_cache_is_on(cache);
         struct error *err = try(request, state, &done);
         int64_t left_ms = end_ms - now_ms();
-        if (err || done || left_ms <= 0 || store_cache_is_stopped(cache))
+        if (err || done || left_ms <= 0 || store_cache_is_stopped(cache) ||
+            http_client_has_left(request->client->fd))
             return err;
-        if (!told && left_ms > BLIND_MS)
-            left_ms = BLIND_MS;
-        (void)store_cache_wait(cache, name, &ticket, (int)left_ms);
+        (void)store_cache_wait(cache, name, &ticket, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS);
     }
 }
 

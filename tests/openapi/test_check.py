@@ -52,6 +52,14 @@ BAD = [
 ]
 
 
+def test_what_a_request_takes_beside_is_said():
+    doc = check.Document(OPENAPI)
+    check.check_document(doc)
+    del doc.json["components"]["schemas"]["SecretFile"]["additionalProperties"]
+    with pytest.raises(ValueError, match="secretFiles: .*: additionalProperties is not said"):
+        check.check_document(doc)
+
+
 @pytest.mark.parametrize("good", GOOD)
 def test_good_answers_pass(good):
     check.check_answer(DOC, good, {})
