@@ -127,7 +127,7 @@ static void print_manifest(const json_t *plan)
 
     if (!plan_hash(plan)[0])
         return;
-    if (json_is_true(json_object_get(manifest, "unchanged")))
+    if (previous && strcmp(previous, plan_hash(plan)) == 0) /* values and names are not in it */
         terminal_printf("manifest hash  %s (unchanged)\n", plan_hash(plan));
     else if (previous)
         terminal_printf("manifest hash  %s\n            -> %s\n", previous, plan_hash(plan));
