@@ -196,10 +196,12 @@ static bool on_log(void *data, const char *name, const char *id, const char *tex
 }
 
 /* An older gateway does not say where the history ends: nothing for a while is taken for it. */
-static bool on_tick(void *data)
+static bool on_tick(void *data, bool open)
 {
-    const struct stream_options *options = data;
+    struct stream_options *options = data;
 
+    if (!open) /* silence of nobody */
+        options->heard_ms = clock_monotonic_ms(clock_system());
     return options->follow || options->told ||
            clock_monotonic_ms(clock_system()) - options->heard_ms < QUIET_MS;
 }
@@ -238,8 +240,11 @@ static struct error *print_lines(struct client *client, const struct stream_opti
 static struct error *stream_logs(struct client *client, struct stream_options *options)
 {
     _cleanup_buffer_ struct buffer path = {0};
-    struct client_stream stream = {
-        .last_id = options->since_id, .on_event = on_log, .on_tick = on_tick, .data = options};
+    struct client_stream stream = {.last_id = options->since_id,
+                                   .on_event = on_log,
+                                   .on_tick = on_tick,
+                                   .brief = !options->follow,
+                                   .data = options};
 
     buffer_printf(&path, "/api/v1/workloads/%s/logs", options->workload);
     query_add(&path, "container", options->container);

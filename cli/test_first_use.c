@@ -128,6 +128,43 @@ static void test_an_id_of_any_form_is_one(_unused_ void **state)
     assert_output("workload       w-9");
 }
 
+/* What answers is no gateway, or something stands before it. */
+static void test_strange_answers_are_no_success(_unused_ void **state)
+{
+    static const struct {
+        unsigned status;
+        const char *body;
+        int code;
+        const char *says;
+    } rows[] = {
+        {200, "null", EXIT_FAILED, "gateway: the answer is neither an object nor a list"},
+        {200, "5", EXIT_FAILED, "gateway: the answer is neither an object nor a list"},
+        {200, "<html>", EXIT_FAILED, "is the URL that of a gateway?"},
+        {301, "", EXIT_FAILED, "is the URL right? https, perhaps"},
+        {308, "", EXIT_FAILED, "is the URL right? https, perhaps"},
+        {403, "Forbidden", EXIT_DENIED, "something before the gateway refuses"},
+        {404, "<html>", EXIT_NOT_FOUND, "is the URL that of a gateway?"},
+        {502, "<html>", EXIT_CANNOT_TELL, "the gateway is away"},
+        {503, "{\"error\":\"away\",\"kind\":\"UNAVAILABLE\"}", EXIT_CANNOT_TELL,
+         "try: again in a moment; coffer doctor looks closer\n"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        const struct gateway_answer answers[] = {{.method = "POST",
+                                                  .path = "/api/v1/workloads/stop",
+                                                  .status = rows[i].status,
+                                                  .body = rows[i].body},
+                                                 {.method = "GET",
+                                                  .path = "/api/v1/accounts/me",
+                                                  .status = rows[i].status,
+                                                  .body = rows[i].body}};
+        gateway_answer(answers, ELEMENTSOF(answers));
+        EXPECT(rows[i].code, "stop", "0a0a0a0a-0000-4000-8000-000000000001", "--yes");
+        assert_errors(rows[i].says);
+        EXPECT(rows[i].code, "accounts", "me");
+    }
+}
+
 static int run_into(const char *path, int argc, const char *const *arguments)
 {
     fflush(stdout);
@@ -169,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_errors_are_json_where_json_is_wanted),
         cmocka_unit_test(test_what_changes_says_json_too),
         cmocka_unit_test(test_an_id_of_any_form_is_one),
+        cmocka_unit_test(test_strange_answers_are_no_success),
         cmocka_unit_test(test_a_full_disk_is_no_success),
     };
 

@@ -125,6 +125,22 @@ static void test_a_slow_history_is_waited_for(_unused_ void **state)
     assert_string_equal(gateway.output, "last\n");
 }
 
+/* Nothing was read: that is no end of what there is. */
+static void test_a_gateway_that_is_away_is_no_empty_log(_unused_ void **state)
+{
+    ANSWERS(ROW("GET", LOGS, "{\"error\":\"away\",\"kind\":\"UNAVAILABLE\"}", .status = 503));
+    EXPECT(EXIT_CANNOT_TELL, "logs", ID, "--since", "10m");
+    assert_errors("coffer: away (UNAVAILABLE, HTTP 503)");
+    ANSWERS(ROW("GET", LOGS, "<html>welcome</html>", .type = "text/html; charset=utf-8"));
+    EXPECT(EXIT_FAILED, "logs", ID, "--since", "10m");
+    assert_errors("coffer: gateway: the answer is no stream of events");
+    ANSWERS(ROW("GET", EVENTS, "<html></html>", .type = "text/html"));
+    EXPECT(EXIT_FAILED, "events", ID, "-f");
+    ANSWERS(ROW("GET", LOGS, "", .status = 302));
+    EXPECT(EXIT_FAILED, "logs", ID, "--since", "10m");
+    assert_errors("https");
+}
+
 static void test_events_of_the_past(_unused_ void **state)
 {
     ANSWERS(ROW("POST", "/api/v1/workload-events/list",
@@ -191,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_logs_of_a_while_end_by_themselves),
         cmocka_unit_test(test_logs_end_exactly_where_now_is),
         cmocka_unit_test(test_a_slow_history_is_waited_for),
+        cmocka_unit_test(test_a_gateway_that_is_away_is_no_empty_log),
         cmocka_unit_test(test_events_of_the_past),
         cmocka_unit_test(test_stats),
         cmocka_unit_test(test_what_is_refused_before_anything_is_asked),
