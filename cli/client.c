@@ -133,22 +133,30 @@ static struct error *call(struct client *client, const char *method, const char 
     return err ?: exchange(client, &request, ret_reply);
 }
 
+static struct error *strange_answer(const char *what)
+{
+    return error_new(
+        ERROR_INTERNAL,
+        "gateway: the answer is %s\n  try: is the URL that of a gateway? coffer doctor "
+        "looks closer",
+        what);
+}
+
+/* Each answer of a gateway is an object or a list. */
 static struct error *parse(const struct buffer *body, json_t **ret_json)
 {
     json_error_t problem;
-    json_t *json = NULL;
 
-    if (body->size) {
-        json = json_loadb(buffer_text(body), body->size, JSON_DECODE_ANY, &problem);
-        if (!json)
-            return error_new(ERROR_INTERNAL,
-                             "gateway: answer is not JSON: %s\n  try: is the URL "
-                             "that of a gateway? coffer doctor looks closer",
-                             problem.text);
-        if (!json_is_object(json) && !json_is_array(json)) {
-            json_decref(json);
-            return error_new(ERROR_INTERNAL, "gateway: the answer is neither an object nor a list");
-        }
+    if (!body->size)
+        return strange_answer("empty");
+    json_t *json = json_loadb(buffer_text(body), body->size, JSON_DECODE_ANY, &problem);
+    if (!json) {
+        _cleanup_free_ char *what = xasprintf("not JSON: %s", problem.text);
+        return strange_answer(what);
+    }
+    if (!json_is_object(json) && !json_is_array(json)) {
+        json_decref(json);
+        return strange_answer("neither an object nor a list");
     }
     *ret_json = json;
     return NULL;
@@ -322,8 +330,7 @@ static struct error *follow_once(struct client *client, struct follow *follow)
     if (!follow->strange)
         return err;
     error_free(err); /* of our not reading on */
-    return error_new(ERROR_INTERNAL, "gateway: the answer is no stream of events\n  try: is the "
-                                     "URL that of a gateway? coffer doctor looks closer");
+    return strange_answer("no stream of events");
 }
 
 /* What the server asked for, or a second; in parts, so that ticks go on. */

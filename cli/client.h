@@ -30,7 +30,7 @@ void client_free(struct client *client); /* wipes the key */
 DEFINE_CLEANUP(struct client *, client_free)
 
 /*
- * One request. body NULL: none. *ret_json belongs to the caller; NULL for an empty answer. An
+ * One request. body NULL: none. *ret_json, an object or a list, belongs to the caller. An
  * error envelope becomes an error that names every finding, and what to do next.
  */
 struct error *client_call(struct client *client, const char *method, const char *path,

@@ -137,6 +137,7 @@ static void test_strange_answers_are_no_success(_unused_ void **state)
         int code;
         const char *says;
     } rows[] = {
+        {200, "", EXIT_FAILED, "gateway: the answer is empty"},
         {200, "null", EXIT_FAILED, "gateway: the answer is neither an object nor a list"},
         {200, "5", EXIT_FAILED, "gateway: the answer is neither an object nor a list"},
         {200, "<html>", EXIT_FAILED, "is the URL that of a gateway?"},
