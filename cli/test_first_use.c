@@ -166,6 +166,17 @@ static void test_strange_answers_are_no_success(_unused_ void **state)
     }
 }
 
+static void test_exit_codes_fit_a_narrow_terminal(_unused_ void **state)
+{
+    EXPECT(EXIT_OK, "help", "ls");
+    const char *at = strstr(gateway.output, "Exit: ");
+    assert_non_null(at);
+    for (size_t size; *at; at += size + (at[size] == '\n')) {
+        size = strcspn(at, "\n");
+        assert_in_range(size, 0, 80);
+    }
+}
+
 static int run_into(const char *path, int argc, const char *const *arguments)
 {
     fflush(stdout);
@@ -207,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_errors_are_json_where_json_is_wanted),
         cmocka_unit_test(test_what_changes_says_json_too),
         cmocka_unit_test(test_an_id_of_any_form_is_one),
+        cmocka_unit_test(test_exit_codes_fit_a_narrow_terminal),
         cmocka_unit_test(test_strange_answers_are_no_success),
         cmocka_unit_test(test_a_full_disk_is_no_success),
     };
