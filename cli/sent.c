@@ -70,13 +70,13 @@ static bool find_record(const char *id, struct sent *ret_sent)
     return true;
 }
 
-static bool open_record(const char *url, const char *id, struct sent *ret_sent)
+/* For hashes: only then the key is needed, and made where there is none. */
+static bool open_key(const char *url, struct sent *sent)
 {
-    ret_sent->url = url;
-    struct error *err = find_record(id, ret_sent) ? local_key_load(&ret_sent->key)
-                                                  : error_new(ERROR_NOT_FOUND, "no place");
+    struct error *err = local_key_load(&sent->key);
     bool ok = !err;
 
+    sent->url = url;
     error_free(err);
     return ok;
 }
@@ -234,7 +234,8 @@ void sent_trim(const char *url, const json_t *present, json_t *body)
 {
     _cleanup_(sent_done) struct sent sent = {0};
 
-    if (!open_record(url, member(present, "workloadId"), &sent) || !is_current(&sent, present))
+    if (!find_record(member(present, "workloadId"), &sent) || !is_current(&sent, present) ||
+        !open_key(url, &sent))
         return;
     trim_env(&sent, present, body);
     trim_registries(&sent, present, body);
@@ -266,16 +267,27 @@ static bool is_next(const json_t *before, const json_t *after)
     return raised == 0 || raised == 1;
 }
 
+static bool has_values(const json_t *body)
+{
+    return json_object_size(json_object_get(body, "envVars")) ||
+           json_object_size(json_object_get(body, "setEnvVars")) ||
+           json_array_size(json_object_get(body, "dockerCredentials"));
+}
+
 void sent_keep(const char *url, const json_t *before, const json_t *body, const json_t *after)
 {
     _cleanup_(sent_done) struct sent sent = {0};
     const json_t *item;
     size_t i;
 
-    if (!open_record(url, member(after, "workloadId"), &sent))
+    if (!find_record(member(after, "workloadId"), &sent))
         return;
     if (!is_current(&sent, before) || !is_next(before, after))
         json_object_clear(sent.values);
+    if (!has_values(body) && !json_object_size(sent.values))
+        return;
+    if (!open_key(url, &sent))
+        return;
     keep_env(&sent, json_object_get(body, "envVars"));
     keep_env(&sent, json_object_get(body, "setEnvVars"));
     json_array_foreach(json_object_get(body, "dockerCredentials"), i, item)
@@ -285,8 +297,7 @@ void sent_keep(const char *url, const json_t *before, const json_t *body, const 
         keep(&sent, &value);
     }
     sent.generation = generation_of(after);
-    if (json_object_size(sent.values))
-        write_record(&sent);
+    write_record(&sent);
 }
 
 /* Each change raises the generation by one: if it is one more, there was none but ours. */

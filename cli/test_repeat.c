@@ -25,6 +25,19 @@
 #define REFUSED                                                                                    \
     "{\"valid\":false,\"admitted\":false,\"changes\":[],\"findings\":[],\"dataLoss\":[]}"
 
+/* SHA-256 of "{}", which is that document. */
+#define HASH "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+static const char changed[] =
+    "{\"valid\":true,\"admitted\":true,\"findings\":[],\"changes\":[{\"field\":\"x\",\"from\":"
+    "\"a\",\"to\":\"b\"}],\"dataLoss\":[\"all\"],\"manifest\":{\"hash\":\"" HASH "\"},"
+    "\"manifestDocument\":{}}";
+
+#define UPDATED(generation)                                                                        \
+    "{\"workloadId\":\"" ID "\",\"name\":\"hello\",\"generation\":" generation                     \
+    ",\"manifestHash\":\"" HASH                                                                    \
+    "\",\"envVarNames\":[\"A\",\"B\"],\"dockerRegistries\":[\"r.test\"]}"
+
 static char project[64];
 
 static void write_project(void)
@@ -158,6 +171,25 @@ static void test_where_no_key_can_be_kept(_unused_ void **state)
     assert_string_not_equal(first, second);
 }
 
+/* Nothing secret, nothing to keep. */
+static void test_without_secrets_no_key_is_made(_unused_ void **state)
+{
+    _cleanup_free_ char *home = xasprintf("%s/empty", gateway.dir);
+    _cleanup_free_ char *folder = xasprintf("%s/coffer", home);
+    const struct gateway_answer rows[] = {
+        {.method = "GET", .path = PATH, .body = WORKLOAD(ID, "1"), .etag = "\"1\""},
+        {.method = "POST", .path = "/api/v1/workloads/plan", .body = changed},
+        {.method = "POST", .path = "/api/v1/workloads/update", .body = UPDATED("2")},
+    };
+
+    setenv("XDG_CONFIG_HOME", home, 1);
+    gateway_answer(rows, ELEMENTSOF(rows));
+    EXPECT(EXIT_OK, "update", ID, "--name", "other", "--confirm-data-loss");
+    unsetenv("XDG_CONFIG_HOME");
+    assert_string_equal(gateway.errors, "");
+    assert_int_equal(access(folder, F_OK), -1);
+}
+
 static void expect_create(const char *key, char **ret_request)
 {
     ANSWERS(ROW("GET", "/api/v1/fleet", FLEET), ROW("GET", "/api/v1/workloads/list", "[]"));
@@ -196,19 +228,6 @@ static void test_a_plan_with_the_key_is_that_of_the_deployment(_unused_ void **s
     _cleanup_free_ char *deployed = salt_of("key");
     assert_string_equal(planned, deployed);
 }
-
-/* SHA-256 of "{}", which is that document. */
-#define HASH "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
-
-static const char changed[] =
-    "{\"valid\":true,\"admitted\":true,\"findings\":[],\"changes\":[{\"field\":\"x\",\"from\":"
-    "\"a\",\"to\":\"b\"}],\"dataLoss\":[\"all\"],\"manifest\":{\"hash\":\"" HASH "\"},"
-    "\"manifestDocument\":{}}";
-
-#define UPDATED(generation)                                                                        \
-    "{\"workloadId\":\"" ID "\",\"name\":\"hello\",\"generation\":" generation                     \
-    ",\"manifestHash\":\"" HASH                                                                    \
-    "\",\"envVarNames\":[\"A\",\"B\"],\"dockerRegistries\":[\"r.test\"]}"
 
 /* One update that is taken: from is what the workload was, to what it became. */
 static void update_from(const char *from, const char *to)
@@ -357,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_another_machine_has_other_salts),
         cmocka_unit_test(test_the_key_is_nobody_elses),
         cmocka_unit_test(test_where_no_key_can_be_kept),
+        cmocka_unit_test(test_without_secrets_no_key_is_made),
         cmocka_unit_test(test_the_same_deployment_again),
         cmocka_unit_test(test_a_plan_with_the_key_is_that_of_the_deployment),
         cmocka_unit_test(test_values_that_are_there_are_not_sent_again),
