@@ -70,9 +70,10 @@ int account_options_parse(int argc, char **argv, const char *const *allowed, int
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", options, &index)) != -1;)
         if (c == '?' || !is_allowed(allowed, options[index].name) || !take(ret_options, c))
-            return command_usage(usage);
-    if (argc - optind != n_operands)
-        return command_usage(usage);
+            return command_misused(usage, "an option is not of this command");
+    int code = command_operands(usage, argc, argv, n_operands, n_operands);
+    if (code != EXIT_OK)
+        return code;
     ret_options->n_operands = n_operands;
     for (int i = 0; i < n_operands; i++)
         ret_options->operands[i] = argv[optind + i];

@@ -26,11 +26,10 @@ static int complain(const struct reader *reader, const char *problem, const char
 {
     const struct command *c = reader->command;
 
-    fprintf(stderr, "coffer: %s '%s'", problem, what);
-    if (suggestion)
-        fprintf(stderr, "; did you mean --%s?", suggestion);
-    fprintf(stderr, " (see: coffer %s%s%s --help)\n", c->group ?: "", c->group ? " " : "", c->name);
-    return EXIT_USAGE;
+    return command_fail(
+        error_new(ERROR_INVALID_ARGUMENT, "%s '%s'%s%s%s (see: coffer %s%s%s --help)", problem,
+                  what, suggestion ? "; did you mean --" : "", suggestion ?: "",
+                  suggestion ? "?" : "", c->group ?: "", c->group ? " " : "", c->name));
 }
 
 static int complain_unknown(const struct reader *reader, const char *argument, size_t length)
@@ -93,8 +92,8 @@ static int take_format(struct reader *reader, const struct option_row *row, cons
             keep(reader, json);
         return EXIT_OK;
     }
-    fprintf(stderr, "coffer: -o is one of %s, not '%s'\n", row->value, value);
-    return EXIT_USAGE;
+    return command_fail(
+        error_new(ERROR_INVALID_ARGUMENT, "-o is one of %s, not '%s'", row->value, value));
 }
 
 static int take_of_frame(struct reader *reader, const struct option_row *row, const char *value)
@@ -195,6 +194,21 @@ int arguments_read(const struct command *command, int argc, char **argv,
     if (code != EXIT_OK)
         arguments_done(ret_arguments);
     return code;
+}
+
+bool arguments_want_json(int argc, char **argv)
+{
+    static const char *const spellings[] = {"-j", "--json", "-ojson", "--output=json"};
+
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        bool output = strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0;
+        if (output && i + 1 < argc && strcmp(argv[i + 1], "json") == 0)
+            return true;
+        for (size_t k = 0; k < ELEMENTSOF(spellings); k++)
+            if (strcmp(argv[i], spellings[k]) == 0)
+                return true;
+    }
+    return false;
 }
 
 void arguments_done(struct arguments *arguments)

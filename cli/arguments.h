@@ -20,4 +20,8 @@ struct arguments {
 /* argv[0] is the command's name. EXIT_OK, or EXIT_USAGE after saying why on stderr. */
 int arguments_read(const struct command *command, int argc, char **argv,
                    struct arguments *ret_arguments);
+/* Whether JSON is asked for, as far as can be told before it is known what the options mean: for
+ * what is wrong with them. */
+bool arguments_want_json(int argc, char **argv);
+
 void arguments_done(struct arguments *arguments);

@@ -8,6 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "cli/command.h"
 #include "shared/base/alloc.h"
 #include "shared/base/cleanup.h"
 
@@ -17,11 +18,12 @@ bool ask_yes(const char *warning)
 {
     char line[16];
 
-    fprintf(stderr, "%s\n", warning);
     if (!isatty(STDIN_FILENO)) {
-        fputs("No terminal to ask on: say --yes to go on.\n", stderr);
+        (void)command_fail_here(error_new(
+            ERROR_FAILED_PRECONDITION, "%s\n  no terminal to ask on: say --yes to go on", warning));
         return false;
     }
+    fprintf(stderr, "%s\n", warning);
     fputs("Go on? [y/N] ", stderr);
     if (!fgets(line, sizeof(line), stdin))
         return false;

@@ -85,7 +85,8 @@ int audit_main(int argc, char **argv)
     int code = account_options_parse(argc, argv, allowed, 0, usage, &options);
 
     if (code == EXIT_OK && !parse_limit(options.limit, &limit))
-        code = command_usage(usage);
+        code = command_misused(usage, "--limit is a number from 1 to %d, not '%s'", LIMIT_MAX,
+                               options.limit);
     if (code == EXIT_OK)
         code = command_fail(read_entries(&options, limit, entries));
     if (code != EXIT_OK)

@@ -133,18 +133,30 @@ static struct error *call(struct client *client, const char *method, const char 
     return err ?: exchange(client, &request, ret_reply);
 }
 
+static struct error *strange_answer(const char *what)
+{
+    return error_new(
+        ERROR_INTERNAL,
+        "gateway: the answer is %s\n  try: is the URL that of a gateway? coffer doctor "
+        "looks closer",
+        what);
+}
+
+/* Each answer of a gateway is an object or a list. */
 static struct error *parse(const struct buffer *body, json_t **ret_json)
 {
     json_error_t problem;
-    json_t *json = NULL;
 
-    if (body->size) {
-        json = json_loadb(buffer_text(body), body->size, JSON_DECODE_ANY, &problem);
-        if (!json)
-            return error_new(ERROR_INTERNAL,
-                             "gateway: answer is not JSON: %s\n  try: is the URL "
-                             "that of a gateway? coffer doctor looks closer",
-                             problem.text);
+    if (!body->size)
+        return strange_answer("empty");
+    json_t *json = json_loadb(buffer_text(body), body->size, JSON_DECODE_ANY, &problem);
+    if (!json) {
+        _cleanup_free_ char *what = xasprintf("not JSON: %s", problem.text);
+        return strange_answer(what);
+    }
+    if (!json_is_object(json) && !json_is_array(json)) {
+        json_decref(json);
+        return strange_answer("neither an object nor a list");
     }
     *ret_json = json;
     return NULL;
@@ -261,13 +273,27 @@ struct follow {
     const struct client_stream *stream;
     struct sse_parser parser;
     struct http_reply reply;
+    bool open;    /* what came last was a stream */
+    bool strange; /* what comes is none */
 };
+
+/* Unsaid is fine: what is none has no events, either. */
+static bool is_stream(const struct http_reply *reply)
+{
+    static const char type[] = "text/event-stream";
+
+    return !reply->content_type[0] || strncmp(reply->content_type, type, strlen(type)) == 0;
+}
 
 static size_t on_stream(char *data, size_t size, size_t n, void *user)
 {
     struct follow *follow = user;
 
-    if (follow->reply.status < 300)
+    follow->strange = follow->reply.status < 300 && !is_stream(&follow->reply);
+    if (follow->strange)
+        return 0;
+    follow->open = follow->reply.status < 300;
+    if (follow->open)
         return sse_parser_feed(&follow->parser, data, size * n) ? size * n : 0;
     if (follow->reply.body.size + size * n > PROBLEM_MAX)
         return 0;
@@ -281,7 +307,7 @@ static bool on_tick(void *user)
     struct follow *follow = user;
     const struct client_stream *stream = follow->stream;
 
-    if (stream->on_tick && !stream->on_tick(stream->data))
+    if (stream->on_tick && !stream->on_tick(stream->data, follow->open))
         follow->parser.stopped = true;
     return !follow->parser.stopped;
 }
@@ -300,7 +326,11 @@ static struct error *follow_once(struct client *client, struct follow *follow)
     struct error *err = http_exchange(&client->peer, &request, on_stream, follow, &follow->reply);
     if (!err && follow->reply.status >= 300)
         err = problem_error(follow->reply.status, &follow->reply.body, follow->reply.retry_after);
-    return err;
+    follow->open = !err;
+    if (!follow->strange)
+        return err;
+    error_free(err); /* of our not reading on */
+    return strange_answer("no stream of events");
 }
 
 /* What the server asked for, or a second; in parts, so that ticks go on. */
@@ -313,9 +343,13 @@ static void pause_before_retry(struct follow *follow)
     }
 }
 
-/* Once a stream was there, a gateway that is full or starting is waited for as well. */
-static bool may_come_back(const struct follow *follow, const struct error *err, bool ever_seen)
+/* Once a stream was there, or for a while for who only reads, a gateway that is full or starting is
+ * waited for as well. */
+static bool may_come_back(const struct follow *follow, const struct error *err, bool ever_seen,
+                          int errors)
 {
+    if (follow->stream->brief && errors > RETRIES_MAX)
+        return false;
     if (!err || error_get_code(err) == ERROR_UNAVAILABLE)
         return true;
     return ever_seen && problem_passes(follow->reply.status, &follow->reply.body);
@@ -325,13 +359,15 @@ static struct error *follow_on(struct client *client, struct follow *follow)
 {
     struct error *err = NULL;
     bool ever_seen = false;
+    int errors = 0; /* in a row */
 
     for (int failures = 0; failures < FOLLOW_FAILURES_MAX;) {
         error_free(err);
         follow->parser.seen = false;
         err = follow_once(client, follow);
         ever_seen = ever_seen || follow->parser.seen;
-        if (follow->parser.stopped || !may_come_back(follow, err, ever_seen))
+        errors = err ? errors + 1 : 0;
+        if (follow->parser.stopped || !may_come_back(follow, err, ever_seen, errors))
             return err;
         failures = follow->parser.seen ? 0 : failures + 1;
         pause_before_retry(follow);

@@ -30,7 +30,7 @@ void client_free(struct client *client); /* wipes the key */
 DEFINE_CLEANUP(struct client *, client_free)
 
 /*
- * One request. body NULL: none. *ret_json belongs to the caller; NULL for an empty answer. An
+ * One request. body NULL: none. *ret_json, an object or a list, belongs to the caller. An
  * error envelope becomes an error that names every finding, and what to do next.
  */
 struct error *client_call(struct client *client, const char *method, const char *path,
@@ -71,7 +71,10 @@ struct client_stream {
     const char *path;
     const char *last_id; /* go on behind this event; NULL: from the beginning */
     client_event_fn on_event;
-    bool (*on_tick)(void *data); /* about once a second; false ends it. NULL: not wanted */
+    /* About once a second; false ends it. open: the gateway gives the stream, or has given one that
+     * ended by itself. NULL: not wanted. */
+    bool (*on_tick)(void *data, bool open);
+    bool brief; /* a read: after a few failures it is one, too */
     void *data;
 };
 

@@ -116,10 +116,17 @@ int hosts_remove_main(int argc, char **argv);
 /* The exit code for an error of this code. */
 enum exit_code command_exit_code(enum error_code code);
 
-/* Prints "coffer: text" and frees err. EXIT_OK for NULL, otherwise the code that the error has in
+/* Prints "coffer: text", or where JSON is wanted an object on one line, to stderr, and frees err.
+ * EXIT_OK for NULL, otherwise the code that the error has in
  * the table of command.c: 1 where it has none. */
 int command_fail(struct error *err);
 
 /* The same for a command that asks no gateway: 0 to 3 only. */
 int command_fail_here(struct error *err);
+
+/* What is wrong with how it was called: EXIT_USAGE. usage is of the command, as "ls [--all]". */
 int command_usage(const char *problem);
+int command_misused(const char *usage, const char *fmt, ...) _printf_(2, 3);
+
+/* How many operands there are behind optind: EXIT_OK, or says what is wrong. */
+int command_operands(const char *usage, int argc, char **argv, int least, int most);

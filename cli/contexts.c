@@ -71,13 +71,11 @@ static int parse(int argc, char **argv, int n_least, int n_most, const char *usa
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "y", options, NULL)) != -1;) {
         if (c == '?')
-            return command_usage(usage);
+            return command_misused(usage, "an option is not of this command");
         *(c == 'j' ? &ret_options->json : &ret_options->yes) = true;
     }
-    if (argc - optind < n_least || argc - optind > n_most)
-        return command_usage(usage);
     ret_options->name = optind < argc ? argv[optind] : NULL;
-    return EXIT_OK;
+    return command_operands(usage, argc, argv, n_least, n_most);
 }
 
 int context_list_main(int argc, char **argv)

@@ -7,7 +7,9 @@
 #include "cli/output.h"
 #include "cli/plan.h"
 #include "cli/project_body.h"
+#include "cli/project_salt.h"
 #include "cli/resolve.h"
+#include "cli/sent.h"
 #include "cli/terminal.h"
 #include "cli/verify_hint.h"
 #include "cli/wait.h"
@@ -90,23 +92,32 @@ static struct error *check_name(const struct project_input *in, struct client *c
     return NULL;
 }
 
-/* The gateway makes the id, of the idempotency key: said again, it is the same workload. */
+/* Without an id of ours the gateway makes one, of the idempotency key: said again, it is the same
+ * workload. */
+static struct error *send(struct client *client, const struct project_input *in,
+                          json_t **ret_workload)
+{
+    _cleanup_(project_body_freep) json_t *body = project_body_create(in);
+
+    if (in->new_id[0])
+        json_object_set_new(body, "workloadId", json_string(in->new_id));
+    struct error *err = client_call(client, "POST", "/api/v1/workloads/create", body, ret_workload);
+    if (!err)
+        sent_keep(client_url(client), NULL, body, *ret_workload);
+    return err;
+}
+
 static struct error *create(struct client *client, struct project_input *in, json_t **ret_workload)
 {
     _cleanup_buffer_ struct buffer manifest = {0};
     struct fleet_facts facts;
     struct error *err = project_input_facts(in, client, &facts);
 
-    if (!err)
-        err = project_input_manifest(in, &facts, &manifest);
-    if (!err)
-        err = project_body_sizes(in, client);
-    if (!err)
-        err = check_name(in, client);
-    if (err)
-        return err;
-    _cleanup_(project_body_freep) json_t *body = project_body_create(in);
-    err = client_call(client, "POST", "/api/v1/workloads/create", body, ret_workload);
+    err = err ?: project_salt_new(in, client_url(client));
+    err = err ?: project_input_manifest(in, &facts, &manifest);
+    err = err ?: project_body_sizes(in, client);
+    err = err ?: check_name(in, client);
+    err = err ?: send(client, in, ret_workload);
     return err ?: check_manifest(*ret_workload, &manifest);
 }
 

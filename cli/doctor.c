@@ -19,12 +19,20 @@ static void note(struct doctor *doctor, enum doctor_state state, const char *che
 static void note(struct doctor *doctor, enum doctor_state state, const char *check,
                  const char *hint, const char *fmt, va_list args)
 {
+    static const char advice[] = "\n  try: ";
     _cleanup_free_ char *raw = xvasprintf(fmt, args);
+    char *own = strstr(raw, advice); /* an error's: it knows better */
+
+    if (own) {
+        *own = '\0';
+        hint = own + strlen(advice);
+    }
     _cleanup_free_ char *text = terminal_text(raw, TERMINAL_LINES);
+    _cleanup_free_ char *clean_hint = hint ? terminal_text(hint, TERMINAL_LINES) : NULL;
 
     json_array_append_new(doctor->checks,
                           json_pack("{s:s, s:s, s:s, s:s*}", "check", check, "state",
-                                    state_names[state], "text", text, "hint", hint));
+                                    state_names[state], "text", text, "hint", clean_hint));
 }
 
 void doctor_note(struct doctor *doctor, enum doctor_state state, const char *check,
@@ -83,6 +91,8 @@ static void check_files(struct doctor *doctor)
         _cleanup_free_ char *key = folder ? xasprintf("%s/api-key", folder) : NULL;
         good = (!folder || (is_private(doctor, folder) && is_private(doctor, key))) && good;
     }
+    _cleanup_free_ char *salt_key = xasprintf("%s/salt-key", root);
+    good = is_private(doctor, salt_key) && good;
     if (good)
         doctor_note(doctor, DOCTOR_OK, "files", NULL, "%s: %zu context%s, for you only", root,
                     json_array_size(names), json_array_size(names) == 1 ? "" : "s");

@@ -11,12 +11,6 @@
 
 enum { VALUE_BASE = 1000 }; /* of the table's rows, beyond all letters */
 
-static int usage(const struct flags *flags)
-{
-    fprintf(stderr, "usage: coffer %s\n", flags->usage);
-    return EXIT_USAGE;
-}
-
 static bool take_number(const struct flag *flag, const char *text)
 {
     char *end;
@@ -98,6 +92,15 @@ static void make_options(const struct flags *flags, struct option *options, char
     memcpy(options + flags->n, common, sizeof(common));
 }
 
+static int complain(const struct flags *flags, const struct flag *flag, const char *text)
+{
+    if (flag->kind == FLAG_NUMBER)
+        return command_misused(flags->usage, "--%s is a number from %u to %u, not '%s'", flag->name,
+                               flag->min, flag->max, text);
+    return command_misused(flags->usage, "--%s is given more than %d times", flag->name,
+                           FLAG_LIST_MAX);
+}
+
 int flags_parse(int argc, char **argv, struct flags *flags)
 {
     struct option options[FLAGS_MAX + 4];
@@ -109,16 +112,11 @@ int flags_parse(int argc, char **argv, struct flags *flags)
     for (int c; (c = getopt_long(argc, argv, letters, options, NULL)) != -1;) {
         int at = c >= VALUE_BASE ? c - VALUE_BASE : find_letter(flags, c);
         if (c == '?' || (at < 0 && !take_common(flags, c)))
-            return usage(flags);
-        if (at >= 0 && !take(&flags->table[at], optarg)) {
-            fprintf(stderr, "coffer: --%s has a value that is not allowed\n",
-                    flags->table[at].name);
-            return usage(flags);
-        }
+            return command_misused(flags->usage, "an option is not of this command");
+        if (at >= 0 && !take(&flags->table[at], optarg))
+            return complain(flags, &flags->table[at], optarg);
     }
     flags->operands = argv + optind;
     flags->n_operands = argc - optind;
-    if (flags->n_operands < flags->min_operands || flags->n_operands > flags->max_operands)
-        return usage(flags);
-    return EXIT_OK;
+    return command_operands(flags->usage, argc, argv, flags->min_operands, flags->max_operands);
 }

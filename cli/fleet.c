@@ -37,10 +37,9 @@ static int parse(int argc, char **argv, struct fleet_command *ret_command)
         else
             return EXIT_USAGE;
     }
-    if (optind + 1 != argc)
-        return command_usage("fleet init DIR [--host ID ...] [--workload-domain NAME] [--dev-tee]");
-    ret_command->dir = argv[optind];
-    return EXIT_OK;
+    ret_command->dir = argv[optind]; /* NULL at the end of argv */
+    return command_operands("fleet init DIR [--host ID ...] [--workload-domain NAME] [--dev-tee]",
+                            argc, argv, 1, 1);
 }
 
 static struct error *read_chip_id(const char *dir, uint8_t ret_chip_id[FLEET_CHIP_ID_SIZE])

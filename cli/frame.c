@@ -1,6 +1,8 @@
 #include "cli/frame.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <string.h>
 
 #include "cli/arguments.h"
@@ -22,11 +24,12 @@ static int unknown(const char *group, const char *word)
             names[n++] = c->group ?: c->name;
     }
     const char *near = suggest(word, names, n);
-    fprintf(stderr, "coffer: unknown command '%s%s%s'", group ?: "", group ? " " : "", word);
-    if (near)
-        fprintf(stderr, "; did you mean 'coffer %s%s%s'?", group ?: "", group ? " " : "", near);
-    fputs(" (see: coffer help)\n", stderr);
-    return EXIT_USAGE;
+    _cleanup_free_ char *hint =
+        near ? xasprintf("; did you mean 'coffer %s%s%s'?", group ?: "", group ? " " : "", near)
+             : NULL;
+    return command_fail(error_new(ERROR_INVALID_ARGUMENT,
+                                  "unknown command '%s%s%s'%s (see: coffer help)", group ?: "",
+                                  group ? " " : "", word, hint ?: ""));
 }
 
 static bool is_group(const char *word)
@@ -109,10 +112,12 @@ static int find_and_run(int argc, char **argv, int leading)
     return run(command, n, moved);
 }
 
-int frame_run(int argc, char **argv)
+static int run_words(int argc, char **argv)
 {
     int leading = count_leading(argc, argv);
 
+    if (1 + leading > argc)
+        return command_usage("a value is missing behind '--context'");
     if (argc < 2 || 1 + leading >= argc) {
         help_all(stderr);
         return EXIT_USAGE;
@@ -127,4 +132,27 @@ int frame_run(int argc, char **argv)
     if (strcmp(word, "__complete") == 0) /* for the scripts of `coffer completion` */
         return complete_main(argc - leading - 1, argv + leading + 1);
     return find_and_run(argc - 1, argv + 1, leading);
+}
+
+/* What was printed, a new key's secret for one, may not have arrived: that is no success. */
+static int check_written(int code)
+{
+    bool flushed = fflush(stdout) == 0;
+
+    if (flushed && !ferror(stdout))
+        return code;
+    const char *why = flushed ? "an error of writing" : strerror(errno);
+    __fpurge(stdout);
+    clearerr(stdout);
+    command_fail(error_new(ERROR_INTERNAL, "not all of the output could be written: %s", why));
+    return code == EXIT_OK ? EXIT_FAILED : code;
+}
+
+int frame_run(int argc, char **argv)
+{
+    const struct invocation early = {.format = arguments_want_json(argc, argv) ? OUTPUT_JSON
+                                                                               : OUTPUT_TABLE};
+
+    invocation_set(&early);
+    return check_written(run_words(argc, argv));
 }

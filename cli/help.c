@@ -4,6 +4,8 @@
 
 #include "cli/options.h"
 
+enum { WIDTH = 80 }; /* of the narrowest terminal that people have */
+
 static void print_line(const struct command *c, FILE *out)
 {
     fprintf(out, "  coffer %s%s%s%s%s\n      %s\n", c->group ?: "", c->group ? " " : "", c->name,
@@ -28,10 +30,16 @@ void help_all(FILE *out)
 
 void help_exit_codes(FILE *out)
 {
+    size_t used = strlen("Exit:");
+
     fputs("Exit:", out);
-    for (size_t i = 0; i < n_exit_meanings; i++)
-        fprintf(out, " %d %s%s", exit_meanings[i].code, exit_meanings[i].meaning,
-                i + 1 < n_exit_meanings ? i % 4 == 3 ? ",\n     " : "," : ".\n");
+    for (size_t i = 0; i < n_exit_meanings; i++) {
+        size_t size = strlen(" 0 ,") + strlen(exit_meanings[i].meaning);
+        bool fits = used + size < WIDTH;
+        fprintf(out, "%s %d %s%s", fits ? "" : "\n     ", exit_meanings[i].code,
+                exit_meanings[i].meaning, i + 1 < n_exit_meanings ? "," : ".\n");
+        used = (fits ? used : strlen("Exit:")) + size;
+    }
 }
 
 bool help_group(const char *group, FILE *out)

@@ -77,8 +77,9 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
                            sizeof(reply->next_cursor))) {
         if (!is_cursor(reply->next_cursor))
             reply->next_cursor[0] = '\0';
-    } else if (!take_header(line, size, "ETag", reply->etag, sizeof(reply->etag))) {
-        take_header(line, size, "Date", reply->date, sizeof(reply->date));
+    } else if (!take_header(line, size, "ETag", reply->etag, sizeof(reply->etag)) &&
+               !take_header(line, size, "Date", reply->date, sizeof(reply->date))) {
+        take_header(line, size, "Content-Type", reply->content_type, sizeof(reply->content_type));
     }
     return size;
 }

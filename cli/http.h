@@ -34,6 +34,7 @@ struct http_reply {
     char next_cursor[256];
     char etag[160]; /* "": none */
     char date[64];
+    char content_type[64]; /* "": unsaid */
 };
 
 void http_reply_done(struct http_reply *reply);

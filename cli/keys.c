@@ -160,7 +160,7 @@ static int set_active(int argc, char **argv, bool active, const char *usage)
     _cleanup_(json_decrefp) json_t *body =
         json_pack("{s:s, s:b}", "id", options.operands[0], "active", active);
     if (!body)
-        return command_usage(usage);
+        return command_usage("the key's id is not UTF-8");
     code = command_fail(change(&options, "PUT", "/api/v1/api-keys/update", body, &answer));
     if (code != EXIT_OK)
         return code;
@@ -192,11 +192,13 @@ int keys_delete_main(int argc, char **argv)
         return code;
     _cleanup_(json_decrefp) json_t *body = json_pack("{s:s}", "id", options.operands[0]);
     if (!body)
-        return command_usage(usage);
+        return command_usage("the key's id is not UTF-8");
     if (!options.yes &&
         !ask_yes("Whatever uses this key stops working, and it does not come back."))
         return EXIT_FAILED;
     code = command_fail(change(&options, "POST", "/api/v1/api-keys/delete", body, &answer));
+    if (code == EXIT_OK && options.json)
+        return output_json(answer);
     if (code == EXIT_OK)
         terminal_printf("%s deleted\n", options.operands[0]);
     return code;

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
-#include "cli/project_input.h"
+#include "cli/project_salt.h"
 #include "cli/resolve.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
@@ -38,6 +38,7 @@ static struct error *make(struct project_input *in, struct buffer *ret_json)
     if (!in->project.compose)
         return error_new(ERROR_INVALID_ARGUMENT, "a workload id or --compose FILE is needed");
     err = project_input_facts(in, client, &facts);
+    err = err ?: project_salt_new(in, client_url(client));
     return err ?: project_input_manifest(in, &facts, ret_json);
 }
 

@@ -208,6 +208,8 @@ int members_remove_main(int argc, char **argv)
     if (!body)
         return command_usage("the member's id is not UTF-8");
     code = command_fail(call(&options, "POST", "/api/v1/members/delete", body, &answer));
+    if (code == EXIT_OK && flags.json)
+        return output_json(answer);
     if (code == EXIT_OK)
         terminal_printf("%s removed\n", flags.operands[0]);
     return code;

@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/terminal.h"
+#include "shared/base/alloc.h"
 
 bool operator_option(struct operator_options *options, int option)
 {
@@ -28,9 +29,10 @@ int operator_parse(int argc, char **argv, const char *operand_name,
         if (!operator_option(ret_options, c))
             return EXIT_USAGE;
     if (optind + (operand_name ? 1 : 0) != argc) {
-        fprintf(stderr, "coffer: %s%s%s (see: coffer help)\n", argv[0],
-                operand_name ? " needs exactly one " : " takes no operands", operand_name ?: "");
-        return EXIT_USAGE;
+        _cleanup_free_ char *problem = xasprintf(
+            "%s%s%s", argv[0], operand_name ? " needs exactly one " : " takes no operands",
+            operand_name ?: "");
+        return command_usage(problem);
     }
     ret_options->operand = operand_name ? argv[optind] : NULL;
     return EXIT_OK;

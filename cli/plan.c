@@ -2,9 +2,12 @@
 
 #include <stdio.h>
 
+#include "cli/invocation.h"
 #include "cli/output.h"
 #include "cli/project_body.h"
+#include "cli/project_salt.h"
 #include "cli/resolve.h"
+#include "cli/sent.h"
 #include "cli/terminal.h"
 #include "shared/base/alloc.h"
 #include "shared/base/encode.h"
@@ -113,6 +116,8 @@ static void print_changes(const json_t *plan)
         print_value(json_object_get(change, "to"));
         putchar('\n');
     }
+    if (json_is_true(json_object_get(manifest_of(plan), "unchanged")))
+        puts("changes        none: unchanged");
 }
 
 static void print_manifest(const json_t *plan)
@@ -122,7 +127,7 @@ static void print_manifest(const json_t *plan)
 
     if (!plan_hash(plan)[0])
         return;
-    if (json_is_true(json_object_get(manifest, "unchanged")))
+    if (previous && strcmp(previous, plan_hash(plan)) == 0) /* values and names are not in it */
         terminal_printf("manifest hash  %s (unchanged)\n", plan_hash(plan));
     else if (previous)
         terminal_printf("manifest hash  %s\n            -> %s\n", previous, plan_hash(plan));
@@ -247,6 +252,7 @@ static struct error *plan_new(struct client *client, struct project_input *in, j
     struct fleet_facts facts;
     struct error *err = project_input_facts(in, client, &facts);
 
+    err = err ?: project_salt_new(in, client_url(client));
     err = err ?: project_body_sizes(in, client);
     if (err)
         return err;
@@ -268,6 +274,7 @@ static struct error *plan_change(struct client *client, struct project_input *in
         return err;
     _cleanup_free_ char *path = xasprintf("/api/v1/workloads/%s", id);
     err = client_call(client, "GET", path, NULL, &present);
+    err = err ?: project_salt(in, id);
     if (err)
         return err;
     body = project_body_update(in, id, present);
@@ -275,6 +282,7 @@ static struct error *plan_change(struct client *client, struct project_input *in
         return error_new(ERROR_INVALID_ARGUMENT,
                          "nothing to change is named: give the folder with coffer.yaml, a compose "
                          "file, or options such as --image VERSION");
+    sent_trim(client_url(client), present, body);
     err = plan_ask(client, body, ret_plan);
     if (!err && plan_is_accepted(*ret_plan))
         err = plan_check(*ret_plan, &in->project);
@@ -292,8 +300,9 @@ int plan_run(struct client *client, struct project_input *in)
         output_json(plan);
     else
         plan_print(plan);
-    if (!in->json && in->n_files > in->n_plain_files)
-        puts("Secret files are salted anew each time: a deployment has another manifest hash.");
+    if (!in->json && in->new_id[0] && !invocation()->idempotency_key)
+        puts("Secret files have salts of each workload's own: a deployment has another manifest "
+             "hash.");
     return plan_is_accepted(plan) ? EXIT_OK : EXIT_FAILED;
 }
 

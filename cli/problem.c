@@ -3,6 +3,9 @@
 #include <jansson.h>
 #include <string.h>
 
+/* A key is not sent after a redirection. */
+#define ELSEWHERE "something before the gateway leads elsewhere: is the URL right? https, perhaps"
+
 const struct problem_kind problem_kinds[] = {
     {"UNAUTHORIZED", 401, ERROR_UNAUTHENTICATED,
      "coffer login, or give a key that is in force in COFFER_API_KEY"},
@@ -30,7 +33,7 @@ const struct problem_kind problem_kinds[] = {
     {"CONFLICT", 409, ERROR_ABORTED, "somebody changed it meanwhile: look, and say it again"},
     {"NOT_FOUND", 404, ERROR_NOT_FOUND,
      "it may belong to another account: coffer context show says who asks"},
-    {"UNAVAILABLE", 503, ERROR_UNAVAILABLE, "try again in a moment; coffer doctor looks closer"},
+    {"UNAVAILABLE", 503, ERROR_UNAVAILABLE, "coffer doctor looks closer"},
     {"DEADLINE_EXCEEDED", 504, ERROR_DEADLINE_EXCEEDED,
      "it may still happen: look before you say it again"},
     {"UNTRUSTED_ANSWER", 502, ERROR_DATA_LOSS, NULL},
@@ -49,6 +52,10 @@ const struct problem_kind problem_kinds[] = {
     {"METAL_INSTANCE_MANAGING_WORKLOADS", 412, ERROR_FAILED_PRECONDITION,
      "coffer hosts show lists them: coffer rm them first"},
     /* What has none of these kinds, or comes from a proxy. */
+    {NULL, 301, ERROR_INTERNAL, ELSEWHERE},
+    {NULL, 302, ERROR_INTERNAL, ELSEWHERE},
+    {NULL, 307, ERROR_INTERNAL, ELSEWHERE},
+    {NULL, 308, ERROR_INTERNAL, ELSEWHERE},
     {NULL, 400, ERROR_INVALID_ARGUMENT, NULL},
     {NULL, 401, ERROR_UNAUTHENTICATED, "coffer login"},
     {NULL, 403, ERROR_PERMISSION_DENIED, "something before the gateway refuses: is the URL right?"},
@@ -59,7 +66,7 @@ const struct problem_kind problem_kinds[] = {
     {NULL, 422, ERROR_FAILED_PRECONDITION, NULL},
     {NULL, 429, ERROR_RESOURCE_EXHAUSTED, "slow down"},
     {NULL, 502, ERROR_UNAVAILABLE, "the gateway is away: coffer doctor looks closer"},
-    {NULL, 503, ERROR_UNAVAILABLE, "try again in a moment; coffer doctor looks closer"},
+    {NULL, 503, ERROR_UNAVAILABLE, "coffer doctor looks closer"},
     {NULL, 504, ERROR_UNAVAILABLE, "the gateway is away: coffer doctor looks closer"},
     {NULL, 0, ERROR_INTERNAL, NULL},
 };
@@ -116,6 +123,8 @@ struct error *problem_error(long status, const struct buffer *body, unsigned ret
     if (retry_after)
         buffer_printf(&all, "\n  try: again in %u s%s%s", retry_after, row->hint ? "; " : "",
                       row->hint ?: "");
+    else if (row->hint && status == 503 && row->code == ERROR_UNAVAILABLE)
+        buffer_printf(&all, "\n  try: again in a moment; %s", row->hint);
     else if (row->hint)
         buffer_printf(&all, "\n  try: %s", row->hint);
     return error_new(row->code, "%s", buffer_text(&all));

@@ -250,6 +250,12 @@ static void wipe(json_t *value)
     json_array_foreach(value, i, item) wipe(item);
 }
 
+void project_body_drop(json_t *object, const char *name)
+{
+    wipe(json_object_get(object, name));
+    json_object_del(object, name);
+}
+
 void project_body_free(json_t *body)
 {
     wipe(body);

@@ -20,6 +20,9 @@ json_t *project_body_update(const struct project_input *input, const char *id,
 /* True: the update names nothing to change. */
 bool project_body_is_empty(const json_t *update);
 
+/* Takes a member out, and wipes its texts. */
+void project_body_drop(json_t *object, const char *name);
+
 /* Gives a body back, and wipes its texts: secrets are among them. NULL is fine. */
 void project_body_free(json_t *body);
 DEFINE_CLEANUP(json_t *, project_body_free)

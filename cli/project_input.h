@@ -8,6 +8,7 @@
 #include "cli/coffer_yaml.h"
 #include "cli/command.h"
 #include "shared/base/arena.h"
+#include "shared/base/encode.h"
 #include "shared/project/project.h"
 
 struct input_pair {
@@ -15,7 +16,8 @@ struct input_pair {
     const char *value;
 };
 
-/* Of a secret file: what the manifest's commitment is made with. */
+/* Of a secret file: what the manifest's commitment is made with, once project_salt.h has done it.
+ */
 struct input_salt {
     uint8_t salt[32];
     const void *content;
@@ -38,10 +40,11 @@ struct project_input {
     struct coffer_yaml_list unset_env;    /* update */
     struct coffer_yaml_list remove_files; /* update */
     const char *domain;
-    const char *workload;  /* id or name of an existing one; NULL: a new one */
-    const char *authority; /* hex, --authority: do not take it from the gateway */
-    const char *tier;      /* id or name; NULL: the sizes below */
-    const char *config;    /* the coffer.yaml that was read; NULL: none */
+    const char *workload;        /* id or name of an existing one; NULL: a new one */
+    char new_id[UUID_TEXT_SIZE]; /* of a new one with secret files, else "" */
+    const char *authority;       /* hex, --authority: do not take it from the gateway */
+    const char *tier;            /* id or name; NULL: the sizes below */
+    const char *config;          /* the coffer.yaml that was read; NULL: none */
     const char *reason;
     const char *if_match;
     uint32_t cpus; /* 0: the default */

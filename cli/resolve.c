@@ -3,6 +3,7 @@
 #include "cli/query.h"
 #include "shared/base/alloc.h"
 #include "shared/base/buffer.h"
+#include "shared/base/encode.h"
 
 static bool is_id(const char *text)
 {
@@ -45,6 +46,22 @@ struct error *workloads_by_name(struct client *client, const char *name, json_t 
     return client_list(client, buffer_text(&path), ret_list);
 }
 
+/* Whoever creates a workload may give it an id of his own. */
+static struct error *try_as_id(struct client *client, const char *text, char **ret_id)
+{
+    _cleanup_(json_decrefp) json_t *workload = NULL;
+    _cleanup_free_ char *path = xasprintf("/api/v1/workloads/%s", text);
+    struct error *err = client_call(client, "GET", path, NULL, &workload);
+
+    if (error_get_code(err) == ERROR_NOT_FOUND) {
+        error_free(err);
+        return error_new(ERROR_NOT_FOUND, "no workload is called '%s', and none has that id", text);
+    }
+    if (!err)
+        *ret_id = xstrdup(text);
+    return err;
+}
+
 struct error *workload_resolve(struct client *client, const char *id_or_name, char **ret_id)
 {
     _cleanup_(json_decrefp) json_t *list = NULL;
@@ -54,5 +71,9 @@ struct error *workload_resolve(struct client *client, const char *id_or_name, ch
         return NULL;
     }
     struct error *err = workloads_by_name(client, id_or_name, &list);
-    return err ?: pick(list, id_or_name, ret_id);
+    err = err ?: pick(list, id_or_name, ret_id);
+    if (error_get_code(err) != ERROR_NOT_FOUND || !name_is_valid(id_or_name))
+        return err;
+    error_free(err);
+    return try_as_id(client, id_or_name, ret_id);
 }

@@ -12,7 +12,7 @@
 #include "shared/base/alloc.h"
 #include "shared/base/clock.h"
 
-enum { QUIET_MS = 3000 }; /* so long without a line: the history has been read */
+enum { QUIET_MS = 3000 }; /* an older gateway: so long without a line, and all has been read */
 
 struct stream_options {
     bool follow;
@@ -26,6 +26,7 @@ struct stream_options {
     const char *given; /* id or name; NULL: all (events only) */
     char *workload;    /* id */
     int64_t heard_ms;  /* of the last line */
+    bool told;         /* the gateway says where the history ends */
 };
 
 static void stream_done(struct stream_options *options)
@@ -161,6 +162,13 @@ static void print_text(const char *text)
         fputs(text, stdout);
 }
 
+/* What the gateway says of the history's end: false when it is reached. */
+static bool take_end(struct stream_options *options, const char *name)
+{
+    options->told = options->told || strcmp(name, "until") == 0;
+    return options->follow || strcmp(name, "end") != 0;
+}
+
 static bool on_log(void *data, const char *name, const char *id, const char *text)
 {
     struct stream_options *options = data;
@@ -171,6 +179,8 @@ static bool on_log(void *data, const char *name, const char *id, const char *tex
     options->heard_ms = clock_monotonic_ms(clock_system());
     if (stream_gap(name, text, stderr))
         return true;
+    if (strcmp(name, "log") != 0)
+        return take_end(options, name);
     if (options->json) {
         print_json(line, id);
         return true;
@@ -185,12 +195,15 @@ static bool on_log(void *data, const char *name, const char *id, const char *tex
     return true;
 }
 
-/* Without -f the stream ends once nothing has come for a while: that was the history. */
-static bool on_tick(void *data)
+/* An older gateway does not say where the history ends: nothing for a while is taken for it. */
+static bool on_tick(void *data, bool open)
 {
-    const struct stream_options *options = data;
+    struct stream_options *options = data;
 
-    return options->follow || clock_monotonic_ms(clock_system()) - options->heard_ms < QUIET_MS;
+    if (!open) /* silence of nobody */
+        options->heard_ms = clock_monotonic_ms(clock_system());
+    return options->follow || options->told ||
+           clock_monotonic_ms(clock_system()) - options->heard_ms < QUIET_MS;
 }
 
 static struct error *print_lines(struct client *client, const struct stream_options *options)
@@ -227,12 +240,16 @@ static struct error *print_lines(struct client *client, const struct stream_opti
 static struct error *stream_logs(struct client *client, struct stream_options *options)
 {
     _cleanup_buffer_ struct buffer path = {0};
-    struct client_stream stream = {
-        .last_id = options->since_id, .on_event = on_log, .on_tick = on_tick, .data = options};
+    struct client_stream stream = {.last_id = options->since_id,
+                                   .on_event = on_log,
+                                   .on_tick = on_tick,
+                                   .brief = !options->follow,
+                                   .data = options};
 
     buffer_printf(&path, "/api/v1/workloads/%s/logs", options->workload);
     query_add(&path, "container", options->container);
     query_add(&path, "since", options->since);
+    query_add(&path, "until", options->follow ? NULL : "now");
     options->heard_ms = clock_monotonic_ms(clock_system());
     stream.path = buffer_text(&path);
     return client_follow_stream(client, &stream);

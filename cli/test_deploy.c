@@ -294,7 +294,7 @@ static void test_secret_files_are_salted_here(_unused_ void **state)
     EXPECT(EXIT_FAILED, "plan", project);
     assert_asked("\"files\":{\"token.txt\":\"c2VjLXJldC10b2tlbgo=\"}");
     assert_asked("\"secretFiles\":{\"tls.key\":{\"content\":\"c2VjLXJldC1rZXk=\",\"salt\":\"");
-    assert_output("salted anew");
+    assert_output("salts of each workload's own");
     assert_not_said("sec-ret", false);
 }
 

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/context.h"
 #include "cli/test_gateway.h"
+#include "shared/base/file.h"
 
 static struct test_gateway gateway;
 
@@ -244,9 +245,38 @@ static void test_files_that_others_may_use(_unused_ void **state)
     assert_int_equal(code, EXIT_FAILED); /* the first failure's */
     assert_string_equal(state_of(both, "key"), "fail");
     assert_int_equal(chmod(key, 0600), 0);
+    _cleanup_free_ char *salt_key = xasprintf("%s/.config/coffer/salt-key", gateway.dir);
+    assert_null(file_write_atomic(salt_key, "x", 1, 0644));
+    json_auto_t *salted = run_json(&code);
+    assert_string_equal(state_of(salted, "files"), "fail");
+    unlink(salt_key);
     assert_int_equal(chmod(folder, 0777), 0);
     json_auto_t *open = run_json(&code);
     assert_string_equal(state_of(open, "files"), "fail");
+    assert_null(context_remove("one"));
+}
+
+/* One check, one line, and the hint where hints are. */
+static void test_what_an_error_advises_is_the_hint(_unused_ void **state)
+{
+    _cleanup_free_ char *key = xasprintf("%s/.config/coffer/contexts/one/api-key", gateway.dir);
+    const char *url = getenv("COFFER_API_URL");
+    _cleanup_free_ char *kept = xstrdup(url);
+    _cleanup_free_ char *output = NULL;
+    _cleanup_free_ char *errors = NULL;
+    static const char *const doctor[] = {"doctor", NULL};
+
+    assert_null(context_save("one", "http://one", "key-of-one", NULL, true));
+    assert_int_equal(chmod(key, 0644), 0);
+    unsetenv("COFFER_API_URL");
+    unsetenv("COFFER_API_KEY");
+    test_gateway_run(&gateway, doctor, &output, &errors);
+    setenv("COFFER_API_URL", kept, 1);
+    setenv("COFFER_API_KEY", "user-key-1", 1);
+    assert_non_null(strstr(output, "fail  context  others may read"));
+    assert_non_null(strstr(output, "\n               try: chmod 600 '"));
+    assert_null(strstr(output, "\n  try: "));
+    assert_int_equal(chmod(key, 0600), 0);
     assert_null(context_remove("one"));
 }
 
@@ -270,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_for_people),
         cmocka_unit_test(test_where_nothing_can_be_asked),
         cmocka_unit_test(test_files_that_others_may_use),
+        cmocka_unit_test(test_what_an_error_advises_is_the_hint),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -114,7 +114,7 @@ static void test_what_is_refused_and_how(_unused_ void **state)
         {{"ls", "--idempotency-key", "k"}, "unknown option"},
         {{"ls", "x"}, "coffer ls"},
         {{"verify", "--re", "x"}, "unknown option '--re'"}, /* report, report-data, release-key */
-        {{"--context"}, "coffer login"},
+        {{"--context"}, "a value is missing behind '--context'"},
         {{"--context", "x"}, "coffer login"},
         {{"--nonsense", "ls"}, "unknown command"},
         {{"completion", "tcsh"}, "bash, zsh or fish"},

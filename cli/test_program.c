@@ -74,6 +74,8 @@ static enum MHD_Result on_request(_unused_ void *state, struct MHD_Connection *c
         strlen(answer->body), (void *)answer->body, MHD_RESPMEM_MUST_COPY);
     if (answer->etag)
         MHD_add_response_header(response, "ETag", answer->etag);
+    if (answer->type)
+        MHD_add_response_header(response, "Content-Type", answer->type);
     if (answer->cursor)
         MHD_add_response_header(response, "Coffer-Next-Cursor", answer->cursor);
     enum MHD_Result result = MHD_queue_response(connection, answer->status ?: 200, response);

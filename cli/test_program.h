@@ -18,6 +18,7 @@ struct gateway_answer {
     unsigned status;    /* 0: 200 */
     const char *etag;   /* NULL: none */
     const char *cursor; /* Coffer-Next-Cursor; NULL: none */
+    const char *type;   /* Content-Type; NULL: none */
 };
 
 struct test_gateway {

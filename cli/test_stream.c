@@ -96,6 +96,51 @@ static void test_logs_of_a_while_end_by_themselves(_unused_ void **state)
     assert_string_equal(gateway.output, "old\n");
 }
 
+/* The gateway says where now is: then nothing is guessed, and silence is only silence. */
+static void test_logs_end_exactly_where_now_is(_unused_ void **state)
+{
+    ANSWERS(
+        ROW("GET", LOGS, "retry: 1\n\nevent: until\ndata: {\"sequence\":9}\n\n" LOG("8", "old")),
+        ROW("GET", LOGS,
+            "retry: 1\n\nevent: until\ndata: {\"sequence\":9}\n\n" LOG(
+                "9", "last") "event: end\ndata: {}\n\n" LOG("10", "later")),
+        ROW("GET", LOGS, GONE, .status = 404));
+    EXPECT(EXIT_OK, "logs", ID, "--since", "10m", "-c", "web");
+    assert_asked("GET " LOGS "&container=web&since=10m&until=now \n");
+    assert_asked("&until=now [Last-Event-ID: 8] \n"); /* cut off is not the end */
+    assert_string_equal(gateway.output, "old\nlast\n");
+    assert_string_equal(gateway.errors, "");
+    EXPECT(EXIT_NOT_FOUND, "logs", ID, "-f", "--since", "10m");
+    assert_not_asked("until=now");
+    EXPECT(EXIT_OK, "logs", ID, "--since", "10m", "-o", "json");
+    assert_null(strstr(gateway.output, "sequence"));
+}
+
+/* Later than the guess for older gateways would have waited. */
+static void test_a_slow_history_is_waited_for(_unused_ void **state)
+{
+    ANSWERS(ROW("GET", LOGS, "retry: 4000\n\nevent: until\ndata: {\"sequence\":9}\n\n"),
+            ROW("GET", LOGS, LOG("9", "last") "event: end\ndata: {}\n\n"));
+    EXPECT(EXIT_OK, "logs", ID, "--since", "10m", "-c", "web");
+    assert_string_equal(gateway.output, "last\n");
+}
+
+/* Nothing was read: that is no end of what there is. */
+static void test_a_gateway_that_is_away_is_no_empty_log(_unused_ void **state)
+{
+    ANSWERS(ROW("GET", LOGS, "{\"error\":\"away\",\"kind\":\"UNAVAILABLE\"}", .status = 503));
+    EXPECT(EXIT_CANNOT_TELL, "logs", ID, "--since", "10m");
+    assert_errors("coffer: away (UNAVAILABLE, HTTP 503)");
+    ANSWERS(ROW("GET", LOGS, "<html>welcome</html>", .type = "text/html; charset=utf-8"));
+    EXPECT(EXIT_FAILED, "logs", ID, "--since", "10m");
+    assert_errors("coffer: gateway: the answer is no stream of events");
+    ANSWERS(ROW("GET", EVENTS, "<html></html>", .type = "text/html"));
+    EXPECT(EXIT_FAILED, "events", ID, "-f");
+    ANSWERS(ROW("GET", LOGS, "", .status = 302));
+    EXPECT(EXIT_FAILED, "logs", ID, "--since", "10m");
+    assert_errors("https");
+}
+
 static void test_events_of_the_past(_unused_ void **state)
 {
     ANSWERS(ROW("POST", "/api/v1/workload-events/list",
@@ -160,6 +205,9 @@ int main(void)
         cmocka_unit_test(test_a_gap_is_told),
         cmocka_unit_test(test_logs),
         cmocka_unit_test(test_logs_of_a_while_end_by_themselves),
+        cmocka_unit_test(test_logs_end_exactly_where_now_is),
+        cmocka_unit_test(test_a_slow_history_is_waited_for),
+        cmocka_unit_test(test_a_gateway_that_is_away_is_no_empty_log),
         cmocka_unit_test(test_events_of_the_past),
         cmocka_unit_test(test_stats),
         cmocka_unit_test(test_what_is_refused_before_anything_is_asked),

@@ -6,7 +6,9 @@
 #include "cli/output.h"
 #include "cli/plan.h"
 #include "cli/project_body.h"
+#include "cli/project_salt.h"
 #include "cli/resolve.h"
+#include "cli/sent.h"
 #include "cli/terminal.h"
 #include "shared/base/alloc.h"
 
@@ -120,6 +122,8 @@ static int apply(struct client *client, const struct update_target *target, json
         return command_fail(err);
     json_object_set_new(body, "confirmDataLoss", json_boolean(confirmed));
     err = send(client, target, body, &workload);
+    if (!err)
+        sent_keep(client_url(client), target->workload, body, workload);
     err = err ?: check_result(workload, plan);
     if (!err && in->wait)
         err = deploy_wait(client, in, &workload);
@@ -136,6 +140,8 @@ int update_run(struct client *client, const struct update_target *target, json_t
     struct error *err = check_etag(target, in->if_match);
     bool go = false;
 
+    if (!err)
+        sent_trim(client_url(client), target->workload, body);
     err = err ?: plan_ask(client, body, &plan);
     if (!err && plan_is_accepted(plan))
         err = plan_check(plan, &in->project);
@@ -154,6 +160,7 @@ static int update(struct project_input *in)
     struct error *err = client_open(&client);
 
     err = err ?: update_target_open(client, in->workload, &target);
+    err = err ?: project_salt(in, target.id);
     if (err)
         return command_fail(err);
     json_t *body = project_body_update(in, target.id, target.workload);

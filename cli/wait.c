@@ -88,7 +88,7 @@ static bool on_event(void *data, const char *name, _unused_ const char *id, cons
     return !waiting->running && !waiting->failure;
 }
 
-static bool on_tick(void *data)
+static bool on_tick(void *data, _unused_ bool open)
 {
     struct waiting *waiting = data;
     int64_t limit = (int64_t)waiting->options->timeout_s * 1000;

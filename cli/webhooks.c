@@ -270,7 +270,7 @@ int webhooks_remove_main(int argc, char **argv)
         return code;
     if (!flags.yes && !ask_yes("Nothing is sent there any more; what still waits is dropped."))
         return EXIT_FAILED;
-    return post(flags.operands[0], "/api/v1/webhooks/delete", "removed", false);
+    return post(flags.operands[0], "/api/v1/webhooks/delete", "removed", flags.json);
 }
 
 int webhooks_test_main(int argc, char **argv)

@@ -10,6 +10,7 @@
 #include "cli/project_input.h"
 #include "cli/query.h"
 #include "cli/resolve.h"
+#include "cli/sent.h"
 #include "cli/terminal.h"
 #include "cli/verify_hint.h"
 #include "shared/base/alloc.h"
@@ -200,7 +201,8 @@ struct verb {
     const char *warning; /* NULL: nothing is lost */
     const char *done;
     const char *if_match;
-    json_t *env; /* restart: the whole environment; NULL: it stays */
+    json_t *env;  /* restart: the whole environment; NULL: it stays */
+    bool deletes; /* the workload */
 };
 
 static struct error *post(struct target *target, const struct verb *verb)
@@ -214,6 +216,10 @@ static struct error *post(struct target *target, const struct verb *verb)
     struct error *err =
         client_call_with(target->client, "POST", verb->path, body, &headers, &answer);
     client_headers_done(&headers);
+    if (!err && verb->deletes)
+        sent_forget(target->workload);
+    else if (!err && !verb->env)
+        sent_carry(answer);
     return err;
 }
 
@@ -272,6 +278,7 @@ int remove_main(int argc, char **argv)
         .path = "/api/v1/workloads/delete",
         .warning = "This deletes the workload and everything it stored.",
         .done = "deleting",
+        .deletes = true,
     };
 
     return simple(argc, argv, "rm WORKLOAD [--yes] [--if-match ETAG]", &verb);

@@ -87,6 +87,30 @@ static struct error *start_position(const struct request *request, struct sse_st
     return NULL;
 }
 
+/* Where the stream ends when it was asked for with ?until=now: what is told is what was there. */
+static struct error *end_position(const struct request *request, struct sse_stream *stream)
+{
+    const char *until = http_query(request, "until");
+
+    if (!until)
+        return NULL;
+    if (strcmp(until, "now") != 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "'until' is not \"now\"");
+    struct error *err =
+        bus_stream_last(request->gateway->bus, sse_kinds[stream->options.kind].stream,
+                        stream->options.filter, SSE_READ_TIMEOUT_MS, &stream->last_sequence);
+    if (err && error_get_code(err) != ERROR_NOT_FOUND)
+        return err;
+    error_free(err); /* there is nothing: the end is where it begins */
+    _cleanup_(json_decrefp) json_t *json =
+        json_pack("{s:I}", "sequence", (json_int_t)stream->last_sequence);
+    pthread_mutex_lock(&stream->hub->lock);
+    stream->until_now = true;
+    sse_add(&stream->text, "until", 0, json);
+    pthread_mutex_unlock(&stream->hub->lock);
+    return NULL;
+}
+
 static struct sse_stream *stream_new(struct request *request, const struct sse_options *options)
 {
     struct sse_hub *hub = &request->gateway->streams;
@@ -141,6 +165,7 @@ struct error *sse_open(struct request *request, const struct sse_options *option
         return NULL;
     }
     err = err ?: ensure_subscribed(&request->gateway->streams, options->kind);
+    err = err ?: end_position(request, stream);
     if (err)
         return err;
     /* The block is not used: without a known size the reader writes to the connection's memory. */

@@ -2,7 +2,8 @@
  * Live streams as server-sent events. The JetStream stream itself is the queue: a client is at a
  * sequence of it, and is sent what comes next from there. So nothing is buffered for a slow client,
  * Last-Event-ID (the stream's sequence) resumes exactly, and order is the stream's. A client that
- * does not read is closed by the connection's time limit. One whose API key is not good any more is
+ * does not read is closed by the connection's time limit. ?until=now ends a stream behind what was
+ * there when it was opened. One whose API key is not good any more is
  * ended before it is told anything else.
  *
  * An idle stream has no thread and no subscription: its connection is suspended. One subscription

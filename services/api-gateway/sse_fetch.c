@@ -3,7 +3,7 @@
 #include "services/api-gateway/sse_internal.h"
 #include "shared/base/alloc.h"
 
-enum { READ_TIMEOUT_MS = 2000, TURN_BYTES = 8 * 1024, TURN_MESSAGES = 64 };
+enum { TURN_BYTES = 8 * 1024, TURN_MESSAGES = 64 };
 
 /* What a turn found. */
 struct turn {
@@ -26,7 +26,7 @@ static struct error *fetch(struct sse_stream *stream, int64_t fresh_ms,
     fetched->arena = arena_new();
     struct error *err = bus_stream_next(hub->gateway->bus, sse_kinds[stream->options.kind].stream,
                                         stream->options.filter, stream->next_sequence,
-                                        READ_TIMEOUT_MS, fetched->arena, &fetched->message);
+                                        SSE_READ_TIMEOUT_MS, fetched->arena, &fetched->message);
     bool nothing = error_get_code(err) == ERROR_NOT_FOUND;
     if (err && !nothing)
         return err;
@@ -52,7 +52,7 @@ static struct error *find_any(const struct sse_stream *stream, uint64_t from,
     struct bus_message message;
     struct error *err =
         bus_stream_next(stream->hub->gateway->bus, sse_kinds[stream->options.kind].stream, ">",
-                        from, READ_TIMEOUT_MS, arena, &message);
+                        from, SSE_READ_TIMEOUT_MS, arena, &message);
 
     *ret_sequence = err ? 0 : message.stream_sequence;
     if (error_get_code(err) != ERROR_NOT_FOUND)
@@ -85,13 +85,38 @@ static struct error *check_gap(struct sse_stream *stream, struct buffer *text)
     return NULL;
 }
 
+/* All that was wanted has been told, or has expired meanwhile. */
+static bool is_past_end(const struct sse_stream *stream, uint64_t sequence)
+{
+    return stream->until_now && sequence > stream->last_sequence;
+}
+
+/* The next message; *ret_fetched NULL: there is none, or none that is wanted. */
+static struct error *fetch_wanted(struct sse_stream *stream, int64_t fresh_ms, struct turn *turn,
+                                  struct sse_fetched **ret_fetched)
+{
+    _cleanup_(sse_fetched_releasep) struct sse_fetched *fetched = NULL;
+    struct error *err = NULL;
+
+    if (!is_past_end(stream, stream->next_sequence))
+        err = fetch(stream, fresh_ms, &fetched);
+    if (err)
+        return err;
+    turn->ended = is_past_end(stream, fetched ? fetched->message.stream_sequence : UINT64_MAX);
+    if (turn->ended)
+        buffer_add_text(&turn->text, "event: end\ndata: {}\n\n");
+    else
+        *ret_fetched = TAKE_PTR(fetched);
+    return NULL;
+}
+
 /* One message. False: the turn is over. */
 static bool take_one(struct sse_stream *stream, int64_t fresh_ms, struct turn *turn)
 {
     _cleanup_(sse_fetched_releasep) struct sse_fetched *fetched = NULL;
     struct error *err = check_gap(stream, &turn->text);
 
-    err = err ?: fetch(stream, fresh_ms, &fetched);
+    err = err ?: fetch_wanted(stream, fresh_ms, turn, &fetched);
     turn->away = err != NULL;
     error_free(err); /* the bus is away, which ends nothing */
     if (!fetched)

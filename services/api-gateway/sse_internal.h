@@ -5,6 +5,7 @@
 #include "services/api-gateway/sse.h"
 
 enum {
+    SSE_READ_TIMEOUT_MS = 2000,
     SSE_KEEPALIVE_MS = 10000, /* a comment, so that both sides notice when the other is gone */
     SSE_SETTLE_MS = 20,       /* a live message may arrive before the stream has stored it */
     SSE_SETTLE_TRIES = 50,
@@ -29,7 +30,9 @@ struct sse_stream {
     char key_sha256[65]; /* of the API key that opened it */
     int64_t checked_ms;  /* when that was asked for last */
     uint64_t next_sequence;
-    uint64_t gap_from;  /* what was asked for, until it is known whether it is there; 0 */
+    uint64_t gap_from; /* what was asked for, until it is known whether it is there; 0 */
+    bool until_now;    /* it ends behind last_sequence */
+    uint64_t last_sequence;
     struct buffer text; /* written, not yet sent */
     size_t sent;
     int64_t due_ms;   /* the timer looks at it then */

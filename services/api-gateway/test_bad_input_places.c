@@ -174,6 +174,8 @@ const struct bad_row bad_places[] = {
     {DEPLOYER, "GET", W "$WORKLOAD/logs?since=9999999999d", NULL, PAYLOAD, "'since' is neither"},
     {DEPLOYER, "GET", W "$WORKLOAD/logs?since=10y", NULL, PAYLOAD, "'since' is neither"},
     {DEPLOYER, "GET", W "$WORKLOAD/logs?unverified=maybe", NULL, PAYLOAD, "'unverified' is"},
+    {DEPLOYER, "GET", V "events?until=then", NULL, PAYLOAD, "'until' is not"},
+    {DEPLOYER, "GET", W "$WORKLOAD/logs?until=", NULL, PAYLOAD, "'until' is not"},
     {DEPLOYER, "GET", V "events?lastEventId=x", NULL, PAYLOAD, "Last-Event-ID is not one of ours"},
     {DEPLOYER, "GET", W "$WORKLOAD/events?lastEventId=-1", NULL, PAYLOAD, "Last-Event-ID"},
 

@@ -288,6 +288,7 @@ static void test_a_stream_cannot_resume_behind_what_is_no_event(_unused_ void **
 {
     static const struct question rows[] = {
         {READER, "GET", A "events?lastEventId=x", NULL},
+        {READER, "GET", A "events?until=then", NULL},
         {READER, "GET", A "workloads/" TEST_WORKLOAD "/events?lastEventId=-1", NULL},
         {READER, "GET", A "workloads/" TEST_WORKLOAD "/logs?lastEventId=0x1", NULL},
     };

@@ -230,6 +230,7 @@ static void test_changes_name_what_differs(_unused_ void **state)
     } rows[] = {
         {"", ""},
         {",\"name\":\"x\"", "name \"hello\">\"x\"; "},
+        {"," SECRET_FILE, ""}, /* with the salt of before it is the same */
         {",\"publicContainerPort\":1", "publicContainerPort 8080>1; "},
         {",\"domain\":\"a.example.com\"", "domain \"w-1.w.coffer.test\">\"a.example.com\"; "},
         {",\"setEnvVars\":{\"A\":\"1\",\"B\":\"2\"}",

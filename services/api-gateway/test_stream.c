@@ -263,6 +263,64 @@ static void test_bad_since(void **state)
     assert_int_equal(sse_hub_count(&f->gateway->streams), 0);
 }
 
+#define END "event: end\ndata: {}\n\n"
+
+/* What was there when it was opened, exactly, and no silence to guess by. */
+static void test_a_stream_until_now_ends(void **state)
+{
+    static const struct {
+        const char *path;
+        const char *last_id;
+        const char *until;
+        size_t entries;
+    } rows[] = {
+        {"/api/v1/workloads/w-1/events?until=now", NULL, "{\"sequence\":3}", 2},
+        {"/api/v1/workloads/w-1/events?until=now", "1", "{\"sequence\":3}", 1},
+        {"/api/v1/workloads/w-1/events?until=now", "3", "{\"sequence\":3}", 0},
+        {"/api/v1/workloads/w-1/events?until=now", "999", "{\"sequence\":3}", 0},
+        {"/api/v1/events?until=now", NULL, "{\"sequence\":4}", 2},
+        {"/api/v1/workloads/w-1/logs?until=now&since=10m", NULL, "{\"sequence\":2}", 0},
+        {"/api/v1/workloads/w-1/logs?until=now", NULL, "{\"sequence\":2}", 2},
+        {"/api/v1/workloads/w-1/logs?until=now&container=web", NULL, "{\"sequence\":2}", 2},
+        {"/api/v1/workloads/w-1/logs?until=now&container=none", NULL, "{\"sequence\":2}", 0},
+        {"/api/v1/workloads/w-3/events?until=now", NULL, "{\"sequence\":0}", 0},
+    };
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    (void)state;
+    put_workload(f, "w-1", "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
+    put_workload(f, "w-3", "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
+    put_event(f, "w-1", "dev", 1, "created");
+    put_event(f, "w-2", "other", 1, "created");
+    put_event(f, "w-1", "dev", 2, "running");
+    put_event(f, "w-2", "other", 2, "running");
+    put_log(f, &f->guest_key, "web", 1, "a line");
+    put_log(f, NULL, "web", 1, "unsigned");
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_buffer_ struct buffer seen = {0};
+        _cleanup_free_ char *until = xasprintf("event: until\ndata: %s\n\n", rows[i].until);
+        if (!http_stream_until(f, rows[i].path, rows[i].last_id, END, PATIENCE_S, &seen) ||
+            !strstr(buffer_text(&seen), until) || count(&seen, "data: {\"") != rows[i].entries + 1)
+            fail_msg("row %zu: %s", i, buffer_text(&seen));
+        assert_string_equal(buffer_text(&seen) + seen.size - strlen(END), END);
+    }
+}
+
+static void test_bad_until(void **state)
+{
+    static const char *const values[] = {"", "then", "1", "NOW"};
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(values); i++) {
+        _cleanup_free_ char *path = xasprintf("/api/v1/events?until=%s", values[i]);
+        _cleanup_answer_ struct answer answer = http_get(f, path);
+        if (answer.status != 400)
+            fail_msg("%s: %ld", values[i], answer.status);
+    }
+    assert_int_equal(sse_hub_count(&f->gateway->streams), 0);
+}
+
 static void *follow_until_the_end(void *state)
 {
     _cleanup_buffer_ struct buffer seen = {0};
@@ -315,6 +373,8 @@ int main(void)
         cmocka_unit_test(test_logs_of_one_container),
         cmocka_unit_test(test_logs_since_a_time),
         cmocka_unit_test(test_bad_since),
+        cmocka_unit_test(test_a_stream_until_now_ends),
+        cmocka_unit_test(test_bad_until),
         cmocka_unit_test(test_stopping_ends_streams),
         cmocka_unit_test(test_streams_of_one_account_are_limited),
     };

@@ -114,6 +114,10 @@ static void test_losing_data_is_to_be_confirmed(_unused_ void **state)
 {
     static const char *const fields[] = {",\"name\":\"x\"",
                                          ",\"name\":\"x\",\"confirmDataLoss\":false",
+                                         ",\"secretFiles\":{\"key.pem\":{\"content\":\"aGk=\","
+                                         "\"salt\":\"" SALT "\"}}",
+                                         ",\"secretFiles\":{\"key.pem\":{\"content\":\"aGVsbG8="
+                                         "\"}}",
                                          ",\"setEnvVars\":{\"A\":\"" CANARY "-a\"}"};
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
 
@@ -144,6 +148,8 @@ static void test_nothing_new_is_no_boot(_unused_ void **state)
     static const char *const fields[] = {"",
                                          ",\"name\":\"hello\"",
                                          ",\"files\":{\"a.txt\":\"aGVsbG8=\"}",
+                                         ",\"secretFiles\":{\"key.pem\":{\"content\":\"aGVsbG8="
+                                         "\",\"salt\":\"" SALT "\"}}",
                                          ",\"domain\":null",
                                          ",\"publicContainerPort\":8080",
                                          ",\"artifactsVersion\":\"" TEST_IMAGE

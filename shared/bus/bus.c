@@ -233,6 +233,12 @@ struct error *bus_stream_next(struct bus *bus, const char *stream, const char *f
                                  ret_message);
 }
 
+struct error *bus_stream_last(struct bus *bus, const char *stream, const char *filter,
+                              int timeout_ms, uint64_t *ret_sequence)
+{
+    return bus->ops->stream_last(bus, stream, filter, timeout_ms, ret_sequence);
+}
+
 struct error *bus_object_put(struct bus *bus, const char *name, const void *data, size_t size,
                              int timeout_ms)
 {

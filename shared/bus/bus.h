@@ -135,6 +135,8 @@ struct bus_ops {
     struct error *(*stream_next)(struct bus *bus, const char *stream, const char *filter,
                                  uint64_t from_sequence, int timeout_ms, struct arena *arena,
                                  struct bus_message *ret_message);
+    struct error *(*stream_last)(struct bus *bus, const char *stream, const char *filter,
+                                 int timeout_ms, uint64_t *ret_sequence);
 };
 
 struct bus {
@@ -241,6 +243,11 @@ DEFINE_CLEANUP(struct bus *, bus_free)
 struct error *bus_stream_next(struct bus *bus, const char *stream, const char *filter,
                               uint64_t from_sequence, int timeout_ms, struct arena *arena,
                               struct bus_message *ret_message) _must_check_;
+
+/* The sequence of the latest message whose subject matches the filter: where "now" is. NOT_FOUND:
+ * there is none. */
+struct error *bus_stream_last(struct bus *bus, const char *stream, const char *filter,
+                              int timeout_ms, uint64_t *ret_sequence) _must_check_;
 
 /*
  * Larger things (at most 16 MiB) by name, in chunks of the stream FILES, kept for a day. A name is

@@ -297,6 +297,7 @@ static const struct bus_ops memory_ops = {
     .object_put = memory_object_put,
     .object_get = memory_object_get,
     .stream_next = memory_stream_next,
+    .stream_last = memory_stream_last,
 };
 
 static struct bus *connection_new(struct memory_hub *hub)

@@ -197,6 +197,7 @@ static const struct bus_ops nats_ops = {
     .object_put = nats_object_put,
     .object_get = nats_object_get,
     .stream_next = nats_stream_next,
+    .stream_last = nats_stream_last,
 };
 
 static struct error *open_connection(struct nats_bus *bus, const char *url)

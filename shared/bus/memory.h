@@ -73,6 +73,8 @@ void memory_consume_end(struct memory_subscription *subscription);
 struct error *memory_stream_next(struct bus *bus, const char *stream, const char *filter,
                                  uint64_t from_sequence, int timeout_ms, struct arena *arena,
                                  struct bus_message *ret_message) _must_check_;
+struct error *memory_stream_last(struct bus *bus, const char *stream, const char *filter,
+                                 int timeout_ms, uint64_t *ret_sequence);
 struct error *memory_object_put(struct bus *bus, const char *name, const void *data, size_t size,
                                 int timeout_ms) _must_check_;
 struct error *memory_object_get(struct bus *bus, const char *name, size_t max, struct arena *arena,

@@ -111,6 +111,33 @@ struct error *memory_stream_next(struct bus *bus, const char *stream, const char
     return message ? NULL : error_new(ERROR_NOT_FOUND, "nothing more in '%s'", stream);
 }
 
+static uint64_t find_last(const struct memory_stream *stream, const char *filter)
+{
+    for (size_t i = stream->count; i > 0; i--)
+        if (subject_matches(filter, stream->messages[i - 1]->subject))
+            return stream->messages[i - 1]->stream_sequence;
+    return 0;
+}
+
+struct error *memory_stream_last(struct bus *bus, const char *stream, const char *filter,
+                                 _unused_ int timeout_ms, uint64_t *ret_sequence)
+{
+    struct memory_hub *hub = hub_of(bus);
+    uint64_t last = 0;
+
+    pthread_mutex_lock(&hub->lock);
+    struct memory_stream *found = find_stream(hub, stream);
+    if (found)
+        last = find_last(found, filter);
+    pthread_mutex_unlock(&hub->lock);
+    if (!found)
+        return error_new(ERROR_UNAVAILABLE, "no stream '%s'", stream);
+    if (!last)
+        return error_new(ERROR_NOT_FOUND, "nothing in '%s'", stream);
+    *ret_sequence = last;
+    return NULL;
+}
+
 /* Under the lock; lets go of it while the callback runs. */
 static void consume_one(struct memory_hub *hub, struct memory_subscription *subscription,
                         const struct bus_message *stored)

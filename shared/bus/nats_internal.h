@@ -87,6 +87,8 @@ struct error *nats_ensure_streams(struct bus *bus) _must_check_;
 struct error *nats_stream_next(struct bus *bus, const char *stream, const char *filter,
                                uint64_t from_sequence, int timeout_ms, struct arena *arena,
                                struct bus_message *ret_message) _must_check_;
+struct error *nats_stream_last(struct bus *bus, const char *stream, const char *filter,
+                               int timeout_ms, uint64_t *ret_sequence);
 struct error *nats_object_put(struct bus *bus, const char *name, const void *data, size_t size,
                               int timeout_ms) _must_check_;
 struct error *nats_object_get(struct bus *bus, const char *name, size_t max, struct arena *arena,

@@ -105,6 +105,28 @@ struct error *nats_stream_next(struct bus *base, const char *stream, const char 
     return NULL;
 }
 
+struct error *nats_stream_last(struct bus *base, const char *stream, const char *filter,
+                               int timeout_ms, uint64_t *ret_sequence)
+{
+    struct nats_bus *bus = (struct nats_bus *)base;
+    _cleanup_(natsMsg_Destroyp) natsMsg *msg = NULL;
+    jsDirectGetMsgOptions direct;
+    jsOptions options;
+    struct error *err = nats_check_connected(bus);
+
+    if (err)
+        return err;
+    jsOptions_Init(&options);
+    options.Wait = timeout_ms;
+    jsDirectGetMsgOptions_Init(&direct);
+    direct.LastBySubject = filter;
+    natsStatus s = js_DirectGetMsg(&msg, bus->js, stream, &options, &direct);
+    if (s != NATS_OK)
+        return nats_error(s, "look at the end of '%s'", stream);
+    *ret_sequence = natsMsg_GetSequence(msg);
+    return NULL;
+}
+
 static struct error *put_part(struct bus *bus, const char *object, const char *part,
                               const void *data, size_t size, int timeout_ms)
 {

@@ -138,6 +138,9 @@ static void test_the_scheduler_consumes_and_the_gateway_reads_history(void **sta
     check(bus_publish_durable(scheduler, &event, WAIT_MS));
     check(bus_stream_next(gateway, "EVENTS", "evt.workload.w1.>", 1, WAIT_MS, arena, &message));
     assert_string_equal(message.subject, event.subject);
+    uint64_t last = 0;
+    check(bus_stream_last(gateway, "EVENTS", "evt.workload.w1.*", WAIT_MS, &last));
+    assert_int_equal(last, message.stream_sequence);
 }
 
 static void test_the_monitor_pulls_from_the_consumer_made_for_it(void **state)

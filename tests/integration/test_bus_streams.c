@@ -199,6 +199,16 @@ static void test_a_stream_is_read_from_any_place(void **state)
     expect_code(bus_stream_next(fixture->client, "EVENTS", "evt.workload.w1.>", first + 3, WAIT_MS,
                                 arena, &message),
                 ERROR_NOT_FOUND);
+    uint64_t last = 0;
+    check(bus_stream_last(fixture->client, "EVENTS", "evt.workload.w1.*", WAIT_MS, &last));
+    assert_int_equal(last, first + 2);
+    check(bus_stream_last(fixture->client, "EVENTS", "evt.workload.w2.*", WAIT_MS, &last));
+    assert_int_equal(last, first + 1);
+    check(bus_stream_last(fixture->client, "EVENTS", "evt.workload.*.*", WAIT_MS, &last));
+    assert_int_equal(last, first + 2);
+    expect_code(bus_stream_last(fixture->client, "EVENTS", "evt.workload.w0.*", WAIT_MS, &last),
+                ERROR_NOT_FOUND);
+    assert_int_equal(last, first + 2);
 }
 
 static void test_objects_of_every_size_come_back_whole(void **state)

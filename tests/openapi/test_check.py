@@ -28,6 +28,8 @@ GOOD = [
     answer("GET", "/api/v1/events", 503, {**PROBLEM, "kind": "UNAVAILABLE"}, Retry_After="1"),
     answer("GET", "/api/v1/events", 200, "retry: 1000\n\nevent: gap\ndata: {\"from\":1,\"to\":2}\n\n: half",
            "text/event-stream"),
+    answer("GET", "/api/v1/events", 200, "retry: 1\n\nevent: until\ndata: {\"sequence\":0}\n\nevent: end\ndata: {}\n\n",
+           "text/event-stream"),
 ]
 
 BAD = [
@@ -48,6 +50,7 @@ BAD = [
     (answer("PUT", "/nothing", 404, {"error": "words"}), "required"),
     (answer("GET", "/api/v1/events", 200, ": hello\n\n", "text/event-stream"), "come back"),
     (answer("GET", "/api/v1/events", 200, "retry: 1\n\nevent: gap\ndata: {}\n\n", "text/event-stream"), "required"),
+    (answer("GET", "/api/v1/events", 200, "retry: 1\n\nevent: until\ndata: {}\n\n", "text/event-stream"), "required"),
     ({**answer("GET", "/health", 200, "OK", "text/plain"), "headers": {}}, "X-Request-Id is missing"),
 ]
 
