@@ -1,7 +1,9 @@
 /* The two lints, and the top level of a compose file. */
 #include "shared/compose/lint.h"
 
+#include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
 #include "shared/compose/lint_private.h"
 
@@ -12,6 +14,20 @@ static bool service_name_is_valid(const char *name)
     return size >= 1 && size <= 63 && !strchr("._-", name[0]) &&
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
                size;
+}
+
+/* The proxy would send requests for such a name to itself, or past all containers. */
+static bool is_address(const char *name)
+{
+    static const char *const own[] = {"localhost",      "ip6-localhost", "ip6-loopback",
+                                      "ip6-localnet",   "ip6-allnodes",  "ip6-allrouters",
+                                      "ip6-mcastprefix"};
+    struct in_addr address;
+
+    for (size_t i = 0; i < ELEMENTSOF(own); i++)
+        if (strcasecmp(name, own[i]) == 0)
+            return true;
+    return inet_pton(AF_INET, name, &address) == 1;
 }
 
 static bool is_ours(const struct lint *lint, const char *service)
@@ -48,6 +64,11 @@ static void check_service(struct lint *lint, const struct place *services,
                                lint_show(lint->arena, pair->key)),
                   "names appear in addresses, logs and events",
                   "use letters, digits, '.', '_' and '-', at most 63");
+    else if (is_address(pair->key))
+        lint_find(lint, &place, "service-name",
+                  arena_printf(lint->arena, "'%s' is an address, not a name",
+                               lint_show(lint->arena, pair->key)),
+                  "requests for it would reach another place than the container", "rename it");
     lint_check_name(lint, &place, pair->key);
     lint_service(lint, &place);
 }

@@ -94,6 +94,13 @@ static void check_short(struct lint *lint, const struct place *place)
         check_published(lint, place, text, (size_t)(colon - text));
 }
 
+/* A plain 0120 is the number 80 to compose's reader of YAML. */
+static bool is_octal(const struct node *node)
+{
+    return node && node->kind == NODE_SCALAR && node->plain && node->text[0] == '0' &&
+           node->text[1];
+}
+
 static void check_long(struct lint *lint, const struct place *place)
 {
     static const char *const keys[] = {"target",  "published", "protocol",     "mode",
@@ -108,7 +115,9 @@ static void check_long(struct lint *lint, const struct place *place)
         find_host_ip(lint, place);
     if (!strchr(target, '$') && !parse_range(target, strlen(target), &range))
         find_syntax(lint, place);
-    if (*published && !strchr(published, '$'))
+    if (is_octal(node_get(place->value, "published")))
+        find_syntax(lint, place);
+    else if (*published && !strchr(published, '$'))
         check_published(lint, place, published, strlen(published));
     if (*protocol && !strchr(protocol, '$') && !protocol_is_valid(protocol))
         find_syntax(lint, place);

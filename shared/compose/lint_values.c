@@ -222,7 +222,9 @@ void lint_deploy(struct lint *lint, const struct place *place)
         "mode",           "replicas",        "labels",    "update_config", "resources",
         "restart_policy", "rollback_config", "placement", "endpoint_mode", NULL};
     static const char *const resource_keys[] = {"limits", "reservations", NULL};
+    static const char *const limit_keys[] = {"cpus", "memory", "pids", NULL};
     const struct node *resources = node_get(place->value, "resources");
+    const struct node *limits = node_get(resources, "limits");
     const struct node *reservations = node_get(resources, "reservations");
 
     if (!lint_expect(lint, place, NODE_MAPPING))
@@ -230,10 +232,15 @@ void lint_deploy(struct lint *lint, const struct place *place)
     lint_keys(lint, place, keys);
     if (node_is_null(resources))
         return;
-    struct place child = lint_child(lint, place, "resources", resources, resources->line);
-    lint_keys(lint, &child, resource_keys);
-    if (node_is_null(reservations))
-        return;
-    child = lint_child(lint, &child, "reservations", reservations, reservations->line);
-    check_reservations(lint, &child);
+    struct place both = lint_child(lint, place, "resources", resources, resources->line);
+    lint_keys(lint, &both, resource_keys);
+    if (!node_is_null(limits)) {
+        struct place child = lint_child(lint, &both, "limits", limits, limits->line);
+        lint_keys(lint, &child, limit_keys);
+    }
+    if (!node_is_null(reservations)) {
+        struct place child =
+            lint_child(lint, &both, "reservations", reservations, reservations->line);
+        check_reservations(lint, &child);
+    }
 }

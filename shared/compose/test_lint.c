@@ -39,53 +39,54 @@ static void outcome_done(struct outcome *outcome)
     arena_free(outcome->arena);
 }
 
-static const char good[] = "name: demo\n"
-                           "version: '3.8'\n"
-                           "x-common: &common\n"
-                           "  restart: unless-stopped\n"
-                           "  environment: &environment\n"
-                           "    TOKEN: ${TOKEN}\n"
-                           "services:\n"
-                           "  web:\n"
-                           "    <<: *common\n"
-                           "    image: registry.coffer.test:5000/hello:1\n"
-                           "    command: [\"sh\", \"-c\", \"echo $$HOME\"]\n"
-                           "    ports: [\"8080\", \"8081:81\", \"9000-9010:9000-9010/udp\"]\n"
-                           "    volumes:\n"
-                           "      - data:/data\n"
-                           "      - /scratch\n"
-                           "      - ${FILES}/config/app.yaml:/etc/app.yaml:ro\n"
-                           "      - $FILES/config:/etc/config:ro\n"
-                           "      - type: volume\n"
-                           "        source: data\n"
-                           "        target: /more\n"
-                           "        read_only: true\n"
-                           "      - {type: bind, source: \"${FILES}\", target: /files}\n"
-                           "    env_file: [\"${FILES}/seed.sql\"]\n"
-                           "    depends_on: {db: {condition: service_healthy}}\n"
-                           "    networks: [back, default]\n"
-                           "    healthcheck: {test: [CMD, \"true\"], interval: 5s}\n"
-                           "    security_opt: [\"no-new-privileges:true\"]\n"
-                           "    privileged: false\n"
-                           "    deploy:\n"
-                           "      replicas: 1\n"
-                           "      resources: {reservations: {devices: [{driver: nvidia, count: 1, "
-                           "capabilities: [gpu]}]}}\n"
-                           "    x-mine: anything ${HERE}\n"
-                           "  db:\n"
-                           "    image: db@sha256:"
-                           "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
-                           "    container_name: the-db\n"
-                           "    environment:\n"
-                           "      - PASSWORD=${DB_PASSWORD}\n"
-                           "      - OTHER=${MISSING:-${TOKEN}}$$5\n"
-                           "      - TOKEN\n"
-                           "    cap_drop: [ALL]\n"
-                           "volumes:\n"
-                           "  data:\n"
-                           "  more: {driver: local}\n"
-                           "networks:\n"
-                           "  back: {internal: true, driver: bridge}\n";
+static const char good[] =
+    "name: demo\n"
+    "version: '3.8'\n"
+    "x-common: &common\n"
+    "  restart: unless-stopped\n"
+    "  environment: &environment\n"
+    "    TOKEN: ${TOKEN}\n"
+    "services:\n"
+    "  web:\n"
+    "    <<: *common\n"
+    "    image: registry.coffer.test:5000/hello:1\n"
+    "    command: [\"sh\", \"-c\", \"echo $$HOME\"]\n"
+    "    ports: [\"8080\", \"8081:81\", \"9000-9010:9000-9010/udp\"]\n"
+    "    volumes:\n"
+    "      - data:/data\n"
+    "      - /scratch\n"
+    "      - ${FILES}/config/app.yaml:/etc/app.yaml:ro\n"
+    "      - $FILES/config/:/etc/config:ro\n"
+    "      - type: volume\n"
+    "        source: data\n"
+    "        target: /more\n"
+    "        read_only: true\n"
+    "      - {type: bind, source: \"${FILES}\", target: /files, read_only: true}\n"
+    "    env_file: [\"${FILES}/seed.sql\"]\n"
+    "    depends_on: {db: {condition: service_healthy}}\n"
+    "    networks: [back, default]\n"
+    "    healthcheck: {test: [CMD, \"true\"], interval: 5s}\n"
+    "    security_opt: [\"no-new-privileges:true\"]\n"
+    "    privileged: false\n"
+    "    deploy:\n"
+    "      replicas: 1\n"
+    "      resources: {reservations: {devices: [{driver: nvidia, count: 1, "
+    "capabilities: [gpu]}]}}\n"
+    "    x-mine: anything ${HERE}\n"
+    "  db:\n"
+    "    image: db@sha256:"
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
+    "    container_name: the-db\n"
+    "    environment:\n"
+    "      - PASSWORD=${DB_PASSWORD}\n"
+    "      - OTHER=${MISSING:-${TOKEN}}$$5\n"
+    "      - TOKEN\n"
+    "    cap_drop: [ALL]\n"
+    "volumes:\n"
+    "  data:\n"
+    "  more: {driver: local}\n"
+    "networks:\n"
+    "  back: {internal: true, driver: bridge}\n";
 
 static void test_good_file_has_no_findings(void **state)
 {
@@ -150,6 +151,8 @@ static const struct {
     {"ports: [\"[::1]:8080:8080\"]", "port-host-ip", "services.web.ports[0]"},
     {"ports: [\"::8080\"]", "port-host-ip", "services.web.ports[0]"},
     {"ports: [{target: 80, host_ip: 10.0.0.1}]", "port-host-ip", "services.web.ports[0]"},
+    {"ports: [{target: 8080, published: 0120}]", "port-syntax", "services.web.ports[0]"},
+    {"ports: [{target: 8080, published: 0673}]", "port-syntax", "services.web.ports[0]"},
     {"ports: [\"x\"]", "port-syntax", "services.web.ports[0]"},
     {"ports: [\"70000:80\"]", "port-syntax", "services.web.ports[0]"},
     {"ports: [\"8080:8080/sctp\"]", "port-syntax", "services.web.ports[0]"},
@@ -169,6 +172,17 @@ static const struct {
     {"volumes: [\"${FILES}/config/../seed.sql:/data\"]", "unknown-file", "services.web.volumes[0]"},
     {"volumes: [\"${FILES}/seed:/data\"]", "unknown-file", "services.web.volumes[0]"},
     {"volumes: [\"${FILES}/$X:/data\"]", "unknown-file", "services.web.volumes[0]"},
+    {"volumes: [\"${FILES}/seed.sql/:/data\"]", "unknown-file", "services.web.volumes[0]"},
+    {"volumes: [\"${FILES}//:/data:ro\"]", "unknown-file", "services.web.volumes[0]"},
+    {"volumes: [\"${FILES}:/data\"]", "writable-files", "services.web.volumes[0]"},
+    {"volumes: [\"$FILES/config:/data:z\"]", "writable-files", "services.web.volumes[0]"},
+    {"volumes: [\"${FILES}/:/data:ro,rw\"]", "writable-files", "services.web.volumes[0]"},
+    {"volumes: [\"${FILES}/config/:/data:nocopy,rox\"]", "volume-syntax",
+     "services.web.volumes[0]"},
+    {"volumes: [{type: bind, source: \"${FILES}/config\", target: /e}]", "writable-files",
+     "services.web.volumes[0]"},
+    {"volumes: [{type: bind, source: \"${FILES}\", target: /e, read_only: 'no'}]", "writable-files",
+     "services.web.volumes[0]"},
     {"volumes: [\"nowhere:/data\"]", "unknown-volume", "services.web.volumes[0]"},
     {"volumes: [\"data\"]", "volume-syntax", "services.web.volumes[0]"},
     {"volumes: [\"data:relative\"]", "volume-syntax", "services.web.volumes[0]"},
