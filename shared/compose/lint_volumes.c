@@ -24,7 +24,8 @@ static bool mode_is_read_only(const char *mode)
 
 static bool mode_is_allowed(const char *mode)
 {
-    static const char *const allowed[] = {"ro", "rw", "z", "Z", "nocopy"};
+    static const char *const allowed[] = {"ro",     "rw",     "z",         "Z",
+                                          "nocopy", "cached", "delegated", "consistent"};
 
     while (*mode) {
         size_t size = strcspn(mode, ",");
