@@ -1,5 +1,6 @@
 /* Volumes and files: a container sees its volumes and the uploaded files, nothing of the machine.
  */
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -155,6 +156,14 @@ static void find_syntax(struct lint *lint, const struct place *place)
               "write \"NAME:/path\", \"${FILES}/name:/path:ro\", or \"/path\"");
 }
 
+/* To compose one letter is the drive of a Windows path, and what follows is still the source. */
+static void find_drive(struct lint *lint, const struct place *place)
+{
+    lint_find(lint, place, "volume-syntax", "a volume with a name of one letter",
+              "compose takes it for the drive of a Windows path, and the rest for other parts",
+              "give the volume a longer name, or write the mount with type, source and target");
+}
+
 /* "[SOURCE:]TARGET[:MODE]" */
 static void check_short(struct lint *lint, const struct place *place)
 {
@@ -172,13 +181,15 @@ static void check_short(struct lint *lint, const struct place *place)
         *mode++ = '\0';
     if (!*source || *target != '/' || strchr(target, '$') || (mode && !mode_is_allowed(mode)))
         find_syntax(lint, place);
+    else if (isalpha((unsigned char)source[0]) && !source[1])
+        find_drive(lint, place);
     else
         check_source(lint, place, source, !mode || !mode_is_read_only(mode));
 }
 
 static void check_long_options(struct lint *lint, const struct place *place)
 {
-    static const char *const bind_keys[] = {"create_host_path", NULL};
+    static const char *const bind_keys[] = {"create_host_path", "selinux", NULL};
     static const char *const volume_keys[] = {"nocopy", "subpath", NULL};
     static const char *const tmpfs_keys[] = {"size", "mode", NULL};
     static const char *const names[] = {"bind", "volume", "tmpfs"};
