@@ -217,6 +217,7 @@ static struct error *revise(struct update *update, void *data)
     const Coffer__V1__UpdateWorkloadRequest *request = revision->request;
     const Coffer__V1__Workload *workload = update->workload;
     const bool repeat = workload_is_repeat(workload, request->request_id);
+    uint64_t domain_version;
     struct error *err = workload_check_asker(update, request->workload_id, request->account_id,
                                              repeat ? NULL : request->if_match);
 
@@ -228,7 +229,11 @@ static struct error *revise(struct update *update, void *data)
     update->skip = repeat || is_same(workload, revision);
     if (update->skip)
         return NULL;
+    /* In the order of a create and of a plan, so that all name the same refusal. */
     err = artifact_check(update->scheduler, request->image_version, update->arena);
+    err = err
+              ?: domain_check_free(update->scheduler, request->domain, request->workload_id,
+                                   update->arena, &domain_version);
     if (!err && workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_RUNNING)
         err = allowance_check(update->scheduler, workload, request->allowance, update->arena);
     return err ?: change_all(update, revision);
