@@ -10,7 +10,8 @@ struct lint {
     struct findings *findings;
     struct compose_summary *summary; /* NULL: not asked for */
     const struct node *root;
-    bool model; /* compose's own output: resolved, so "$" means nothing any more */
+    size_t n_ports; /* that are published or exposed so far */
+    bool model;     /* compose's own output: resolved, so "$" means nothing any more */
 };
 
 /* One value in its place. */
@@ -44,6 +45,10 @@ void lint_check_name(struct lint *lint, const struct place *place, const char *n
 
 /* In the model: the name that compose itself gives, "<project>_<key>". */
 bool lint_is_project_name(const struct lint *lint, const char *key, const char *name);
+
+/* False, with a finding, when compose refuses values of this shape under the service's key (text
+ * only). */
+bool lint_shape(struct lint *lint, const struct place *place, const char *key);
 
 /* "$" anywhere in the tree below is a finding (text only). */
 void lint_no_interpolation(struct lint *lint, const struct place *place);

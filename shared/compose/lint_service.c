@@ -143,7 +143,7 @@ static void check_key(struct lint *lint, const struct place *place, const struct
     }
     if (!row->interpolates)
         lint_no_interpolation(lint, place);
-    if (row->rule && !node_is_null(place->value))
+    if (lint_shape(lint, place, row->key) && row->rule && !node_is_null(place->value))
         row->rule(lint, place);
 }
 
