@@ -36,11 +36,17 @@ static bool is_ours(const struct lint *lint, const char *service)
            (strcmp(service, "coffer-proxy") == 0 || strcmp(service, "coffer-attester") == 0);
 }
 
+/* No profile is ever active: it is not started, and compose's model does not have it. */
+static bool is_in_profile(const struct node *service)
+{
+    return !node_is_unset(node_get(service, "profiles"));
+}
+
 static void summarise(struct lint *lint, const struct node_pair *pair)
 {
     struct compose_summary *summary = lint->summary;
 
-    if (!summary || summary->n_services == COMPOSE_SERVICES_MAX)
+    if (!summary || summary->n_services == COMPOSE_SERVICES_MAX || is_in_profile(pair->value))
         return;
     summary->services[summary->n_services++] = (struct compose_service){
         .name = pair->key,
@@ -115,7 +121,7 @@ static void check_public(struct lint *lint, const struct place *root)
                                lint_show(lint->arena, name)),
                   "the proxy would have nowhere to send requests",
                   "correct the name of the public service, or add it under services");
-    } else if (!node_is_unset(node_get(pair->value, "profiles"))) {
+    } else if (is_in_profile(pair->value)) {
         struct place place = {.where = arena_printf(lint->arena, "services.%s.profiles",
                                                     lint_show(lint->arena, pair->key)),
                               .line = pair->line,

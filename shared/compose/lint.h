@@ -52,7 +52,8 @@ struct compose_options {
     bool with_ours;
 };
 
-/* What the text says, for the manifest; filled as far as it can be read. */
+/* What the text says, for the manifest; filled as far as it can be read. Without the services that
+ * are in a profile: they are never started. */
 struct compose_summary {
     struct compose_service services[COMPOSE_SERVICES_MAX];
     size_t n_services;

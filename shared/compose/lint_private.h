@@ -74,6 +74,7 @@ void lint_healthcheck(struct lint *lint, const struct place *place);
 void lint_labels(struct lint *lint, const struct place *place);
 void lint_security_opt(struct lint *lint, const struct place *place);
 void lint_pull_policy(struct lint *lint, const struct place *place);
+void lint_profiles(struct lint *lint, const struct place *place);
 
 /* Top-level sections. */
 void lint_volumes(struct lint *lint, const struct place *place);

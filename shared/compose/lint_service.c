@@ -36,6 +36,7 @@ static const struct key_row key_rows[] = {
     {"healthcheck", lint_healthcheck, false, NULL, NULL},
     {"security_opt", lint_security_opt, false, NULL, NULL},
     {"pull_policy", lint_pull_policy, false, NULL, NULL},
+    {"profiles", lint_profiles, false, NULL, NULL},
 
     /* fine as they are */
     {"attach", NULL, false, NULL, NULL},
@@ -64,7 +65,6 @@ static const struct key_row key_rows[] = {
     {"oom_score_adj", NULL, false, NULL, NULL},
     {"pids_limit", NULL, false, NULL, NULL},
     {"platform", NULL, false, NULL, NULL},
-    {"profiles", NULL, false, NULL, NULL},
     {"read_only", NULL, false, NULL, NULL},
     {"restart", NULL, false, NULL, NULL},
     {"scale", NULL, false, NULL, NULL},

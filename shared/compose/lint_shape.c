@@ -143,7 +143,8 @@ bool lint_shape(struct lint *lint, const struct place *place, const char *key)
     if (lint->model || shape & allowed_shapes(key))
         return true;
     lint_find(lint, place, "type",
-              arena_printf(lint->arena, "'%s' cannot be %s", key, shape_name(shape)),
+              arena_printf(lint->arena, "'%s' %s %s", key, shape == NOTHING ? "has" : "cannot be",
+                           shape_name(shape)),
               "compose refuses it",
               shape == NOTHING                                ? "remove the key, or give it a value"
               : shape == TEXT                                 ? "write a list: [...]"

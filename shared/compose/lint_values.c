@@ -1,4 +1,5 @@
 /* What all rules use, and the rules of the smaller keys. */
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -159,6 +160,23 @@ void lint_pull_policy(struct lint *lint, const struct place *place)
         lint_find(lint, place, "build", "builds an image",
                   "images are pulled, so that a digest can name them",
                   "push the image to a registry and name it with image:");
+}
+
+/* An empty name is the one profile that is active where none is said. */
+void lint_profiles(struct lint *lint, const struct place *place)
+{
+    if (!lint_expect(lint, place, NODE_SEQUENCE))
+        return;
+    for (size_t i = 0; i < place->value->n; i++) {
+        struct place item = lint_item(lint, place, i);
+        const char *name = node_text(item.value);
+        if (!isalnum((unsigned char)name[0]))
+            lint_find(lint, &item, "profile-name",
+                      arena_printf(lint->arena, "'%s' is not the name of a profile",
+                                   lint_show(lint->arena, name)),
+                      "whether the service is started would depend on the reader",
+                      "begin it with a letter or digit");
+    }
 }
 
 void lint_logging(struct lint *lint, const struct place *place)

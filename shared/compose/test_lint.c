@@ -398,9 +398,24 @@ static void test_values_of_the_environment_are_never_shown(void **state)
     assert_null(strstr(outcome.findings->items[0].what, "canary-77"));
 }
 
+/* The manifest and compose's model name the same services. */
+static void test_services_in_a_profile_are_no_part_of_the_summary(void **state)
+{
+    struct outcome outcome = lint("services:\n"
+                                  "  debug: {image: busybox, profiles: [debug]}\n"
+                                  "  web: {image: hello, profiles: []}\n");
+
+    (void)state;
+    assert_int_equal(outcome.findings->n, 0);
+    assert_int_equal(outcome.summary.n_services, 1);
+    assert_string_equal(outcome.summary.services[0].name, "web");
+    outcome_done(&outcome);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_services_in_a_profile_are_no_part_of_the_summary),
         cmocka_unit_test(test_good_file_has_no_findings),
         cmocka_unit_test(test_each_bad_line_is_found_with_place_and_line),
         cmocka_unit_test(test_each_bad_file_is_found),
