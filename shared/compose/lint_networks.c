@@ -92,6 +92,24 @@ void lint_links(struct lint *lint, const struct place *place)
     }
 }
 
+/* "NAME:ADDRESS", "NAME=ADDRESS", or NAME: ADDRESS */
+void lint_extra_hosts(struct lint *lint, const struct place *place)
+{
+    const struct node *node = place->value;
+
+    for (size_t i = 0; node->kind == NODE_SEQUENCE && i < node->n; i++) {
+        struct place item = lint_item(lint, place, i);
+        const char *text = node_text(item.value);
+        lint_check_name(lint, &item,
+                        arena_printf(lint->arena, "%.*s", (int)strcspn(text, ":="), text));
+    }
+    for (size_t i = 0; node->kind == NODE_MAPPING && i < node->n; i++) {
+        const struct node_pair *pair = &node->pairs[i];
+        struct place child = lint_child(lint, place, pair->key, pair->value, pair->line);
+        lint_check_name(lint, &child, pair->key);
+    }
+}
+
 void lint_depends_on(struct lint *lint, const struct place *place)
 {
     static const char *const keys[] = {"condition", "restart", "required", NULL};

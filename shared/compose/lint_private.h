@@ -66,6 +66,7 @@ void lint_service_volumes(struct lint *lint, const struct place *place);
 void lint_env_file(struct lint *lint, const struct place *place);
 void lint_service_networks(struct lint *lint, const struct place *place);
 void lint_links(struct lint *lint, const struct place *place);
+void lint_extra_hosts(struct lint *lint, const struct place *place);
 void lint_depends_on(struct lint *lint, const struct place *place);
 void lint_own_name(struct lint *lint, const struct place *place);
 void lint_deploy(struct lint *lint, const struct place *place);
