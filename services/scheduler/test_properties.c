@@ -164,7 +164,7 @@ static void check_allowance(struct world *world, const char *account_id,
                             const Coffer__V1__Allowance *allowance)
 {
     const struct usage usage = usage_of(world, account_id);
-    struct error *err = usage_check(&usage, allowance);
+    struct error *err = usage_check(&usage, 1, allowance);
 
     HOLDS(world, !err, "%s has more than allowed: %s", account_id, error_text(err));
 }
@@ -444,10 +444,49 @@ static void test_a_plan_and_its_update_name_the_same_refusal(void **state)
     error_free(err);
 }
 
+static void add_tier(struct kit *kit)
+{
+    Coffer__V1__WorkloadTier tier = COFFER__V1__WORKLOAD_TIER__INIT;
+
+    tier.tier_id = (char *)"11111111-1111-4111-8111-111111111111";
+    tier.name = (char *)"small";
+    tier.resources = kit_create_request(kit, "w1")->resources;
+    tier.usd_micros_per_minute = 100;
+    kit_ok(kit_call(kit, "svc.scheduler.tier.create", &tier.base, NULL));
+}
+
+/* What costs nothing may run on an empty account, whatever else it runs. */
+static void test_the_balance_is_for_what_has_a_price(void **state)
+{
+    struct kit *kit = *state;
+    Coffer__V1__Allowance allowance = COFFER__V1__ALLOWANCE__INIT;
+    struct world world = {.kit = kit, .random = 1, .arena = kit->arena};
+    Coffer__V1__PlanWorkloadRequest plan_request = COFFER__V1__PLAN_WORKLOAD_REQUEST__INIT;
+    struct wish wish = {
+        .trigger = TRIGGER_RESTART, .account_id = "acme", .reason = "", .allowance = &allowance};
+
+    allowance.limits_cost = true;
+    kit_tick(kit);
+    kit_create(kit, "free");
+    add_tier(kit);
+    kit_create(kit, "paid");
+    wish.workload_id = "free";
+    kit_ok(workload_wish(kit->scheduler, &wish, kit->arena, NULL));
+    plan_request.workload_id = (char *)"free";
+    plan_request.account_id = (char *)"acme";
+    plan_request.image_version = (char *)KIT_IMAGE;
+    plan_request.allowance = &allowance;
+    assert_true(plan(&world, &plan_request)->admitted);
+    wish.workload_id = plan_request.workload_id = (char *)"paid";
+    kit_code(workload_wish(kit->scheduler, &wish, kit->arena, NULL), ERROR_FAILED_PRECONDITION);
+    assert_string_equal(plan(&world, &plan_request)->refusal_code, "no_balance");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_holds_after_anything),
+        KIT_TEST(test_the_balance_is_for_what_has_a_price),
         KIT_TEST(test_a_plan_and_its_update_name_the_same_refusal),
     };
 
