@@ -55,6 +55,25 @@ static void summarise(struct lint *lint, const struct node_pair *pair)
     };
 }
 
+/* Of services above this one; a container's name is one of the whole machine. */
+static void check_container_name(struct lint *lint, const struct place *services,
+                                 const struct node_pair *pair)
+{
+    const char *name = node_text(node_get(pair->value, "container_name"));
+    const struct node_pair *pairs = services->value->pairs;
+
+    for (const struct node_pair *other = pairs; *name && other < pair; other++) {
+        if (strcmp(node_text(node_get(other->value, "container_name")), name) != 0)
+            continue;
+        struct place place = lint_child(lint, services, pair->key, pair->value, pair->line);
+        lint_find(lint, &place, "duplicate-name",
+                  arena_printf(lint->arena, "container_name '%s' is that of service '%s' too",
+                               lint_show(lint->arena, name), lint_show(lint->arena, other->key)),
+                  "compose refuses it", "give each its own, or none");
+        return;
+    }
+}
+
 static void check_service(struct lint *lint, const struct place *services,
                           const struct node_pair *pair)
 {
@@ -90,8 +109,11 @@ static void check_services(struct lint *lint, const struct place *place)
                   "each takes its part of one machine", "split the project");
         return;
     }
-    for (size_t i = 0; i < place->value->n; i++)
+    for (size_t i = 0; i < place->value->n; i++) {
         check_service(lint, place, &place->value->pairs[i]);
+        check_container_name(lint, place, &place->value->pairs[i]);
+    }
+    lint_cycles(lint, place);
 }
 
 static const struct node_pair *find_public(const struct lint *lint)

@@ -77,6 +77,9 @@ void lint_security_opt(struct lint *lint, const struct place *place);
 void lint_pull_policy(struct lint *lint, const struct place *place);
 void lint_profiles(struct lint *lint, const struct place *place);
 
+/* Of the at most COMPOSE_SERVICES_MAX services of this mapping. */
+void lint_cycles(struct lint *lint, const struct place *services);
+
 /* Top-level sections. */
 void lint_volumes(struct lint *lint, const struct place *place);
 void lint_networks(struct lint *lint, const struct place *place);

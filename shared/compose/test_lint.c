@@ -412,9 +412,51 @@ static void test_services_in_a_profile_are_no_part_of_the_summary(void **state)
     outcome_done(&outcome);
 }
 
+/* What compose refuses about services among themselves. */
+static void test_services_among_themselves(void **state)
+{
+    static const struct {
+        const char *web;
+        const char *other;
+        const char *finding;
+    } rows[] = {
+        {"depends_on: [other]", "profiles: [p]", "in a profile (unknown-service)"},
+        {"depends_on: {other: {condition: service_started}}", "profiles: [p]",
+         "in a profile (unknown-service)"},
+        {"depends_on: {other: {condition: service_started, required: false}}", "profiles: [p]", ""},
+        {"links: [other]", "profiles: [p]", "in a profile (unknown-service)"},
+        {"init: true", "profiles: [p], depends_on: [web]", ""},
+        {"depends_on: {other: {condition: healthy}}", "init: true", "(dependency)"},
+        {"depends_on: {other: }", "init: true", "(dependency)"},
+        {"depends_on: {gone: {condition: service_started, required: false}}", "init: true",
+         "(unknown-service)"},
+        {"depends_on: [web]", "init: true", "(dependency-cycle)"},
+        {"links: [\"web:me\"]", "init: true", "(dependency-cycle)"},
+        {"depends_on: [other]", "depends_on: {web: {condition: service_started}}",
+         "(dependency-cycle)"},
+        {"depends_on: [other]", "links: [web]", "(dependency-cycle)"},
+        {"depends_on: [other]", "depends_on: [gone]", "(unknown-service)"},
+        {"container_name: one", "container_name: one", "(duplicate-name)"},
+        {"container_name: one", "container_name: two", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_free_ char *text =
+            xasprintf("services:\n  web: {image: a, %s}\n  other: {image: b, %s}\n", rows[i].web,
+                      rows[i].other);
+        struct outcome outcome = lint(text);
+        _cleanup_free_ char *found = findings_to_text(outcome.findings);
+        if (*rows[i].finding ? !strstr(found, rows[i].finding) : *found)
+            fail_msg("%s: %s", text, found);
+        outcome_done(&outcome);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_services_among_themselves),
         cmocka_unit_test(test_services_in_a_profile_are_no_part_of_the_summary),
         cmocka_unit_test(test_good_file_has_no_findings),
         cmocka_unit_test(test_each_bad_line_is_found_with_place_and_line),
