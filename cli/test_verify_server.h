@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "shared/attestation/binding.h"
 #include "shared/attestation/test_fleet.h"
@@ -31,6 +32,7 @@ struct verify_server {
     int listener;
     uint16_t port;
     pthread_t thread;
+    atomic_uint asked;
     struct ssl_ctx_st *tls;
     uint8_t spki_sha256[32];
 };

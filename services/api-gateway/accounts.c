@@ -104,6 +104,25 @@ struct error *account_load(struct request *request, const char *id, struct accou
     return NULL;
 }
 
+struct error *account_check_path(struct request *request)
+{
+    if (name_is_valid(request->parameter))
+        return NULL;
+    return http_refuse(request, 400, "INVALID_PATH",
+                       error_new(ERROR_INVALID_ARGUMENT, "this is no account's id"));
+}
+
+struct error *account_is_active(struct store *store, const char *id, struct arena *arena,
+                                bool *ret_active)
+{
+    _cleanup_(json_decrefp) json_t *json = NULL;
+    struct error *err = json_record_load(store, record_key(arena, id), arena, &json, NULL);
+
+    if (!err)
+        *ret_active = json_is_true(json_object_get(json, "active"));
+    return err;
+}
+
 static struct error *load_batch(struct request *request, const char *const *keys, size_t n,
                                 struct account *accounts, size_t *n_accounts)
 {

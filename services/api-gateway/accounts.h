@@ -10,6 +10,7 @@
 
 #include "services/api-gateway/http.h"
 #include "services/api-gateway/quota.h"
+#include "shared/store/store.h"
 
 enum { ACCOUNT_ID_MAX = 63, ACCOUNT_NAME_MAX = 128, ACCOUNTS_MAX = 100000 };
 
@@ -27,6 +28,11 @@ struct account {
 /* NOT_FOUND for no such account, and for one that the caller may not know of. */
 struct error *account_load(struct request *request, const char *id,
                            struct account *ret_account) _must_check_;
+/* Refused (INVALID_PATH) when the path's parameter can be no account's id. */
+struct error *account_check_path(struct request *request) _must_check_;
+/* For what happens without a request. One that there is not is not active. */
+struct error *account_is_active(struct store *store, const char *id, struct arena *arena,
+                                bool *ret_active) _must_check_;
 /* The page that the query asks for. */
 struct error *accounts_list(struct request *request, struct response *response) _must_check_;
 

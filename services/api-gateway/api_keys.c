@@ -238,6 +238,7 @@ static struct error *try_delete(struct request *request, const char *id_or_secre
     struct api_key key;
     struct error *err = api_key_find(request, id_or_secret, &key);
 
+    err = err ?: etag_check_version(request, key.version);
     if (err)
         return err;
     const struct store_change change = all_of(request->arena, &key, writes, &edit);

@@ -58,7 +58,9 @@ static void finish(struct commit_group_entry *entries, const struct error *err)
 
     for (struct commit_group_entry *entry = entries; entry; entry = next) {
         next = entry->next;
-        entry->err = err ? error_new(error_get_code(err), "%s", error_text(err)) : NULL;
+        entry->err = err ? error_set_reason(error_new(error_get_code(err), "%s", error_text(err)),
+                                            error_reason(err))
+                         : NULL;
         entry->done = true;
         pthread_cond_signal(&entry->changed);
     }

@@ -169,22 +169,78 @@ struct error *form_result(const struct form *form)
     return error_new(ERROR_INVALID_ARGUMENT, "%zu problem%s, see findings", n, n == 1 ? "" : "s");
 }
 
-struct error *form_read_object(struct request *request, const char *name, size_t max,
-                               char **ret_text)
+struct error *form_open(struct form *form, struct request *request)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
-    struct form form;
+    json_t *body = NULL;
     struct error *err = http_json(request, &body);
 
     if (err)
         return err;
+    form_init(form, request, body);
+    form->body = body;
+    return NULL;
+}
+
+struct error *form_close(struct form *form)
+{
+    form_finish(form);
+    json_decref(form->body);
+    return form_result(form);
+}
+
+struct error *form_close_edit(struct form *form, bool changes, const char *where, const char *fix)
+{
+    struct error *err = form_close(form);
+
+    if (err || changes)
+        return err;
+    form_find(form, where, "nothing is to be changed", fix);
+    return form_result(form);
+}
+
+bool form_active(struct form *form, bool *ret_active)
+{
+    bool given = form_value(form, "active") != NULL;
+
+    *ret_active = form_bool(form, "active", true);
+    return given;
+}
+
+struct error *form_read_text(struct request *request, const char *name, size_t max,
+                             const char **ret_text)
+{
+    struct form form;
+    struct error *err = form_open(&form, request);
+
+    if (err)
+        return err;
+    const char *text = form_text(&form, name, true, max);
+    err = form_close(&form);
+    if (!err)
+        *ret_text = text;
+    return err;
+}
+
+struct error *form_object(struct request *request, const json_t *body, const char *name, size_t max,
+                          char **ret_text)
+{
+    struct form form;
+
     form_init(&form, request, body);
     const char *text = form_text(&form, name, true, max);
-    form_finish(&form);
-    err = form_result(&form);
+    struct error *err = form_close(&form);
     if (err)
         return err;
     audit_about(request, text);
     *ret_text = (char *)text;
     return NULL;
+}
+
+struct error *form_read_object(struct request *request, const char *name, size_t max,
+                               char **ret_text)
+{
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct error *err = http_json(request, &body);
+
+    return err ?: form_object(request, body, name, max, ret_text);
 }

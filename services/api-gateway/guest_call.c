@@ -60,7 +60,7 @@ static struct error *call_checked(struct request *request, const Coffer__V1__Wor
         return error_recode(err, ERROR_INTERNAL);
     err = ask(request, subject, question, answer_type, &answer, &message);
     if (err)
-        return err;
+        return error_set_reason(err, GUEST_AWAY);
     err = guest_verify(&message, &workload->guest_sign_public, request->arena);
     if (err) {
         metrics_add(&request->gateway->metrics, &request->gateway->metrics.untrusted_answers);

@@ -3,6 +3,9 @@
 
 #include "services/api-gateway/workloads.h"
 
+/* The reason of an error that says no more than that it did not answer, or not what was asked. */
+#define GUEST_AWAY "guest_away"
+
 /*
  * verb: "stats", "containers", "logs". FAILED_PRECONDITION: the guest is not attested (yet).
  * DATA_LOSS: an answer came that the guest did not sign. *ret_answer lives in the arena.

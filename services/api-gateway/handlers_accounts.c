@@ -46,21 +46,18 @@ static int64_t take_money(struct form *form, const char *name, bool required)
 
 struct error *on_account_create(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     struct account account = {0};
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     account.name = form_name(&form, "name", true, ACCOUNT_NAME_MAX);
     account.wallet = take_wallet(&form);
     account.balance_micro = take_money(&form, "balance", false);
     if (account.balance_micro < 0)
         form_find(&form, "balance", "'balance' is negative", "give none, or what is there");
-    form_finish(&form);
-    err = form_result(&form);
+    err = form_close(&form);
     err = err ?: account_create(request, &account);
     if (!err)
         ret_response->json = account_to_json(&account);
@@ -89,22 +86,19 @@ static struct error *change_account(struct account *account, const void *data, j
 
 struct error *on_account_update(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     struct account_changes changes = {0};
     struct account account;
     struct quota quota;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     const char *id = form_text(&form, "accountId", true, ACCOUNT_ID_MAX);
     if (quota_read(&form, &quota))
         changes.quota = &quota;
     changes.name = form_name(&form, "name", !changes.quota, ACCOUNT_NAME_MAX);
-    form_finish(&form);
-    err = form_result(&form);
+    err = form_close(&form);
     if (!err && changes.quota && request->principal.kind != PRINCIPAL_GLOBAL_ADMIN)
         err = error_new(ERROR_PERMISSION_DENIED, "only the global admin sets quotas");
     err = err ?: account_change(request, id, change_account, &changes, &account);
@@ -125,18 +119,15 @@ static struct error *add_money(struct account *account, const void *data, json_t
 
 struct error *on_account_add_balance(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     struct account account;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     const char *id = form_text(&form, "accountId", true, ACCOUNT_ID_MAX);
     int64_t amount = take_money(&form, "balance", true);
-    form_finish(&form);
-    err = form_result(&form);
+    err = form_close(&form);
     err = err ?: account_change(request, id, add_money, &amount, &account);
     if (error_get_code(err) == ERROR_FAILED_PRECONDITION && !request->refused_kind)
         return http_refuse(request, 412, "NOT_ENOUGH_BALANCE", err);
@@ -171,10 +162,9 @@ static struct error *answer_with_burn_rate(struct request *request, const char *
 
 struct error *on_account_get(struct request *request, struct response *ret_response)
 {
-    if (!name_is_valid(request->parameter))
-        return http_refuse(request, 400, "INVALID_PATH",
-                           error_new(ERROR_INVALID_ARGUMENT, "this is no account's id"));
-    return answer_with_burn_rate(request, request->parameter, ret_response);
+    struct error *err = account_check_path(request);
+
+    return err ?: answer_with_burn_rate(request, request->parameter, ret_response);
 }
 
 struct error *on_account_me(struct request *request, struct response *ret_response)

@@ -66,8 +66,7 @@ static void take_edit(struct form *form, bool create, struct api_key_edit *ret_e
     *ret_edit = (struct api_key_edit){0};
     take_scopes(form, ret_edit);
     take_type(form, create, ret_edit);
-    ret_edit->set_active = form_value(form, "active") != NULL;
-    ret_edit->active = form_bool(form, "active", true);
+    ret_edit->set_active = form_active(form, &ret_edit->active);
     ret_edit->name = form_name(form, "name", false, API_KEY_NAME_MAX);
     take_expiry(form, ret_edit);
 }
@@ -120,20 +119,17 @@ static struct error *create(struct request *request, const struct account *accou
 
 struct error *on_api_key_create(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     struct api_key_edit edit;
     struct account account;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     const char *id = form_text(&form, "accountId", true, ACCOUNT_ID_MAX);
     const char *member_id = form_text(&form, "memberId", false, MEMBER_ID_MAX);
     take_edit(&form, true, &edit);
-    form_finish(&form);
-    err = form_result(&form);
+    err = form_close(&form);
     err = err ?: account_load(request, id, &account);
     return err ?: create(request, &account, member_id, &edit, ret_response);
 }
@@ -142,31 +138,24 @@ struct error *on_api_key_list(struct request *request, struct response *ret_resp
 {
     struct account account;
 
-    if (!name_is_valid(request->parameter))
-        return http_refuse(request, 400, "INVALID_PATH",
-                           error_new(ERROR_INVALID_ARGUMENT, "this is no account's id"));
-    struct error *err = account_load(request, request->parameter, &account);
+    struct error *err = account_check_path(request);
+    err = err ?: account_load(request, request->parameter, &account);
     return err ?: api_keys_list(request, account.id, ret_response);
 }
 
 struct error *on_api_key_update(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     struct api_key_edit edit;
     struct api_key key;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     const char *id = form_text(&form, "id", true, API_KEY_MAX);
     take_edit(&form, false, &edit);
-    form_finish(&form);
-    if (!request->findings->n && is_empty(&edit))
-        form_find(&form, "id", "nothing is to be changed",
-                  "give type, active, name, scopes or expiresAt");
-    err = form_result(&form);
+    err = form_close_edit(&form, !is_empty(&edit), "id",
+                          "give type, active, name, scopes or expiresAt");
     err = err ?: api_key_change(request, id, &edit, &key);
     if (!err)
         ret_response->json = api_key_to_json(&key, key.id);
@@ -175,16 +164,9 @@ struct error *on_api_key_update(struct request *request, struct response *ret_re
 
 struct error *on_api_key_delete(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
-    struct form form;
-    struct error *err = http_json(request, &body);
+    const char *id = NULL;
+    struct error *err = form_read_text(request, "id", API_KEY_MAX, &id);
 
-    if (err)
-        return err;
-    form_init(&form, request, body);
-    const char *id = form_text(&form, "id", true, API_KEY_MAX);
-    form_finish(&form);
-    err = form_result(&form);
     err = err ?: api_key_delete(request, id);
     if (!err)
         ret_response->json = json_object();

@@ -3,6 +3,7 @@
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_text.h"
 #include "services/api-gateway/kept_answer.h"
 #include "services/api-gateway/list_page.h"
@@ -107,6 +108,7 @@ struct error *on_artifact_enable(struct request *request, struct response *ret_r
     struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
 
     err = err ?: check_semver(request, message.version);
+    message.request_id = (char *)idempotency_request_id(request);
     err = err
               ?: scheduler_ask(request, "svc.scheduler.artifact.enable", &message.base,
                                enable_refusals, &artifact);
@@ -121,6 +123,7 @@ struct error *on_artifact_disable(struct request *request, struct response *ret_
     Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
     struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
 
+    message.request_id = (char *)idempotency_request_id(request);
     err =
         err ?: scheduler_ask(request, "svc.scheduler.artifact.disable", &message.base, NULL, NULL);
     read_cache_forget(request->gateway, KEY_ARTIFACTS, "");

@@ -3,6 +3,7 @@
 #include "services/api-gateway/audit.h"
 #include "services/api-gateway/deployment.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/workload_ask.h"
 #include "services/api-gateway/workloads.h"
 
@@ -28,6 +29,10 @@ static void fill(struct request *request, const struct deployment *deployment,
     message->domain = deployment_domain(request, deployment);
     message->files = deployment_files(deployment, request->arena);
     message->n_files = input->n_plain_files;
+    if (request->idempotency) /* else the id of the workload says enough, and is one write less */
+        if (request
+                ->idempotency) /* else the id of the workload says enough, and is one write less */
+            message->request_id = (char *)idempotency_request_id(request);
 }
 
 static struct error *send_create(struct request *request, const struct deployment *deployment,

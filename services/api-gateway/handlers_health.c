@@ -1,6 +1,9 @@
 /* For supervisors and Prometheus. */
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
+#include "shared/store/keys.h"
+
+enum { LEAVING_MAX = 65536 };
 
 bool on_health_now(struct request *request, struct response *ret_response)
 {
@@ -15,20 +18,42 @@ struct error *on_health(struct request *request, struct response *ret_response)
     return NULL;
 }
 
+static struct error *not_ready(struct request *request, const char *why)
+{
+    return http_refuse(request, 503, "UNAVAILABLE", error_new(ERROR_UNAVAILABLE, "%s", why));
+}
+
 struct error *on_ready(struct request *request, struct response *ret_response)
 {
     struct gateway *gateway = request->gateway;
     struct error *err = store_ping(gateway->store);
 
     if (!err && atomic_load(&gateway->draining))
-        err = error_new(ERROR_UNAVAILABLE, "shutting down");
+        err = not_ready(request, "shutting down");
     if (!err && !bus_is_connected(gateway->bus))
-        err = error_new(ERROR_UNAVAILABLE, "the bus is away");
+        err = not_ready(request, "the bus is away");
     err = err ?: gateway_ensure_bootstrap(gateway);
     if (err)
         return error_recode(err, ERROR_UNAVAILABLE);
     buffer_add_text(&ret_response->body, "OK");
     return NULL;
+}
+
+/* Names that the name server should have let go; each one's LeavingName says since when, and why
+ * not. Left out while the store is away. */
+static void print_leaving_names(struct request *request, struct buffer *text)
+{
+    const char **names;
+    size_t n = 0;
+    struct error *err = store_members(request->gateway->store, KEY_LEAVING_NAMES, LEAVING_MAX,
+                                      request->arena, &names, &n);
+
+    if (!err)
+        buffer_printf(text,
+                      "# TYPE coffer_gateway_names_leaving gauge\n"
+                      "coffer_gateway_names_leaving %zu\n",
+                      n);
+    error_free(err);
 }
 
 struct error *on_metrics(struct request *request, struct response *ret_response)
@@ -57,5 +82,6 @@ struct error *on_metrics(struct request *request, struct response *ret_response)
                   "# TYPE coffer_gateway_cache_bytes gauge\ncoffer_gateway_cache_bytes %zu\n",
                   kept.on, (unsigned long long)kept.hits, (unsigned long long)kept.misses,
                   (unsigned long long)kept.changes, kept.bytes);
+    print_leaving_names(request, &ret_response->body);
     return NULL;
 }

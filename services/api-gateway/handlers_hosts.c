@@ -3,6 +3,7 @@
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_text.h"
 #include "services/api-gateway/list_page.h"
 #include "services/api-gateway/records.h"
@@ -191,6 +192,7 @@ struct error *on_host_delete(struct request *request, struct response *ret_respo
     struct error *err =
         form_read_object(request, "metalInstanceId", ID_MAX_BYTES, &message.host_id);
 
+    message.request_id = (char *)idempotency_request_id(request);
     err = err
               ?: scheduler_ask(request, "svc.scheduler.host.delete", &message.base, delete_refusals,
                                NULL);

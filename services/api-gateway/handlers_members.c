@@ -17,20 +17,17 @@ static void take_role(struct form *form, bool required, struct member_edit *edit
 
 struct error *on_member_create(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     struct member_edit edit = {0};
     struct account account;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     const char *id = form_text(&form, "accountId", true, ACCOUNT_ID_MAX);
     const char *name = form_name(&form, "name", true, MEMBER_NAME_MAX);
     take_role(&form, true, &edit);
-    form_finish(&form);
-    err = form_result(&form);
+    err = form_close(&form);
     err = err ?: account_load(request, id, &account);
     if (err)
         return err;
@@ -45,10 +42,8 @@ struct error *on_member_list(struct request *request, struct response *ret_respo
 {
     struct account account;
 
-    if (!name_is_valid(request->parameter))
-        return http_refuse(request, 400, "INVALID_PATH",
-                           error_new(ERROR_INVALID_ARGUMENT, "this is no account's id"));
-    struct error *err = account_load(request, request->parameter, &account);
+    struct error *err = account_check_path(request);
+    err = err ?: account_load(request, request->parameter, &account);
     return err ?: members_list(request, account.id, ret_response);
 }
 
@@ -56,28 +51,22 @@ static void take_edit(struct form *form, struct member_edit *ret_edit)
 {
     *ret_edit = (struct member_edit){.name = form_name(form, "name", false, MEMBER_NAME_MAX)};
     take_role(form, false, ret_edit);
-    ret_edit->set_active = form_value(form, "active") != NULL;
-    ret_edit->active = form_bool(form, "active", true);
-    form_finish(form);
-    if (!form->request->findings->n && !ret_edit->name && !ret_edit->set_role &&
-        !ret_edit->set_active)
-        form_find(form, "memberId", "nothing is to be changed", "give name, role or active");
+    ret_edit->set_active = form_active(form, &ret_edit->active);
 }
 
 struct error *on_member_update(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     struct member_edit edit;
     struct member member;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     const char *id = form_text(&form, "memberId", true, MEMBER_ID_MAX);
     take_edit(&form, &edit);
-    err = form_result(&form);
+    err = form_close_edit(&form, edit.name || edit.set_role || edit.set_active, "memberId",
+                          "give name, role or active");
     err = err ?: member_change(request, id, &edit, &member);
     if (!err)
         ret_response->json = member_to_json(&member);
@@ -86,16 +75,9 @@ struct error *on_member_update(struct request *request, struct response *ret_res
 
 struct error *on_member_delete(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
-    struct form form;
-    struct error *err = http_json(request, &body);
+    const char *id = NULL;
+    struct error *err = form_read_text(request, "memberId", MEMBER_ID_MAX, &id);
 
-    if (err)
-        return err;
-    form_init(&form, request, body);
-    const char *id = form_text(&form, "memberId", true, MEMBER_ID_MAX);
-    form_finish(&form);
-    err = form_result(&form);
     err = err ?: member_delete(request, id);
     if (!err)
         ret_response->json = json_object();

@@ -114,10 +114,16 @@ static struct error *try_restart(struct request *request, const json_t *body,
     return err;
 }
 
+static struct error *restart(struct request *request, const json_t *body,
+                             struct response *ret_response)
+{
+    return if_match_repeat(request, body, try_restart, ret_response);
+}
+
 struct error *on_restart(struct request *request, struct response *ret_response)
 {
     _cleanup_(json_decrefp) json_t *body = NULL;
     struct error *err = http_json(request, &body);
 
-    return err ?: if_match_repeat(request, body, try_restart, ret_response);
+    return err ?: change_once(request, body, restart, workload_answer, ret_response);
 }

@@ -1,6 +1,7 @@
 /* Workload tiers: the sizes that can be had, and what they cost. */
 #include "schemas/catalog.pb-c.h"
 #include "services/api-gateway/audit.h"
+#include "services/api-gateway/change_once.h"
 #include "services/api-gateway/create_input.h"
 #include "services/api-gateway/etag.h"
 #include "services/api-gateway/gateway.h"
@@ -11,7 +12,7 @@
 #include "services/api-gateway/list_page.h"
 #include "services/api-gateway/money.h"
 #include "services/api-gateway/read_cache.h"
-#include "services/api-gateway/scheduler_call.h"
+#include "services/api-gateway/workload_ask.h"
 #include "shared/store/keys.h"
 
 enum { ID_MAX_BYTES = 63 };
@@ -110,29 +111,41 @@ static char *new_id(const struct request *request)
     return arena_strdup(request->arena, id);
 }
 
-/* The scheduler writes tiers, so this is before it decides: who asks with If-Match is told of what
- * they have not seen, though not of what happens in between. */
-static struct error *check_unchanged(struct request *request)
+/* One of the ways to change a tier. */
+struct way {
+    const char *subject;
+    bool with_id;   /* of a tier that there is */
+    bool judges_it; /* by If-Match */
+};
+
+/* What the caller believes the tiers are: compared here to find which of his tags it is, and by the
+ * scheduler when it changes them. NULL: whatever they are. */
+static struct error *read_expected(struct request *request, const struct way *way,
+                                   Coffer__V1__TiersExpectation **ret_expected)
 {
+    const char *header = http_header(request, MHD_HTTP_HEADER_IF_MATCH);
     Coffer__V1__WorkloadTiers *all;
     uint64_t version;
 
-    if (!http_header(request, MHD_HTTP_HEADER_IF_MATCH))
+    *ret_expected = NULL;
+    if (!way->judges_it || !header || strcmp(header, "*") == 0)
         return NULL;
     struct error *err = load_tiers(request, &all, &version);
-    return err ?: etag_check_version(request, version);
+    err = err ?: etag_check_version(request, version);
+    if (err)
+        return err;
+    *ret_expected = arena_alloc(request->arena, sizeof(**ret_expected));
+    coffer__v1__tiers_expectation__init(*ret_expected);
+    (*ret_expected)->version = version;
+    return NULL;
 }
 
 /* With an id: all of a tier; without: a new one. */
-static struct error *read_tier(struct request *request, bool with_id,
+static struct error *read_tier(struct request *request, const json_t *body, bool with_id,
                                Coffer__V1__WorkloadTier *tier, Coffer__V1__Resources *size)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     struct form form;
-    struct error *err = http_json(request, &body);
 
-    if (err)
-        return err;
     form_init(&form, request, body);
     tier->tier_id =
         with_id ? (char *)form_text(&form, "tierId", true, ID_MAX_BYTES) : new_id(request);
@@ -143,24 +156,34 @@ static struct error *read_tier(struct request *request, bool with_id,
     size->disk_gib = form_uint(&form, "diskGb", DISK_MIN_GIB, DISK_MAX_GIB, 0);
     tier->usd_micros_per_minute = form_usd(&form, "cost");
     tier->resources = size;
-    form_finish(&form);
-    return form_result(&form);
+    return form_close(&form);
 }
 
-static struct error *write_tier(struct request *request, bool with_id, const char *subject,
+static struct error *ask(struct request *request, const char *subject,
+                         const ProtobufCMessage *message, void **ret_reply)
+{
+    struct error *err =
+        refusal_explain(request, scheduler_ask(request, subject, message, NULL, ret_reply));
+
+    read_cache_forget(request->gateway, KEY_TIERS, "");
+    return err;
+}
+
+static struct error *write_tier(struct request *request, const json_t *body, const struct way *way,
                                 struct response *ret_response)
 {
     Coffer__V1__WorkloadTier tier = COFFER__V1__WORKLOAD_TIER__INIT;
     Coffer__V1__Resources size = COFFER__V1__RESOURCES__INIT;
     void *written = NULL;
-    struct error *err = read_tier(request, with_id, &tier, &size);
+    struct error *err = read_tier(request, body, way->with_id, &tier, &size);
 
-    if (!err && with_id)
-        err = check_unchanged(request);
-    if (!err && with_id)
+    err = err ?: read_expected(request, way, &tier.if_match);
+    if (err)
+        return err;
+    if (way->with_id)
         audit_about(request, tier.tier_id);
-    err = err ?: scheduler_ask(request, subject, &tier.base, NULL, &written);
-    read_cache_forget(request->gateway, KEY_TIERS, "");
+    tier.request_id = (char *)idempotency_request_id(request);
+    err = ask(request, way->subject, &tier.base, &written);
     if (err)
         return err;
     audit_about(request, ((const Coffer__V1__WorkloadTier *)written)->tier_id);
@@ -170,22 +193,65 @@ static struct error *write_tier(struct request *request, bool with_id, const cha
 
 struct error *on_tier_create(struct request *request, struct response *ret_response)
 {
-    return write_tier(request, false, "svc.scheduler.tier.create", ret_response);
+    static const struct way way = {"svc.scheduler.tier.create", false, false};
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct error *err = http_json(request, &body);
+
+    return err ?: write_tier(request, body, &way, ret_response);
+}
+
+static struct error *try_update(struct request *request, const json_t *body,
+                                struct response *ret_response)
+{
+    return write_tier(request, body, &(struct way){"svc.scheduler.tier.update", true, true},
+                      ret_response);
+}
+
+/* The scheduler knows it again, and answers what there is. */
+static struct error *repeat_update(struct request *request, const json_t *body,
+                                   struct response *ret_response)
+{
+    return write_tier(request, body, &(struct way){"svc.scheduler.tier.update", true, false},
+                      ret_response);
 }
 
 struct error *on_tier_update(struct request *request, struct response *ret_response)
 {
-    return write_tier(request, true, "svc.scheduler.tier.update", ret_response);
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct error *err = http_json(request, &body);
+
+    return err ?: change_once(request, body, try_update, repeat_update, ret_response);
+}
+
+static struct error *try_delete(struct request *request, const json_t *body,
+                                struct response *ret_response)
+{
+    static const struct way way = {"svc.scheduler.tier.delete", true, true};
+    Coffer__V1__WorkloadTierRequest message = COFFER__V1__WORKLOAD_TIER_REQUEST__INIT;
+    struct error *err = form_object(request, body, "tierId", ID_MAX_BYTES, &message.tier_id);
+
+    err = err ?: read_expected(request, &way, &message.if_match);
+    if (err)
+        return err;
+    message.request_id = (char *)idempotency_request_id(request);
+    err = ask(request, way.subject, &message.base, NULL);
+    if (!err)
+        ret_response->json = json_object();
+    return err;
+}
+
+static struct error *answer_deleted(struct request *request, const json_t *body,
+                                    struct response *ret_response)
+{
+    audit_about(request, json_string_value(json_object_get(body, "tierId")) ?: "");
+    ret_response->json = json_object();
+    return NULL;
 }
 
 struct error *on_tier_delete(struct request *request, struct response *ret_response)
 {
-    Coffer__V1__WorkloadTierRequest message = COFFER__V1__WORKLOAD_TIER_REQUEST__INIT;
-    struct error *err = form_read_object(request, "tierId", ID_MAX_BYTES, &message.tier_id);
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct error *err = http_json(request, &body);
 
-    err = err ?: scheduler_ask(request, "svc.scheduler.tier.delete", &message.base, NULL, NULL);
-    read_cache_forget(request->gateway, KEY_TIERS, "");
-    if (!err)
-        ret_response->json = json_object();
-    return err;
+    return err ?: change_once(request, body, try_delete, answer_deleted, ret_response);
 }

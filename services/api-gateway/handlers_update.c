@@ -92,10 +92,29 @@ static struct error *try_update(struct request *request, const json_t *body,
     return err ?: update(request, &kept, &input, &deployment, ret_response);
 }
 
+static struct error *update_or_again(struct request *request, const json_t *body,
+                                     struct response *ret_response)
+{
+    return if_match_repeat(request, body, try_update, ret_response);
+}
+
+static struct error *answer_kept(struct request *request, const json_t *body,
+                                 struct response *ret_response)
+{
+    struct kept kept;
+    struct error *err = kept_of_body(request, body, &kept);
+
+    if (err)
+        return err;
+    workload_forget(request, kept.workload);
+    ret_response->json = kept_to_json(request, &kept);
+    return NULL;
+}
+
 struct error *on_update(struct request *request, struct response *ret_response)
 {
     _cleanup_(json_decrefp) json_t *body = NULL;
     struct error *err = http_json(request, &body);
 
-    return err ?: if_match_repeat(request, body, try_update, ret_response);
+    return err ?: change_once(request, body, update_or_again, answer_kept, ret_response);
 }

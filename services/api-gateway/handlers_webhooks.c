@@ -1,8 +1,10 @@
 /* Webhooks of the caller's account: made, listed, changed, deleted, tried. */
 #include "services/api-gateway/audit.h"
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/list_page.h"
 #include "services/api-gateway/webhook_feed.h"
 #include "services/api-gateway/webhook_queue.h"
@@ -62,8 +64,7 @@ static void take_edit(struct form *form, bool create, struct webhook_edit *ret_e
     ret_edit->url = take_url(form, create);
     take_events(form, ret_edit);
     ret_edit->description = form_name(form, "description", false, WEBHOOK_DESCRIPTION_MAX);
-    ret_edit->set_active = form_value(form, "active") != NULL;
-    ret_edit->active = form_bool(form, "active", true);
+    ret_edit->set_active = form_active(form, &ret_edit->active);
     if (!create)
         ret_edit->rotate_secret = form_bool(form, "rotateSecret", false);
 }
@@ -76,21 +77,18 @@ static bool is_empty(const struct webhook_edit *edit)
 
 struct error *on_webhook_create(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     char secret[WEBHOOK_SECRET_SIZE] = "";
     struct webhook_edit edit;
     struct webhook webhook;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     take_edit(&form, true, &edit);
-    form_finish(&form);
     if (!edit.n_events)
         edit.events[edit.n_events++] = "*";
-    err = form_result(&form);
+    err = form_close(&form);
     err = err ?: webhook_create(request, &edit, &webhook, secret);
     if (!err)
         ret_response->json = webhook_to_json_with(&webhook, secret);
@@ -145,7 +143,11 @@ struct error *on_webhook_list(struct request *request, struct response *ret_resp
     const struct list_item *items = select_webhooks(request, ret_response, &query, webhooks, &n);
     ret_response->json = json_array();
     for (size_t i = 0; !err && i < n; i++) {
-        json_t *json = webhook_to_json(items[i].what);
+        const struct webhook *webhook = items[i].what;
+        json_t *json = webhook_to_json(webhook);
+        char tag[ETAG_SIZE];
+        etag_of_version(webhook->version, tag);
+        json_object_set_new(json, "etag", json_string(tag));
         json_array_append_new(ret_response->json, json);
         err = add_state(request, items[i].what, json);
     }
@@ -155,33 +157,32 @@ struct error *on_webhook_list(struct request *request, struct response *ret_resp
 struct error *on_webhook_get(struct request *request, struct response *ret_response)
 {
     struct webhook webhook;
+    char tag[ETAG_SIZE];
     struct error *err = webhook_find(request, request->parameter, &webhook);
 
     if (err)
         return err;
+    /* for If-Match; never a 304, since its deliveries change without the record */
+    etag_of_version(webhook.version, tag);
+    response_header(request, ret_response, MHD_HTTP_HEADER_ETAG, tag);
     ret_response->json = webhook_to_json(&webhook);
     return add_state(request, &webhook, ret_response->json);
 }
 
 struct error *on_webhook_update(struct request *request, struct response *ret_response)
 {
-    _cleanup_(json_decrefp) json_t *body = NULL;
     char secret[WEBHOOK_SECRET_SIZE] = "";
     struct webhook_edit edit;
     struct webhook webhook;
     struct form form;
-    struct error *err = http_json(request, &body);
+    struct error *err = form_open(&form, request);
 
     if (err)
         return err;
-    form_init(&form, request, body);
     const char *id = form_text(&form, "webhookId", true, ID_MAX);
     take_edit(&form, false, &edit);
-    form_finish(&form);
-    if (!request->findings->n && is_empty(&edit))
-        form_find(&form, "webhookId", "nothing is to be changed",
-                  "give url, events, description, active or rotateSecret");
-    err = form_result(&form);
+    err = form_close_edit(&form, !is_empty(&edit), "webhookId",
+                          "give url, events, description, active or rotateSecret");
     err = err ?: webhook_change(request, id, &edit, &webhook, secret);
     if (!err)
         ret_response->json = webhook_to_json_with(&webhook, secret);
@@ -189,24 +190,10 @@ struct error *on_webhook_update(struct request *request, struct response *ret_re
     return err;
 }
 
-static struct error *read_id(struct request *request, const char **ret_id)
-{
-    _cleanup_(json_decrefp) json_t *body = NULL;
-    struct form form;
-    struct error *err = http_json(request, &body);
-
-    if (err)
-        return err;
-    form_init(&form, request, body);
-    *ret_id = form_text(&form, "webhookId", true, ID_MAX);
-    form_finish(&form);
-    return form_result(&form);
-}
-
 struct error *on_webhook_delete(struct request *request, struct response *ret_response)
 {
     const char *id = NULL;
-    struct error *err = read_id(request, &id);
+    struct error *err = form_read_text(request, "webhookId", ID_MAX, &id);
 
     err = err ?: webhook_delete(request, id);
     if (!err)
@@ -240,9 +227,12 @@ static struct error *send_test(struct request *request, const struct webhook *we
                                struct response *ret_response)
 {
     int64_t now_ms = clock_wall_ms(request->gateway->clock);
+    char id[UUID_TEXT_SIZE];
     char name[DELIVERY_NAME_SIZE];
 
-    delivery_name_of_test(name);
+    /* another try with the key asks for the same one */
+    idempotency_make_id(request, id);
+    delivery_name_of_test(id, name);
     const char *event = arena_printf(request->arena, "test.%s", name);
     json_t *data = json_pack("{s:s}", "message", "This is a test. Nothing has happened.");
     const struct delivery_record delivery = {
@@ -266,7 +256,7 @@ struct error *on_webhook_test(struct request *request, struct response *ret_resp
 {
     const char *id = NULL;
     struct webhook webhook;
-    struct error *err = read_id(request, &id);
+    struct error *err = form_read_text(request, "webhookId", ID_MAX, &id);
 
     err = err ?: webhook_find(request, id, &webhook);
     if (!err && !webhook.active)

@@ -2,6 +2,7 @@
 #include "services/api-gateway/allowance.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/handlers.h"
+#include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/if_match.h"
 #include "services/api-gateway/rendered_list.h"
 #include "services/api-gateway/workload_ask.h"
@@ -223,45 +224,68 @@ static struct error *read_wish(struct request *request, const json_t *body, cons
 }
 
 /* The scheduler checks the account again: it is the one that decides. */
-static struct error *ask(struct request *request, const char *verb, bool uses_more,
-                         struct response *ret_response)
+static struct error *ask(struct request *request, const json_t *body, const char *subject,
+                         bool uses_more, struct response *ret_response)
 {
     Coffer__V1__WorkloadRequest message = COFFER__V1__WORKLOAD_REQUEST__INIT;
-    _cleanup_(json_decrefp) json_t *body = NULL;
     Coffer__V1__Workload *workload;
     const char *reason = NULL;
-    struct error *err = http_json(request, &body);
+    struct error *err = workload_of_body(request, body, &workload);
 
-    err = err ?: workload_of_body(request, body, &workload);
     err = err ?: read_wish(request, body, &reason);
     if (err)
         return err;
     message.workload_id = workload->workload_id;
     message.account_id = request->account;
     message.reason = arena_strdup(request->arena, reason);
+    message.request_id = (char *)idempotency_request_id(request);
     err = if_match_read(request, workload, &message.if_match);
     if (!err && uses_more)
         err = allowance_load(request, &message.allowance);
-    err = err
-              ?: workload_ask(request,
-                              arena_printf(request->arena, "svc.scheduler.workload.%s", verb),
-                              &message.base, NULL, &workload);
+    err = err ?: workload_ask(request, subject, &message.base, NULL, &workload);
     if (!err)
         ret_response->json = workload_to_json(request, workload);
     return err;
 }
 
+static struct error *try_delete(struct request *request, const json_t *body,
+                                struct response *ret_response)
+{
+    return ask(request, body, "svc.scheduler.workload.delete", false, ret_response);
+}
+
+static struct error *try_start(struct request *request, const json_t *body,
+                               struct response *ret_response)
+{
+    return ask(request, body, "svc.scheduler.workload.start", true, ret_response);
+}
+
+static struct error *try_stop(struct request *request, const json_t *body,
+                              struct response *ret_response)
+{
+    return ask(request, body, "svc.scheduler.workload.stop", false, ret_response);
+}
+
+static struct error *change(struct request *request, change_step attempt,
+                            struct response *ret_response)
+{
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct error *err = http_json(request, &body);
+
+    return err ?: change_once(request, body, attempt, workload_answer, ret_response);
+}
+
 struct error *on_delete(struct request *request, struct response *ret_response)
 {
-    return ask(request, "delete", false, ret_response);
+    return change(request, try_delete, ret_response);
 }
 
 struct error *on_start(struct request *request, struct response *ret_response)
 {
-    return ask(request, "start", true, ret_response);
+    return change(request, try_start, ret_response);
 }
 
 struct error *on_stop(struct request *request, struct response *ret_response)
 {
-    return ask(request, "stop", false, ret_response);
+    return change(request, try_stop, ret_response);
 }

@@ -152,16 +152,18 @@ static struct error *claim(struct request *request, struct idempotency *ours, js
                                       .value = json_record_value(request->arena, json),
                                       .expire_ms = IDEMPOTENCY_LEASE_MS};
     const struct store_change change = {.writes = &write, .n_writes = 1};
-    struct error *err = store_commit(request->gateway->store, &change);
+    struct error *lost = store_commit(request->gateway->store, &change);
+    enum error_code code = error_get_code(lost);
 
+    if (lost && code != ERROR_ABORTED && code != ERROR_UNAVAILABLE)
+        return lost;
     /* There was one; or nobody knows, and the owner tells. */
-    if (error_get_code(err) == ERROR_ABORTED || error_get_code(err) == ERROR_UNAVAILABLE) {
-        error_free(err);
-        err = NULL;
-    }
-    return err
-               ?: json_record_load(request->gateway->store, ours->record, request->arena,
-                                   ret_record, &ours->version);
+    struct error *err = json_record_load(request->gateway->store, ours->record, request->arena,
+                                         ret_record, &ours->version);
+    if (!err && !*ret_record && code == ERROR_UNAVAILABLE)
+        return lost;
+    error_free(lost);
+    return err;
 }
 
 static struct error *open_answer(struct idempotency *ours, const char *text, json_t **ret_answer)
@@ -246,7 +248,8 @@ struct error *idempotency_begin(struct request *request, struct response *respon
     for (int i = 0; !err && !record && i < TRIES; i++)
         err = claim(request, ours, &record);
     if (!err && !record)
-        err = error_new(ERROR_UNAVAILABLE, "the " HEADER " cannot be kept");
+        err = http_refuse(request, 503, "UNAVAILABLE",
+                          error_new(ERROR_UNAVAILABLE, "the " HEADER " cannot be kept"));
     err = err ?: judge(request, ours, record, response, ret_replayed);
     if (!request->idempotency)
         idempotency_seal_done(&ours->seal);
@@ -314,7 +317,10 @@ static struct error *explain_aborted(struct request *request, struct error *abor
     if (!err && record.version == ours->version)
         return aborted;
     error_free(aborted);
-    return err ?: error_new(ERROR_UNAVAILABLE, "this took too long: try again");
+    if (err)
+        return err;
+    return http_refuse(request, 503, "UNAVAILABLE",
+                       error_new(ERROR_UNAVAILABLE, "this took too long: try again"));
 }
 
 struct error *idempotency_commit(struct request *request, const struct store_change *change,
@@ -381,7 +387,27 @@ void idempotency_make_id(const struct request *request, char ret_id[UUID_TEXT_SI
 
 const char *idempotency_request_id(const struct request *request)
 {
-    return request->idempotency ? request->idempotency->fingerprint : "";
+    char id[UUID_TEXT_SIZE];
+
+    if (request->idempotency)
+        return request->idempotency->fingerprint;
+    uuid_generate_text(id);
+    return arena_strdup(request->arena, id);
+}
+
+struct error *idempotency_was_done(const struct request *request, bool *ret_done)
+{
+    struct store_record record = {0};
+    struct error *err = NULL;
+
+    if (request->idempotency)
+        err = store_get(request->gateway->store,
+                        arena_printf(request->arena, "%s%s", KEY_DONE_REQUEST,
+                                     request->idempotency->fingerprint),
+                        request->arena, &record);
+    if (!err)
+        *ret_done = record.version != 0;
+    return err;
 }
 
 struct error *idempotency_make_salt(const struct request *request, const char *name,

@@ -9,9 +9,9 @@
  *
  * A change of the gateway's own records takes its answer along in the commit
  * (idempotency_commit()): it happened exactly when there is an answer, whatever the caller was
- * told, and whoever lost the claim cannot commit. What the scheduler changes can be asked again
- * by its nature; a new workload's id, and the salts that are in its manifest, follow from the key
- * (idempotency_make_id(), idempotency_make_salt()).
+ * told, and whoever lost the claim cannot commit. The scheduler notes what it did by the request's
+ * id, and does it no second time (change_once.h); a new workload's id, and the salts that are in
+ * its manifest, follow from the key (idempotency_make_id(), idempotency_make_salt()).
  *
  * It counts on routes that change something: any method but GET, with a scope of deploy or above.
  * Questions that are POSTs have SCOPE_READ and ignore it.
@@ -55,9 +55,17 @@ struct error *idempotency_commit(struct request *request, const struct store_cha
  * so that another try makes the same; a random one without a key. */
 void idempotency_make_id(const struct request *request, char ret_id[UUID_TEXT_SIZE]);
 
-/* What tells this request, made with this key, from every other; "" without one. For who can do
- * something twice only with harm. Lives with the request. */
+/* What tells this request, made with this key, from every other; without a key a random one, each
+ * time another. For the scheduler, which does nothing twice: bus_call() asks again by itself when
+ * the bus went away before the answer came. Lives with the request. */
 const char *idempotency_request_id(const struct request *request);
+
+/*
+ * Whether the scheduler has done this very request already, and its answer was lost: its note is in
+ * the commit of what it changed. False without a key. Read before what it changed, so that this is
+ * not older than the note. Blocks on the store.
+ */
+struct error *idempotency_was_done(const struct request *request, bool *ret_done) _must_check_;
 
 /* A salt for secret data that the request gives a name: as with ids, another try has the same; a
  * random one without a key. */

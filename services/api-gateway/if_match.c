@@ -62,7 +62,7 @@ static bool is_to_be_repeated(const struct request *request, const struct error 
     return strcmp(error_reason(err), "if_match") == 0 && (!header || strcmp(header, "*") == 0);
 }
 
-struct error *if_match_repeat(struct request *request, const json_t *body, change_attempt attempt,
+struct error *if_match_repeat(struct request *request, const json_t *body, change_step attempt,
                               struct response *ret_response)
 {
     struct error *err = NULL;

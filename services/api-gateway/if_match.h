@@ -3,7 +3,7 @@
 #pragma once
 
 #include "schemas/workload.pb-c.h"
-#include "services/api-gateway/http.h"
+#include "services/api-gateway/change_once.h"
 
 /*
  * An ETag of a workload begins with "<generation>-<event sequence>-". *ret_expectation is NULL
@@ -16,11 +16,8 @@ struct error *if_match_read(struct request *request, const Coffer__V1__Workload 
 /* That it is as it was read, in the arena. */
 Coffer__V1__Expectation *expectation_of(const Coffer__V1__Workload *workload, struct arena *arena);
 
-/* Reads what is there, and asks the scheduler with an expectation of it. */
-typedef struct error *(*change_attempt)(struct request *request, const json_t *body,
-                                        struct response *ret_response);
-
-/* Attempts until nobody was quicker, at most 30 times: then it is a 409 CONFLICT. A caller with an
- * If-Match of his own gets the first answer. */
-struct error *if_match_repeat(struct request *request, const json_t *body, change_attempt attempt,
+/* The attempt reads what is there, and asks the scheduler with an expectation of it: until nobody
+ * was quicker, at most 30 times: then it is a 409 CONFLICT. A caller with an If-Match of his own
+ * gets the first answer. */
+struct error *if_match_repeat(struct request *request, const json_t *body, change_step attempt,
                               struct response *ret_response) _must_check_;

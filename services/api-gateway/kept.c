@@ -2,14 +2,38 @@
 
 #include "services/api-gateway/workloads.h"
 
+enum { TRIES = 10 };
+
+/* The two are read one after the other, and an update writes both. */
+static bool belongs_to(const Coffer__V1__WorkloadInput *input, const Coffer__V1__Workload *workload)
+{
+    uint8_t digest[MANIFEST_SHA256_SIZE];
+
+    manifest_hash(input->manifest.data, input->manifest.len, digest);
+    return workload->manifest_sha256.len != sizeof(digest) || /* it names none */
+           memcmp(workload->manifest_sha256.data, digest, sizeof(digest)) == 0;
+}
+
+static struct error *load_both(struct request *request, const json_t *body,
+                               Coffer__V1__Workload **ret_workload,
+                               Coffer__V1__WorkloadInput **ret_input)
+{
+    for (int i = 0; i < TRIES; i++) {
+        struct error *err = workload_of_body(request, body, ret_workload);
+        err = err ?: workload_load_input(request, (*ret_workload)->workload_id, ret_input);
+        if (err || belongs_to(*ret_input, *ret_workload))
+            return err;
+    }
+    return error_new(ERROR_UNAVAILABLE, "the workload is being changed: try again");
+}
+
 struct error *kept_of_body(struct request *request, const json_t *body, struct kept *ret_kept)
 {
-    Coffer__V1__Workload *workload;
-    Coffer__V1__WorkloadInput *input;
+    Coffer__V1__Workload *workload = NULL;
+    Coffer__V1__WorkloadInput *input = NULL;
     struct manifest *manifest;
-    struct error *err = workload_of_body(request, body, &workload);
+    struct error *err = load_both(request, body, &workload, &input);
 
-    err = err ?: workload_load_input(request, workload->workload_id, &input);
     if (err)
         return err;
     err = manifest_parse(input->manifest.data, input->manifest.len, request->arena, &manifest);
@@ -17,6 +41,16 @@ struct error *kept_of_body(struct request *request, const json_t *body, struct k
         return error_recode(error_wrap(err, "stored manifest"), ERROR_INTERNAL);
     *ret_kept = (struct kept){.workload = workload, .input = input, .manifest = manifest};
     return NULL;
+}
+
+json_t *kept_to_json(struct request *request, const struct kept *kept)
+{
+    const ProtobufCBinaryData compose = kept->input->compose;
+    json_t *json = workload_to_json(request, kept->workload);
+
+    workload_json_add_manifest(json, kept->manifest);
+    json_object_set_new(json, "dockerCompose", json_text(compose.data, compose.len));
+    return json;
 }
 
 bool kept_has_env(const struct kept *kept, const char *name)

@@ -2,6 +2,7 @@
 
 #include "services/api-gateway/api_keys.h"
 #include "services/api-gateway/audit.h"
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/json_record.h"
@@ -176,6 +177,7 @@ static struct error *try_change(struct request *request, const char *id,
 {
     struct error *err = member_find(request, id, ret_member);
 
+    err = err ?: etag_check_version(request, ret_member->version);
     if (err)
         return err;
     if (edit)
@@ -219,10 +221,23 @@ static struct error *load_all(struct request *request, const json_t *ids, struct
     struct error *err = store_get_many(request->gateway->store, keys, n, request->arena, records);
     for (size_t i = 0; !err && i < n; i++) {
         _cleanup_(json_decrefp) json_t *json = json_record_parse(&records[i]);
-        if (json) /* else: deleted between the two reads */
-            member_read(json, request->arena, &members[(*ret_found)++]);
+        if (!json) /* deleted between the two reads */
+            continue;
+        member_read(json, request->arena, &members[*ret_found]);
+        members[(*ret_found)++].version = records[i].version;
     }
     return err;
+}
+
+/* The tag is what If-Match takes: there is no answer of one member alone. */
+static json_t *listed(const struct member *member)
+{
+    json_t *json = member_to_json(member);
+    char tag[ETAG_SIZE];
+
+    etag_of_version(member->version, tag);
+    json_object_set_new(json, "etag", json_string(tag));
+    return json;
 }
 
 /* The page of them, oldest first. */
@@ -239,7 +254,7 @@ static void answer(struct request *request, const struct list_query *query,
     items = list_page(request, response, query, list_by_key, items, &n);
     response->json = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(response->json, member_to_json(items[i].what));
+        json_array_append_new(response->json, listed(items[i].what));
 }
 
 struct error *members_list(struct request *request, const char *account,

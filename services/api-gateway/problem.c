@@ -1,35 +1,62 @@
 #include "services/api-gateway/problem.h"
 
 #include "services/api-gateway/gateway.h"
+#include "services/api-gateway/guest_call.h"
 #include "services/api-gateway/json_text.h"
+#include "services/api-gateway/scheduler_call.h"
 #include "shared/base/log.h"
+
+#define AGAIN "ask again"
 
 struct problem_row {
     unsigned status;
     const char *kind;
-    bool masked; /* the text is for our log only */
+    const char *words; /* instead of the text, which is for our log only; NULL: the text */
 };
 
-/* NILCC's words where it has one. */
+/* NILCC's words where it has one. What is away is told by explain(). */
 static const struct problem_row problem_rows[] = {
-    [ERROR_OK] = {500, "INTERNAL", true},
-    [ERROR_CANCELLED] = {503, "UNAVAILABLE", false},
-    [ERROR_UNKNOWN] = {500, "INTERNAL", true},
-    [ERROR_INVALID_ARGUMENT] = {400, "INVALID_PAYLOAD", false},
-    [ERROR_DEADLINE_EXCEEDED] = {504, "DEADLINE_EXCEEDED", false},
-    [ERROR_NOT_FOUND] = {404, "NOT_FOUND", false},
-    [ERROR_ALREADY_EXISTS] = {409, "ALREADY_EXISTS", false},
-    [ERROR_PERMISSION_DENIED] = {401, "ACCESS_DENIED", false}, /* 403 is never used there */
-    [ERROR_RESOURCE_EXHAUSTED] = {503, "NOT_ENOUGH_RESOURCES", false},
-    [ERROR_FAILED_PRECONDITION] = {412, "FAILED_PRECONDITION", false},
-    [ERROR_ABORTED] = {409, "CONFLICT", false},
-    [ERROR_OUT_OF_RANGE] = {400, "INVALID_PAYLOAD", false},
-    [ERROR_UNIMPLEMENTED] = {501, "UNIMPLEMENTED", false},
-    [ERROR_INTERNAL] = {500, "INTERNAL", true},
-    [ERROR_UNAVAILABLE] = {503, "UNAVAILABLE", false},
-    [ERROR_DATA_LOSS] = {502, "UNTRUSTED_ANSWER", false},
-    [ERROR_UNAUTHENTICATED] = {401, "UNAUTHORIZED", false},
+    [ERROR_OK] = {500, "INTERNAL", "internal error"},
+    [ERROR_CANCELLED] = {503, "UNAVAILABLE", "this was broken off; " AGAIN},
+    [ERROR_UNKNOWN] = {500, "INTERNAL", "internal error"},
+    [ERROR_INVALID_ARGUMENT] = {400, "INVALID_PAYLOAD", NULL},
+    [ERROR_DEADLINE_EXCEEDED] = {504, "DEADLINE_EXCEEDED", "no answer came in time; " AGAIN},
+    [ERROR_NOT_FOUND] = {404, "NOT_FOUND", NULL},
+    [ERROR_ALREADY_EXISTS] = {409, "ALREADY_EXISTS", NULL},
+    [ERROR_PERMISSION_DENIED] = {401, "ACCESS_DENIED", NULL}, /* 403 is never used there */
+    [ERROR_RESOURCE_EXHAUSTED] = {503, "UNAVAILABLE", "this is too much for the fleet"},
+    [ERROR_FAILED_PRECONDITION] = {412, "FAILED_PRECONDITION", NULL},
+    [ERROR_ABORTED] = {409, "CONFLICT", "somebody else changed this at the same time; " AGAIN},
+    [ERROR_OUT_OF_RANGE] = {400, "INVALID_PAYLOAD", NULL},
+    [ERROR_UNIMPLEMENTED] = {501, "UNIMPLEMENTED", NULL},
+    [ERROR_INTERNAL] = {500, "INTERNAL", "internal error"},
+    [ERROR_UNAVAILABLE] = {503, "UNAVAILABLE", "this cannot be answered now; " AGAIN},
+    [ERROR_DATA_LOSS] = {502, "UNTRUSTED_ANSWER", NULL},
+    [ERROR_UNAUTHENTICATED] = {401, "UNAUTHORIZED", NULL},
 };
+
+/* Who is away, by the reason of an error. */
+static const struct {
+    const char *reason;
+    const char *words;
+} away_rows[] = {
+    {STORE_AWAY, "the fleet's store cannot be reached; " AGAIN},
+    {SCHEDULER_AWAY, "the scheduler does not answer; " AGAIN},
+    {GUEST_AWAY, "the guest does not answer; " AGAIN},
+};
+
+/* What the caller reads; NULL: the text. It says what a caller can act on where it was written for
+ * one, which is so for what a handler refused itself. */
+static const char *explain(const struct request *request, const struct problem_row *row,
+                           const struct error *err)
+{
+    if (!row->words || (request->refused_kind && row->status != 500))
+        return NULL;
+    for (size_t i = 0; i < ELEMENTSOF(away_rows); i++)
+        if (strcmp(away_rows[i].reason, error_reason(err)) == 0)
+            return away_rows[i].words;
+    return row->words;
+}
 
 static json_t *text(const char *value)
 {
@@ -76,11 +103,12 @@ void problem_response(struct request *request, struct error *err, struct respons
 
     if ((size_t)code < ELEMENTSOF(problem_rows) && problem_rows[code].status)
         row = &problem_rows[code];
-    if (row->masked || (row->status >= 502 && code != ERROR_RESOURCE_EXHAUSTED))
+    const char *words = explain(request, row, err);
+    if (words || (row->status >= 502 && code != ERROR_RESOURCE_EXHAUSTED))
         log_problem(request, err);
     json_decref(ret_response->json);
     ret_response->status = request->refused_status ?: row->status;
-    ret_response->json = envelope(request, row->masked ? "internal error" : error_text(err),
-                                  request->refused_kind ?: row->kind);
+    ret_response->json =
+        envelope(request, words ?: error_text(err), request->refused_kind ?: row->kind);
     error_free(err);
 }

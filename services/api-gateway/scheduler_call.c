@@ -18,6 +18,8 @@ struct error *scheduler_ask(struct request *request, const char *subject,
             return http_refuse(request, r->status, r->kind, err);
     if (code == ERROR_DATA_LOSS) /* what it has lost; the word is kept for what guests answer */
         return error_recode(err, ERROR_INTERNAL);
+    if ((code == ERROR_UNAVAILABLE || code == ERROR_DEADLINE_EXCEEDED) && !*error_reason(err))
+        return error_set_reason(err, SCHEDULER_AWAY);
     if (!err && ret_reply)
         *ret_reply = reply;
     return err;

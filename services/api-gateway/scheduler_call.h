@@ -4,6 +4,9 @@
 #include "services/api-gateway/http.h"
 #include "shared/bus/bus.h"
 
+/* The reason of an error that says no more than that it did not answer, or not what was asked. */
+#define SCHEDULER_AWAY "scheduler_away"
+
 /* Where the table of problem.c is too general. */
 struct refusal {
     enum error_code code;

@@ -13,13 +13,16 @@
 
 enum { THREADS = 16, ROUNDS = 50 };
 
-/* A store that counts commits, is slow, and fails when it is told to. */
+/* A store that counts commits, fails when it is told to, and is so slow that all who will call are
+ * there before a commit ends. */
 struct counting {
     struct store base;
     struct store *inner;
     struct store_ops ops;
     atomic_uint commits;
     atomic_bool broken;
+    atomic_uint callers; /* that are not done */
+    atomic_uint calling; /* of them, now */
 };
 
 static struct error *count_commit(struct store *store, const struct store_change *change)
@@ -27,6 +30,8 @@ static struct error *count_commit(struct store *store, const struct store_change
     struct counting *counting = (struct counting *)store;
 
     atomic_fetch_add(&counting->commits, 1);
+    while (atomic_load(&counting->calling) < atomic_load(&counting->callers))
+        sched_yield();
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     if (atomic_load(&counting->broken))
         return error_new(ERROR_UNAVAILABLE, "the store is away");
@@ -49,6 +54,7 @@ struct caller {
 static void *call(void *state)
 {
     struct caller *caller = state;
+    struct counting *counting = (struct counting *)caller->group->store;
     char text[32];
 
     for (unsigned i = 0; i < ROUNDS; i++) {
@@ -58,7 +64,11 @@ static void *call(void *state)
             {.key = "all", .value = value, .max_length = 10000},
             {.key = "own", .value = value, .max_length = 10},
         };
+        atomic_fetch_add(&counting->calling, 1);
         struct error *err = commit_group_add(caller->group, edits, 1 + (caller->number == 0));
+        if (i + 1 == ROUNDS)
+            atomic_fetch_sub(&counting->callers, 1);
+        atomic_fetch_sub(&counting->calling, 1);
         caller->failed += err != NULL;
         error_free(err);
     }
@@ -70,6 +80,7 @@ static unsigned run_callers(struct commit_group *group)
     struct caller callers[THREADS];
     unsigned failed = 0;
 
+    atomic_store(&((struct counting *)group->store)->callers, THREADS);
     for (unsigned i = 0; i < THREADS; i++) {
         callers[i] = (struct caller){.group = group, .number = i};
         assert_int_equal(pthread_create(&callers[i].thread, NULL, call, &callers[i]), 0);

@@ -16,15 +16,20 @@ static struct {
     unsigned without_entry;
 } hook;
 
-static bool is_last_use(const struct store_change *change)
+static bool begins(const struct store_change *change, const char *family)
 {
-    return change->n_writes == 1 &&
-           strncmp(change->writes[0].key, KEY_API_KEY_USED, strlen(KEY_API_KEY_USED)) == 0;
+    return change->n_writes == 1 && strncmp(change->writes[0].key, family, strlen(family)) == 0;
+}
+
+/* When a key was last used is no change, and what the scheduler notes is not the gateway's. */
+static bool is_aside(const struct store_change *change)
+{
+    return begins(change, KEY_API_KEY_USED) || begins(change, KEY_DONE_REQUEST);
 }
 
 static struct error *on_commit(struct store *store, const struct store_change *change)
 {
-    if (is_last_use(change))
+    if (is_aside(change))
         return hook.real->commit(store, change);
     hook.changes++;
     if (change->n_lists != AUDIT_LISTS)

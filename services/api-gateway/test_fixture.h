@@ -10,6 +10,7 @@
 
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/workloads.h"
+#include "shared/base/test_findings.h"
 
 #define TEST_KEY      "test-key-0123456789abcdef" /* an account-admin key of account "dev" */
 #define TEST_ADMIN    "admin-key-0123456789abcdef"
@@ -29,23 +30,28 @@ struct fixture {
     struct sign_key guest_key;
     struct bus_subscription *subscriptions[32];
     size_t n_subscriptions;
+    pthread_t own_thread; /* the test's, which alone may fail it */
 
     /* what the scheduler of the test saw and says */
     pthread_mutex_t lock;
     unsigned commands;
+    unsigned done; /* of those on workloads, without repeats */
     char last_subject[256];
     struct buffer last_payload;
     struct buffer all_payloads;
     enum error_code answer_code; /* ERROR_OK: does it */
     const char *answer_text;
-    void (*meanwhile)(struct fixture *f);      /* called once, before it answers; NULL: nothing */
-    const char *answer_reason;                 /* NULL: none */
+    void (*meanwhile)(struct fixture *f); /* called once, before it answers; NULL: nothing */
+    const char *answer_reason;            /* NULL: none */
+    bool lose_answer;      /* the next change is done, noted later, and told as UNAVAILABLE */
+    char lost_request[65]; /* the id of that one: see note_lost() */
     const Coffer__V1__PlanWorkloadReply *plan; /* NULL: admitted, on the one host, for nothing */
 };
 
 struct fixture *fixture_new(void);
 struct fixture *fixture_new_with_clock(struct clock *clock); /* the gateway's; outlives it */
 struct fixture *fixture_new_with(struct clock *clock, struct store *store); /* takes store */
+/* Asserts that no thread has found anything (test_findings.h). */
 void fixture_free(struct fixture *fixture);
 DEFINE_CLEANUP(struct fixture *, fixture_free)
 
@@ -57,6 +63,9 @@ struct answer {
 };
 void answer_done(struct answer *answer);
 #define _cleanup_answer_ _cleanup_(answer_done)
+
+/* Calls that get no answer at all fail the test. In another thread than the one that made the
+ * fixture they are a finding (test_findings.h), and the answer has status 0. */
 
 /* key NULL: no Authorization header; with a colon: a header of its own. body NULL: none. */
 struct answer http_call(const struct fixture *fixture, const char *method, const char *path,
@@ -84,6 +93,8 @@ const char *answer_text(const struct answer *answer, const char *name);
 char *answer_header(const struct answer *answer, const char *name);
 bool has_finding(const struct answer *answer, const char *where_or_rule);
 
+/* From any thread, as calls are. */
+
 /* Any record, and its place in a set. */
 void put_message(const struct fixture *fixture, const char *key, const ProtobufCMessage *message);
 void index_add(const struct fixture *fixture, const char *set, const char *member);
@@ -93,6 +104,9 @@ void put_artifact(const struct fixture *fixture, const char *version, bool enabl
 
 /* The signed document of an image, as JSON text; nobody here looks at its signature. */
 void put_image(const struct fixture *fixture, const char *version, const char *json);
+
+/* The note of the change whose answer was lost, as its commit has it. */
+void note_lost(struct fixture *fixture);
 
 /* Unpacks what the scheduler got last, of that type. */
 void *last_request(const struct fixture *fixture, const ProtobufCMessageDescriptor *type,

@@ -162,8 +162,8 @@ static void test_chunks_are_counted_while_they_come(_unused_ void **state)
     assert_int_equal(f->commands, 0);
 }
 
-/* A server with little patience, of the same gateway. */
-static struct http_server *impatient(const struct fixture *f)
+/* Another server of the same gateway, which waits so long for heads and for transfers. */
+static struct http_server *patient_for(const struct fixture *f, int ms)
 {
     const struct http_options options = {
         .listen = "127.0.0.1:0",
@@ -172,7 +172,7 @@ static struct http_server *impatient(const struct fixture *f)
         .max_connections = 64,
         .max_per_address = 8,
         .workers = 4,
-        .times = {.headers_ms = 500, .transfer_ms = 500},
+        .times = {.headers_ms = ms, .transfer_ms = ms},
     };
     struct http_server *server = NULL;
 
@@ -208,7 +208,7 @@ static void test_slow_clients_are_ended(_unused_ void **state)
         HEALTH "GET /health HTTP/1.1\r\nX: ",             /* the second request */
     };
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
-    _cleanup_(http_server_stopp) struct http_server *server = impatient(f);
+    _cleanup_(http_server_stopp) struct http_server *server = patient_for(f, 500);
 
     for (size_t i = 0; i < ELEMENTSOF(starts); i++) {
         _cleanup_close_ int fd = raw_connect(http_server_port(server));
@@ -237,8 +237,7 @@ static void test_a_client_that_takes_no_answers_is_ended(_unused_ void **state)
 {
     static const char list[] = "GET /api/v1/workloads/list HTTP/1.1\r\n" AUTHORIZED "\r\n";
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
-    _cleanup_(http_server_stopp) struct http_server *server = impatient(f);
-    _cleanup_close_ int fd = raw_connect(http_server_port(server));
+    _cleanup_(http_server_stopp) struct http_server *server = patient_for(f, 2000);
     _cleanup_buffer_ struct buffer seen = {0};
     const int small = 4096;
 
@@ -247,6 +246,7 @@ static void test_a_client_that_takes_no_answers_is_ended(_unused_ void **state)
         snprintf(id, sizeof(id), "w-%d", i);
         put_workload(f, id, "dev", COFFER__V1__WORKLOAD_STATUS__RUNNING);
     }
+    _cleanup_close_ int fd = raw_connect(http_server_port(server)); /* its time begins */
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     for (int i = 0; i < LISTS; i++)
         raw_send_bytes(fd, list, sizeof(list) - 1);
@@ -259,7 +259,7 @@ static void test_a_client_that_takes_no_answers_is_ended(_unused_ void **state)
 static void test_connections_of_one_address_are_limited(_unused_ void **state)
 {
     _cleanup_(fixture_freep) struct fixture *f = fixture_new();
-    _cleanup_(http_server_stopp) struct http_server *server = impatient(f);
+    _cleanup_(http_server_stopp) struct http_server *server = patient_for(f, 60000);
     int fds[24];
     size_t served = 0;
 

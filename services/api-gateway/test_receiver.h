@@ -1,4 +1,5 @@
-/* A receiver of webhooks on a loopback port, which keeps what came and answers as it is told. */
+/* A receiver of webhooks on a loopback port, which keeps what came and answers as it is told. What
+ * is wrong with a request is a finding (test_findings.h). */
 #pragma once
 
 #include <microhttpd.h>

@@ -218,10 +218,10 @@ static void test_errors_of_the_scheduler_become_status_and_kind(void **state)
     } rows[] = {
         {ERROR_NOT_FOUND, 404, "NOT_FOUND", "told"},
         {ERROR_FAILED_PRECONDITION, 412, "FAILED_PRECONDITION", "told"},
-        {ERROR_ABORTED, 409, "CONFLICT", "told"},
-        {ERROR_UNAVAILABLE, 503, "UNAVAILABLE", "told"},
-        {ERROR_DEADLINE_EXCEEDED, 504, "DEADLINE_EXCEEDED", "told"},
-        {ERROR_RESOURCE_EXHAUSTED, 503, "NOT_ENOUGH_RESOURCES", "told"},
+        {ERROR_ABORTED, 409, "CONFLICT", "somebody else changed this"},
+        {ERROR_UNAVAILABLE, 503, "UNAVAILABLE", "the scheduler does not answer"},
+        {ERROR_DEADLINE_EXCEEDED, 504, "DEADLINE_EXCEEDED", "the scheduler does not answer"},
+        {ERROR_RESOURCE_EXHAUSTED, 503, "UNAVAILABLE", "too much for the fleet"},
         {ERROR_INVALID_ARGUMENT, 400, "INVALID_PAYLOAD", "told"},
         {ERROR_INTERNAL, 500, "INTERNAL", "internal error"},
         {ERROR_DATA_LOSS, 500, "INTERNAL", "internal error"}, /* nobody lied: it is ours */
@@ -268,6 +268,7 @@ static void test_second_port_has_metrics_and_readiness(void **state)
         xasprintf("http://127.0.0.1:%u", http_server_port(f->gateway->metrics_http));
     _cleanup_free_ char *ready = xasprintf("%s/readyz", base);
     _cleanup_free_ char *metrics = xasprintf("%s/metrics", base);
+    index_add(f, KEY_LEAVING_NAMES, "w1.w.coffer.test");
     _unused_ _cleanup_answer_ struct answer list = http_get(f, "/api/v1/workloads/list");
     _cleanup_answer_ struct answer is_ready = http_call(f, "GET", ready, NULL, NULL);
     _cleanup_answer_ struct answer text = http_call(f, "GET", metrics, NULL, NULL);
@@ -279,6 +280,7 @@ static void test_second_port_has_metrics_and_readiness(void **state)
                            "coffer_gateway_requests_total{route=\"/api/v1/workloads/list\","
                            "class=\"2xx\"} 1"));
     assert_non_null(strstr(buffer_text(&text.body), "coffer_gateway_bus_up 1"));
+    assert_non_null(strstr(buffer_text(&text.body), "coffer_gateway_names_leaving 1"));
     assert_int_equal(outside.status, 404);
 }
 

@@ -53,6 +53,18 @@ static const struct webhook webhook = {
     .previous_secret = "",
 };
 
+static void commit_account(const struct scene *scene, bool active)
+{
+    _cleanup_(json_decrefp) json_t *json =
+        json_pack("{s:s, s:b}", "account", "dev", "active", active);
+    const struct store_write write = {.key = KEY_ACCOUNT "dev",
+                                      .expected_version = UINT64_MAX,
+                                      .value = json_record_value(scene->arena, json)};
+
+    assert_null(
+        store_commit(scene->store, &(struct store_change){.writes = &write, .n_writes = 1}));
+}
+
 static struct scene scene_new(void)
 {
     struct scene scene = {.arena = arena_new()};
@@ -60,6 +72,7 @@ static struct scene scene_new(void)
     if (ON_REDIS)
         redis_server_start(&scene.redis);
     scene.store = ON_REDIS ? redis_server_open(&scene.redis) : store_memory_new();
+    commit_account(&scene, true);
     commit_webhook(&scene, &webhook);
     return scene;
 }
@@ -323,23 +336,44 @@ static void drain_all(const struct scene *scene)
         assert_int_equal(claim(scene, NOW, claims), 0);
 }
 
-static void test_what_waits_ends_when_it_is_switched_off(_unused_ void **state)
+static void switch_off_webhook(const struct scene *scene)
 {
-    _cleanup_scene_ struct scene scene = scene_new();
     struct webhook off = webhook;
 
     off.active = false;
-    for (uint64_t i = 1; i <= 150; i++)
-        add(&scene, i, NULL);
-    commit_webhook(&scene, &off);
-    drain_all(&scene);
-    assert_int_equal(count_members(&scene, KEY_WEBHOOK_QUEUES), 0);
-    assert_int_equal(count_members(&scene, KEY_WEBHOOK_QUEUE ID), 0);
-    _cleanup_(json_decrefp) json_t *list = NULL;
-    assert_null(deliveries_list(scene.store, ID, scene.arena, &list));
-    assert_int_equal(json_array_size(list), WEBHOOK_HISTORY_MAX);
-    assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "status")),
-                        "failed");
+    commit_webhook(scene, &off);
+}
+
+static void disable_account(const struct scene *scene)
+{
+    commit_account(scene, false);
+}
+
+static void test_what_waits_ends_when_nothing_may_be_sent(_unused_ void **state)
+{
+    static const struct {
+        void (*disable)(const struct scene *scene);
+        const char *error;
+    } rows[] = {
+        {switch_off_webhook, "the webhook was switched off"},
+        {disable_account, "the account is not active"},
+    };
+
+    for (size_t k = 0; k < ELEMENTSOF(rows); k++) {
+        _cleanup_scene_ struct scene scene = scene_new();
+        _cleanup_(json_decrefp) json_t *list = NULL;
+        for (uint64_t i = 1; i <= 150; i++)
+            add(&scene, i, NULL);
+        rows[k].disable(&scene);
+        drain_all(&scene);
+        assert_int_equal(count_members(&scene, KEY_WEBHOOK_QUEUES), 0);
+        assert_int_equal(count_members(&scene, KEY_WEBHOOK_QUEUE ID), 0);
+        assert_null(deliveries_list(scene.store, ID, scene.arena, &list));
+        assert_int_equal(json_array_size(list), WEBHOOK_HISTORY_MAX);
+        const json_t *first = json_array_get(list, 0);
+        assert_string_equal(json_string_value(json_object_get(first, "status")), "failed");
+        assert_string_equal(json_string_value(json_object_get(first, "error")), rows[k].error);
+    }
 }
 
 static void test_nothing_is_left_of_a_deleted_one(_unused_ void **state)
@@ -458,7 +492,7 @@ int main(void)
         cmocka_unit_test(test_fifty_failures_in_a_row_switch_it_off),
         cmocka_unit_test(test_one_success_ends_the_row),
         cmocka_unit_test(test_a_full_queue_drops_its_oldest),
-        cmocka_unit_test(test_what_waits_ends_when_it_is_switched_off),
+        cmocka_unit_test(test_what_waits_ends_when_nothing_may_be_sent),
         cmocka_unit_test(test_nothing_is_left_of_a_deleted_one),
         cmocka_unit_test(test_copies_share_a_queue),
     };

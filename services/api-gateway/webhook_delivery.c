@@ -1,7 +1,5 @@
 #include "services/api-gateway/webhook_delivery.h"
 
-#include <openssl/rand.h>
-
 #include "services/api-gateway/json_record.h"
 #include "services/api-gateway/json_text.h"
 #include "services/api-gateway/webhook_queue.h"
@@ -14,14 +12,15 @@ void delivery_name_of_event(uint64_t stream_sequence, char ret_name[DELIVERY_NAM
     snprintf(ret_name, DELIVERY_NAME_SIZE, "e%020llu", (unsigned long long)stream_sequence);
 }
 
-void delivery_name_of_test(char ret_name[DELIVERY_NAME_SIZE])
+void delivery_name_of_test(const char *id, char ret_name[DELIVERY_NAME_SIZE])
 {
-    uint8_t random[10];
+    size_t size = 0;
 
-    if (RAND_bytes(random, sizeof(random)) != 1)
-        abort();
-    ret_name[0] = 't';
-    hex_encode(random, sizeof(random), ret_name + 1);
+    ret_name[size++] = 't';
+    for (; *id && size < DELIVERY_NAME_SIZE - 3; id++)
+        if (*id != '-')
+            ret_name[size++] = *id;
+    ret_name[size] = '\0';
 }
 
 const char *delivery_key(struct arena *arena, const char *webhook, const char *name)

@@ -35,7 +35,8 @@ struct delivery_record {
 #define DELIVERY_FAILED    "failed"
 
 void delivery_name_of_event(uint64_t stream_sequence, char ret_name[DELIVERY_NAME_SIZE]);
-void delivery_name_of_test(char ret_name[DELIVERY_NAME_SIZE]);
+/* id: a UUID as text, of which most goes into the name. */
+void delivery_name_of_test(const char *id, char ret_name[DELIVERY_NAME_SIZE]);
 
 const char *delivery_key(struct arena *arena, const char *webhook, const char *name);
 

@@ -1,6 +1,7 @@
 #include "services/api-gateway/webhook_feed.h"
 
 #include "schemas/event.pb-c.h"
+#include "services/api-gateway/accounts.h"
 #include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/webhook_queue.h"
 #include "services/api-gateway/workloads.h"
@@ -107,8 +108,11 @@ static struct error *take(struct webhook_feed *feed, const Coffer__V1__WorkloadE
     if (err || !n)
         return err;
     const struct webhook **picked = arena_alloc(arena, n * sizeof(*picked));
+    bool active = false;
     n = pick(webhooks, n, event, picked);
-    return n ? add(feed, event, stream_sequence, picked, n, arena) : NULL;
+    if (n)
+        err = account_is_active(feed->store, event->account_id, arena, &active);
+    return active ? add(feed, event, stream_sequence, picked, n, arena) : err;
 }
 
 /* Better later. What else goes wrong (a damaged record) would again, and must not hold up all. */

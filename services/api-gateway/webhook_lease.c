@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "services/api-gateway/accounts.h"
 #include "services/api-gateway/webhook_queue_change.h"
 
 enum { TRIES = 20, PAUSE_US = 1000, DRAIN_MAX = 64, SPARE = 8 };
@@ -42,7 +43,7 @@ static bool is_idle(const struct queue_change *change, const struct queue *queue
 }
 
 static struct error *drain_one(struct store *store, struct queue_change *change,
-                               struct queue *queue, struct queue_entry *entry)
+                               struct queue *queue, struct queue_entry *entry, const char *why)
 {
     struct delivery_record delivery;
     bool found = false;
@@ -54,14 +55,15 @@ static struct error *drain_one(struct store *store, struct queue_change *change,
     if (!found)
         return NULL;
     delivery.status = DELIVERY_FAILED;
-    delivery.error = "the webhook was switched off";
+    delivery.error = why;
     queue_end(change, &delivery);
     return NULL;
 }
 
-/* The webhook is off or gone: nothing is sent any more. What is on its way is let arrive. */
+/* Nothing is sent any more. What is on its way is let arrive. */
 static struct error *drain(struct store *store, struct queue *queue, const struct webhook *webhook,
-                           int64_t now_ms, struct arena *arena, size_t *ret_dropped)
+                           const char *why, int64_t now_ms, struct arena *arena,
+                           size_t *ret_dropped)
 {
     struct queue_change change = queue_change_new(arena, DRAIN_MAX + SPARE);
     const struct webhook_state before = queue->state;
@@ -71,7 +73,7 @@ static struct error *drain(struct store *store, struct queue *queue, const struc
     for (size_t i = 0; !err && i < queue->n && n < DRAIN_MAX; i++) {
         if (is_leased(&queue->entries[i], now_ms))
             continue;
-        err = drain_one(store, &change, queue, &queue->entries[i]);
+        err = drain_one(store, &change, queue, &queue->entries[i], why);
         n++;
     }
     if (err)
@@ -135,21 +137,37 @@ static struct error *lease(struct store *store, struct queue *queue, const struc
     return err;
 }
 
+/* Why nothing may be sent to it; NULL: it may. */
+static struct error *find_obstacle(struct store *store, const struct webhook *webhook,
+                                   struct arena *arena, const char **ret_why)
+{
+    bool active = false;
+
+    *ret_why = "the webhook was switched off";
+    if (!webhook->version || !webhook->active)
+        return NULL;
+    struct error *err = account_is_active(store, webhook->account, arena, &active);
+    *ret_why = active ? NULL : "the account is not active";
+    return err;
+}
+
 struct error *webhook_queue_claim(struct store *store, const char *webhook_id, int64_t now_ms,
                                   size_t max, struct arena *arena, struct webhook_claim *ret_claims,
                                   size_t *ret_n, size_t *ret_dropped)
 {
     struct webhook webhook;
     struct queue queue;
+    const char *why = NULL;
     struct error *err = queue_load(store, webhook_id, arena, &queue);
 
     *ret_n = 0;
     *ret_dropped = 0;
     err = err ?: webhook_load(store, webhook_id, arena, &webhook);
+    err = err ?: find_obstacle(store, &webhook, arena, &why);
     if (err)
         return err;
-    if (!webhook.version || !webhook.active)
-        return drain(store, &queue, &webhook, now_ms, arena, ret_dropped);
+    if (why)
+        return drain(store, &queue, &webhook, why, now_ms, arena, ret_dropped);
     size_t leased = count_leased(&queue, now_ms);
     size_t free = leased < WEBHOOK_AT_ONCE_MAX ? WEBHOOK_AT_ONCE_MAX - leased : 0;
     return lease(store, &queue, &webhook, now_ms, free < max ? free : max, arena, ret_claims,

@@ -63,8 +63,9 @@ struct webhook_claim {
 };
 
 /*
- * At most max of the webhook's due deliveries. When the webhook is off or gone, some of what is
- * pending is ended instead, and *ret_dropped says how many. ABORTED: another copy was quicker.
+ * At most max of the webhook's due deliveries. When the webhook is off or gone, or its account is
+ * not active, some of what is pending is ended instead, and *ret_dropped says how many. ABORTED:
+ * another copy was quicker.
  */
 struct error *webhook_queue_claim(struct store *store, const char *webhook, int64_t now_ms,
                                   size_t max, struct arena *arena, struct webhook_claim *ret_claims,

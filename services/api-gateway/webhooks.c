@@ -1,6 +1,7 @@
 #include "services/api-gateway/webhooks.h"
 
 #include "services/api-gateway/audit.h"
+#include "services/api-gateway/etag.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/webhook_queue.h"
@@ -156,6 +157,7 @@ static struct error *try_change(struct request *request, const char *id,
 {
     struct error *err = webhook_find(request, id, ret_webhook);
 
+    err = err ?: etag_check_version(request, ret_webhook->version);
     if (err)
         return err;
     apply(ret_webhook, edit, clock_wall_ms(request->gateway->clock));
@@ -193,6 +195,7 @@ static struct error *try_delete(struct request *request, const char *id)
     struct webhook webhook;
     struct error *err = webhook_find(request, id, &webhook);
 
+    err = err ?: etag_check_version(request, webhook.version);
     if (err)
         return err;
     struct store_write writes[2] = {{.key = arena_printf(request->arena, "%s%s", KEY_WEBHOOK, id),

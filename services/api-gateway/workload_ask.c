@@ -1,8 +1,7 @@
 #include "services/api-gateway/workload_ask.h"
 
 #include "services/api-gateway/gateway.h"
-#include "services/api-gateway/read_cache.h"
-#include "shared/store/keys.h"
+#include "services/api-gateway/workloads.h"
 
 static const struct {
     const char *reason;
@@ -25,7 +24,7 @@ const struct refusal *refusal_of_reason(const char *reason)
     return NULL;
 }
 
-static struct error *explain(struct request *request, struct error *err)
+struct error *refusal_explain(struct request *request, struct error *err)
 {
     const struct refusal *refusal = refusal_of_reason(error_reason(err));
 
@@ -40,13 +39,11 @@ struct error *workload_ask(struct request *request, const char *subject,
     struct error *err = scheduler_ask(request, subject, message, refusals, &reply);
 
     if (err)
-        return explain(request, err);
+        return refusal_explain(request, err);
     Coffer__V1__Workload *workload = ((Coffer__V1__WorkloadReply *)reply)->workload;
     if (!workload)
         return error_new(ERROR_INTERNAL, "the scheduler answered without a workload");
-    /* what is read next is what it says, or newer */
-    read_cache_forget(request->gateway, KEY_WORKLOAD, workload->workload_id);
-    read_cache_forget(request->gateway, KEY_WORKLOADS_OF, workload->account_id);
+    workload_forget(request, workload);
     *ret_workload = workload;
     return NULL;
 }

@@ -14,5 +14,8 @@ struct error *workload_ask(struct request *request, const char *subject,
                            const ProtobufCMessage *message, const struct refusal *refusals,
                            Coffer__V1__Workload **ret_workload) _must_check_;
 
+/* Status and kind of a refusal by the scheduler's reason; returns err, which may be NULL. */
+struct error *refusal_explain(struct request *request, struct error *err);
+
 /* By the scheduler's stable word, such as "over_quota"; NULL for none that is known. */
 const struct refusal *refusal_of_reason(const char *reason);

@@ -2,6 +2,7 @@
 #include "services/api-gateway/workloads.h"
 
 #include "services/api-gateway/audit.h"
+#include "services/api-gateway/read_cache.h"
 #include "services/api-gateway/records.h"
 #include "shared/store/keys.h"
 
@@ -44,4 +45,23 @@ struct error *workload_of_body(struct request *request, const json_t *body,
     if (!id)
         return error_new(ERROR_INVALID_ARGUMENT, "'workloadId' is missing or not a text");
     return workload_load(request, id, ret_workload);
+}
+
+void workload_forget(struct request *request, const Coffer__V1__Workload *workload)
+{
+    read_cache_forget(request->gateway, KEY_WORKLOAD, workload->workload_id);
+    read_cache_forget(request->gateway, KEY_WORKLOADS_OF, workload->account_id);
+}
+
+struct error *workload_answer(struct request *request, const json_t *body,
+                              struct response *ret_response)
+{
+    Coffer__V1__Workload *workload;
+    struct error *err = workload_of_body(request, body, &workload);
+
+    if (err)
+        return err;
+    workload_forget(request, workload);
+    ret_response->json = workload_to_json(request, workload);
+    return NULL;
 }

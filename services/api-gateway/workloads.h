@@ -20,6 +20,13 @@ struct error *workload_load_input(struct request *request, const char *id,
 struct error *workload_of_body(struct request *request, const json_t *body,
                                Coffer__V1__Workload **ret_workload) _must_check_;
 
+/* Before an answer that tells of it: what is read next is what that says, or newer. */
+void workload_forget(struct request *request, const Coffer__V1__Workload *workload);
+
+/* The answer to a change that was done already: that workload as it is now (change_once.h). */
+struct error *workload_answer(struct request *request, const json_t *body,
+                              struct response *ret_response) _must_check_;
+
 /* env NULL: left out. The host's address is looked up; when it cannot be, it is left out. */
 json_t *workload_to_json(struct request *request, const Coffer__V1__Workload *workload);
 /* With the host's address as it is given; "": left out. */

@@ -4,6 +4,7 @@
 #include "services/guest-agent/test_machine.h"
 #include "services/guest-agent/test_world.h"
 #include "shared/attestation/binding.h"
+#include "shared/base/test_findings.h"
 
 enum { GPUS = 2 };
 
@@ -37,7 +38,8 @@ static void judge(const struct world *world, const Coffer__V1__AttestRequest *re
     _cleanup_buffer_ struct buffer driver = {0}, vbios = {0};
     struct verify_result result;
 
-    assert_int_equal(evidence->n_devices, GPUS);
+    if (!expect_that(evidence->n_devices == GPUS))
+        return;
     binding_guest_keys(world->identity.box.public, world->identity.sign.public, key_hash);
     for (size_t i = 0; i < GPUS; i++) {
         devices[i] = (struct binding_bytes){evidence->devices[i].data, evidence->devices[i].len};
@@ -57,16 +59,16 @@ static void judge(const struct world *world, const Coffer__V1__AttestRequest *re
         .accept_no_revocation = true,
     };
     verify_result_init(&result);
-    support_check(verify_gpus(&policy, devices, GPUS, &result));
+    expect_no_error(verify_gpus(&policy, devices, GPUS, &result));
     const struct verify_step *problem = verify_result_first_problem(&result);
     if (problem)
-        fail_msg("%s: %s", problem->id, problem->actual);
+        finding(false, __FILE__, __LINE__, problem->actual);
     verify_result_done(&result);
 }
 
 static void on_attest(struct world *world, const Coffer__V1__AttestRequest *request)
 {
-    assert_int_equal(minted.fake->ready, 0); /* nobody uses them yet */
+    expect_that(minted.fake->ready == 0); /* nobody uses them yet */
     judge(world, request);
     shown++;
 }

@@ -179,7 +179,7 @@ static const struct engine_container *find(const struct engine_container *contai
 static const struct engine_container *await_job(struct world *world, struct arena *arena,
                                                 struct engine_container **ret_all, size_t *ret_n)
 {
-    int64_t end = clock_monotonic_ms(clock_system()) + 10000;
+    int64_t end = clock_monotonic_ms(clock_system()) + 60000;
 
     for (;;) {
         support_check(engine_containers(world->engine, arena, ret_all, ret_n));

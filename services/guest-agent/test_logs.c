@@ -4,6 +4,7 @@
 #include "services/guest-agent/logs.h"
 #include "services/guest-agent/test_support.h"
 #include "services/guest-agent/uplink.h"
+#include "shared/base/test_findings.h"
 
 static size_t take_all(struct logs *logs, struct arena *arena, uint64_t *ret_dropped)
 {
@@ -111,9 +112,9 @@ static struct error *on_batch(void *state, struct bus_call *call)
 
     received->batches++;
     received->lines += batch->n_lines;
-    assert_int_equal(batch->boot_number, 9);
-    assert_non_null(call->message->signature);
-    assert_true(call->message->counter > received->last_counter);
+    expect_that(batch->boot_number == 9);
+    expect_that(call->message->signature != NULL);
+    expect_that(call->message->counter > received->last_counter);
     received->last_counter = call->message->counter;
     return NULL;
 }
@@ -151,6 +152,7 @@ static void test_the_uplink_keeps_lines_until_the_release_and_the_bus(void **sta
     support_check(bus_drain(bus, 1000));
     assert_true(received.lines >= 300);
     bus_unsubscribe(subscription);
+    assert_no_findings();
     identity_done(&identity);
 }
 

@@ -1,6 +1,7 @@
 #include "services/guest-agent/test_support.h"
 
 #include "shared/attestation/certificates.h"
+#include "shared/base/test_findings.h"
 
 const char support_file[] = "listen = 8080\n";
 const char support_secret_file[] = "a private key\n";
@@ -171,7 +172,7 @@ static void seal_bundle(const struct release_expectation *expectation,
     _cleanup_free_ char *context = xasprintf("coffer/bundle/v1 %s", expectation->workload_id);
 
     coffer__v1__bundle__pack(bundle, packed);
-    support_check(seal_to(expectation->identity->box.public, context, packed, size, ret_sealed));
+    expect_no_error(seal_to(expectation->identity->box.public, context, packed, size, ret_sealed));
 }
 
 void support_bundle(const struct release_expectation *expectation, const struct sign_key *authority,
@@ -216,5 +217,5 @@ void support_bundle(const struct release_expectation *expectation, const struct 
     const struct release_answer answer = {
         .sealed = ret_sealed->data, .sealed_size = ret_sealed->size, .domain = SUPPORT_DOMAIN};
     release_signed_bytes(expectation, &answer, &bytes);
-    support_check(sign_bytes(authority, bytes.data, bytes.size, ret_signature));
+    expect_no_error(sign_bytes(authority, bytes.data, bytes.size, ret_signature));
 }

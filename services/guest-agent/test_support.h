@@ -77,7 +77,8 @@ struct support_tee {
 };
 void support_tee_init(struct support_tee *tee, const uint8_t host_data[32]);
 
-/* A bundle as the scheduler makes it; change may spoil it before it is sealed. */
+/* A bundle as the scheduler makes it; change may spoil it before it is sealed. From any thread:
+ * what goes wrong is a finding (test_findings.h). */
 void support_bundle(const struct release_expectation *expectation, const struct sign_key *authority,
                     void (*change)(Coffer__V1__Bundle *bundle), struct buffer *ret_sealed,
                     uint8_t ret_signature[64]);

@@ -4,6 +4,7 @@
 #include "services/guest-agent/certificate.h"
 #include "shared/attestation/binding.h"
 #include "shared/base/file.h"
+#include "shared/base/test_findings.h"
 
 static int64_t shared_now_ms(struct clock *clock)
 {
@@ -36,7 +37,8 @@ static bool evidence_binds(const struct world *world, const Coffer__V1__AttestRe
     struct binding_bytes devices[16];
     uint8_t expected[BINDING_SIZE], devices_hash[32];
 
-    assert_in_range(evidence->n_devices, 0, ELEMENTSOF(devices));
+    if (!expect_that(evidence->n_devices <= ELEMENTSOF(devices)))
+        return false;
     for (size_t i = 0; i < evidence->n_devices; i++)
         devices[i] = (struct binding_bytes){evidence->devices[i].data, evidence->devices[i].len};
     const struct binding_boot binding = {
@@ -70,7 +72,7 @@ void world_bundle(const struct world *world, const Coffer__V1__AttestRequest *re
     memcpy(guest.box.public, request->box_public.data, 32);
     memcpy(guest.sign.public, request->sign_public.data, 32);
     if (world->attack == OTHER_GUEST)
-        support_check(box_key_generate(&guest.box));
+        expect_no_error(box_key_generate(&guest.box));
     support_bundle(&expectation, authority, NULL, ret_sealed, ret_signature);
 }
 
@@ -80,8 +82,8 @@ static void expect_collateral(const ProtobufCBinaryData *certificates)
     _cleanup_buffer_ struct buffer expected = {0};
 
     support_collateral(&expected);
-    assert_int_equal(certificates->len, expected.size);
-    assert_memory_equal(certificates->data, expected.data, expected.size);
+    expect_that(certificates->len == expected.size &&
+                memcmp(certificates->data, expected.data, expected.size) == 0);
 }
 
 static struct error *on_attest(void *state, struct bus_call *call)
@@ -122,7 +124,8 @@ static struct error *on_stage(void *state, struct bus_call *call)
     struct world *world = state;
     const Coffer__V1__GuestStage *stage = call->in;
 
-    assert_in_range(world->n_stages, 0, WORLD_STAGES_MAX - 1);
+    if (!expect_that(world->n_stages < WORLD_STAGES_MAX))
+        return NULL;
     size_t i = world->n_stages++;
     snprintf(world->stages[i].stage, sizeof(world->stages[i].stage), "%s", stage->stage);
     snprintf(world->stages[i].code, sizeof(world->stages[i].code), "%s", stage->code);
@@ -130,7 +133,7 @@ static struct error *on_stage(void *state, struct bus_call *call)
     world->stages[i].failed = stage->failed;
     world->stages[i].boot_number = stage->boot_number;
     world->stages[i].is_signed = call->message->signature != NULL;
-    assert_int_equal(stage->generation, 3);
+    expect_that(stage->generation == 3);
     return NULL;
 }
 
@@ -297,6 +300,7 @@ int world_teardown(void **state)
     free(world->certs);
     assert_int_equal(system(clean), 0);
     free(world);
+    assert_no_findings();
     return 0;
 }
 

@@ -42,7 +42,7 @@ static void expect_change(struct listener *listener, int n)
     int rc = 0;
 
     clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += 10;
+    limit.tv_sec += 60;
     pthread_mutex_lock(&listener->lock);
     while (listener->n < n && rc == 0)
         rc = pthread_cond_timedwait(&listener->changed, &listener->lock, &limit);

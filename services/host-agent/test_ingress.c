@@ -14,6 +14,7 @@
 #include "services/host-agent/haproxy_config.h"
 #include "services/host-agent/testdata/folder.h"
 #include "shared/base/file.h"
+#include "shared/base/test_findings.h"
 
 static const char *const names_a[] = {"a.coffer.test", "www.example.org"};
 static const char *const names_b[] = {"b.coffer.test", "www.example.org"};
@@ -101,7 +102,7 @@ static void *serve(void *data)
         ssize_t n = read(fd, command, sizeof(command) - 1);
         if (n > 0 && strcmp(command, "reload\n") == 0) {
             master->reloads++;
-            assert(write(fd, master->answer, strlen(master->answer)) >= 0);
+            expect_that(write(fd, master->answer, strlen(master->answer)) >= 0);
         }
         close(fd);
     }
@@ -123,6 +124,7 @@ static void master_stop(struct master *master)
     shutdown(master->fd, SHUT_RDWR);
     pthread_join(master->thread, NULL);
     close(master->fd);
+    assert_no_findings();
 }
 
 static void test_haproxy_is_reloaded_only_on_change(_unused_ void **state)

@@ -35,7 +35,7 @@ static void listen_at(struct fixture *f)
 
 static void accept_peer(struct fixture *f)
 {
-    const struct timeval limit = {.tv_sec = 10};
+    const struct timeval limit = {.tv_sec = 60};
 
     f->peer = accept(f->listener, NULL, NULL);
     assert_true(f->peer >= 0);

@@ -380,7 +380,7 @@ static void await(struct awaited *awaited, const bool *condition)
     int rc = 0;
 
     clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += 30;
+    limit.tv_sec += 60;
     pthread_mutex_lock(&awaited->lock);
     while (!*condition && !rc)
         rc = pthread_cond_timedwait(&awaited->changed, &awaited->lock, &limit);

@@ -1,11 +1,13 @@
 #include "services/scheduler/artifacts.h"
 
+#include "services/scheduler/done_request.h"
 #include "shared/base/log.h"
 #include "shared/manifest/manifest.h"
 
 struct setting {
     struct scheduler *scheduler;
     const char *version;
+    const char *request_id; /* NULL: none */
     bool enabled;
     struct arena *arena;
     Coffer__V1__Artifact *artifact;
@@ -48,25 +50,35 @@ static struct error *set(void *data)
     struct setting *setting = data;
     struct change change;
     uint64_t version;
-    struct error *err = load(setting, &version);
+    bool repeat = false;
+    struct error *err =
+        done_request_find(setting->scheduler, setting->request_id, setting->arena, &repeat);
 
-    if (!err && (setting->enabled || !setting->artifact))
+    err = err ?: load(setting, &version);
+    repeat = !err && repeat && setting->artifact;
+    if (!err && !repeat && (setting->enabled || !setting->artifact))
         err = check_image(setting);
     if (err)
         return err;
-    setting->changed = !setting->artifact || setting->artifact->enabled != setting->enabled;
+    setting->changed =
+        !repeat && (!setting->artifact || setting->artifact->enabled != setting->enabled);
     if (!setting->changed)
         return NULL;
     change_init(&change, setting->scheduler, setting->arena);
     put(setting, &change, version);
+    done_request_note(&change, setting->request_id, setting->version);
     return change_commit(&change);
 }
 
-struct error *artifact_set(struct scheduler *scheduler, const char *version, bool enabled,
-                           struct arena *arena, Coffer__V1__Artifact **ret_artifact)
+struct error *artifact_set(struct scheduler *scheduler, const Coffer__V1__ArtifactRequest *request,
+                           bool enabled, struct arena *arena, Coffer__V1__Artifact **ret_artifact)
 {
-    struct setting setting = {
-        .scheduler = scheduler, .version = version, .enabled = enabled, .arena = arena};
+    const char *version = request->version;
+    struct setting setting = {.scheduler = scheduler,
+                              .version = version,
+                              .request_id = request->request_id,
+                              .enabled = enabled,
+                              .arena = arena};
 
     if (!manifest_version_is_valid(version))
         return error_new(ERROR_NOT_FOUND, "no image version '%.64s'", version);

@@ -16,8 +16,9 @@ struct error *artifacts_adopt(struct scheduler *scheduler) _must_check_;
  * or PERMISSION_DENIED for a signature that is not the release key's. To disable, a record is
  * enough. Lives in the arena.
  */
-struct error *artifact_set(struct scheduler *scheduler, const char *version, bool enabled,
-                           struct arena *arena, Coffer__V1__Artifact **ret_artifact) _must_check_;
+struct error *artifact_set(struct scheduler *scheduler, const Coffer__V1__ArtifactRequest *request,
+                           bool enabled, struct arena *arena,
+                           Coffer__V1__Artifact **ret_artifact) _must_check_;
 
 /* NOT_FOUND, reason "no_image", unless new workloads may name it. */
 struct error *artifact_check(struct scheduler *scheduler, const char *version,

@@ -123,16 +123,28 @@ static struct error *commit(const struct change *change)
                                                   });
 }
 
+/* Also of one that failed: it may have been old, or happen yet. */
+static void forget_hosts(const struct change *change)
+{
+    for (size_t i = 0; i < change->n_writes; i++)
+        host_memory_forget(&change->scheduler->host_memory, change->writes[i].key);
+}
+
 struct error *change_commit(struct change *change)
 {
     struct ledger *ledger = &change->scheduler->ledger;
+    struct error *err;
 
     if (!change->n_writes && !change->n_edits && !change->n_outbox && !change->n_lists)
         return NULL;
-    if (!change->n_deltas)
-        return commit(change);
+    if (!change->n_deltas) {
+        err = commit(change);
+        forget_hosts(change);
+        return err;
+    }
     ledger_begin(ledger);
-    struct error *err = commit(change);
+    err = commit(change);
+    forget_hosts(change);
     ledger_end(ledger, change->deltas, change->n_deltas,
                !err                                   ? LEDGER_DONE
                : error_get_code(err) == ERROR_ABORTED ? LEDGER_NOTHING

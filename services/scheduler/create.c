@@ -2,6 +2,9 @@
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
+#include "services/scheduler/create_round.h"
+#include "services/scheduler/done_request.h"
+#include "services/scheduler/names.h"
 #include "services/scheduler/tiers.h"
 #include "services/scheduler/workloads.h"
 #include "shared/base/log.h"
@@ -9,51 +12,18 @@
 /* So often a create is tried; the first times together with others. */
 enum { CREATE_ATTEMPTS = 8, GROUP_ATTEMPTS = 2 };
 
-/* One create on its way. */
-struct item {
-    struct creation *creation;
-    struct manifest *manifest;
-    unsigned aborted; /* rounds in which somebody was quicker */
-    bool settled;     /* err or workload are the answer */
-    /* of the round: */
-    struct error *err;
-    Coffer__V1__Workload *workload;
-    bool accepted;
-    bool postponed; /* by another one of this round with the same id or domain */
-};
-
-/* What an account uses, with what this round has accepted so far. */
-struct account {
-    struct account *next;
-    const char *account_id;
-    struct usage usage;
-};
-
-/* One read, one judgement of each, one commit. */
-struct round {
-    struct scheduler *scheduler;
-    struct arena *arena;
-    struct item **items;
-    size_t n;
-    struct store_record *records; /* per item its workload, domain and artifact */
-    struct fleet fleet;
-    Coffer__V1__WorkloadTiers *tiers;
-    struct account *accounts;
-    struct change change;
-};
-enum { OF_WORKLOAD, OF_DOMAIN, OF_ARTIFACT, RECORDS_OF_ITEM };
-
-/* A repeated create: the same account and the same manifest mean the same request. */
+/* A repeated create: the same account and the same manifest mean the same request. What was done
+ * by this very request is its answer also when it was changed or deleted since. */
 static struct error *answer_existing(const Coffer__V1__Workload *workload,
-                                     const Coffer__V1__CreateWorkloadRequest *request)
+                                     const Coffer__V1__CreateWorkloadRequest *request, bool repeat)
 {
     uint8_t digest[MANIFEST_SHA256_SIZE];
 
     manifest_hash(request->manifest.data, request->manifest.len, digest);
-    if (strcmp(workload->account_id, request->account_id) == 0 &&
-        workload->manifest_sha256.len == sizeof(digest) &&
-        memcmp(workload->manifest_sha256.data, digest, sizeof(digest)) == 0 &&
-        workload->desired != COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
+    const bool same = workload->manifest_sha256.len == sizeof(digest) &&
+                      memcmp(workload->manifest_sha256.data, digest, sizeof(digest)) == 0 &&
+                      workload->desired != COFFER__V1__DESIRED_STATE__DESIRED_DELETED;
+    if (strcmp(workload->account_id, request->account_id) == 0 && (same || repeat))
         return NULL;
     return error_new(ERROR_ALREADY_EXISTS, "workload '%s' exists already", request->workload_id);
 }
@@ -93,52 +63,6 @@ static void put_input(struct change *change, const Coffer__V1__CreateWorkloadReq
     input.n_files = request->n_files;
     input.sealed_secrets = request->sealed_secrets;
     change_put(change, KEY_WORKLOAD_INPUT, request->workload_id, 0, &input.base, 0);
-}
-
-static struct error *know_hosts(struct scheduler *scheduler)
-{
-    struct host_ids *known = &scheduler->host_ids;
-    _cleanup_(arena_freep) struct arena *arena = NULL;
-
-    if (known->known)
-        return NULL;
-    arena = arena_new();
-    struct error *err =
-        store_members(scheduler->store, KEY_HOSTS, HOSTS_MAX, arena, &known->ids, &known->n);
-    if (err)
-        return err;
-    arena_free(known->arena);
-    known->arena = TAKE_PTR(arena);
-    known->known = true;
-    return NULL;
-}
-
-/* Everything in one read: what the items need, the tiers, the hosts. */
-static struct error *read_all(struct round *round)
-{
-    const struct host_ids *host_ids = &round->scheduler->host_ids;
-    struct arena *arena = round->arena;
-    struct error *err = know_hosts(round->scheduler);
-    size_t tiers_at = round->n * RECORDS_OF_ITEM;
-    size_t n_keys = tiers_at + 1 + host_ids->n;
-
-    if (err)
-        return err;
-    const char **keys = arena_alloc(arena, n_keys * sizeof(*keys));
-    for (size_t i = 0; i < round->n; i++) {
-        const Coffer__V1__CreateWorkloadRequest *request = round->items[i]->creation->request;
-        const char **of = keys + i * RECORDS_OF_ITEM;
-        of[OF_WORKLOAD] = arena_printf(arena, "%s%s", KEY_WORKLOAD, request->workload_id);
-        of[OF_DOMAIN] = arena_printf(arena, "%s%s", KEY_DOMAIN, request->domain);
-        of[OF_ARTIFACT] = arena_printf(arena, "%s%s", KEY_ARTIFACT, request->image_version);
-    }
-    keys[tiers_at] = KEY_TIERS;
-    for (size_t i = 0; i < host_ids->n; i++)
-        keys[tiers_at + 1 + i] = arena_printf(arena, "%s%s", KEY_HOST, host_ids->ids[i]);
-    round->records = arena_alloc(arena, n_keys * sizeof(*round->records));
-    err = store_get_many(round->scheduler->store, keys, n_keys, arena, round->records);
-    err = err ?: tiers_read(&round->records[tiers_at], arena, &round->tiers);
-    return err ?: fleet_read(&round->records[tiers_at + 1], host_ids->n, arena, &round->fleet);
 }
 
 /* What was accepted before this one in the round counts, with or without an allowance. */
@@ -192,6 +116,11 @@ static void count_accepted(struct round *round, const struct item *item)
                       item->workload->usd_micros_per_minute);
 }
 
+static struct name_taker taker_of(const Coffer__V1__CreateWorkloadRequest *request)
+{
+    return (struct name_taker){request->domain, request->workload_id, request->account_id};
+}
+
 /* Whether the image version and the size are to be had today, and at what price. */
 static struct error *check_offer(struct round *round, const struct item *item,
                                  const struct store_record *of, uint64_t *ret_price)
@@ -202,7 +131,8 @@ static struct error *check_offer(struct round *round, const struct item *item,
         artifact_check_record(&of[OF_ARTIFACT], request->image_version, round->arena);
 
     err = err ?: tier_find(round->tiers, request->resources, &tier);
-    err = err ?: domain_check_record(&of[OF_DOMAIN], request->domain, request->workload_id);
+    const struct name_taker taker = taker_of(request);
+    err = err ?: name_check(round->scheduler, &of[OF_DOMAIN], &taker, round->arena);
     if (!err)
         *ret_price = tier ? tier->usd_micros_per_minute : 0;
     return err;
@@ -232,11 +162,13 @@ static struct error *admit(struct round *round, struct item *item, const struct 
     if (err)
         return err;
     put_input(change, request);
-    change_put_bytes(change, KEY_DOMAIN, request->domain, of[OF_DOMAIN].version, id, strlen(id));
+    const struct name_taker taker = taker_of(request);
+    name_take(change, &taker, of[OF_DOMAIN].version);
     change_index(change, KEY_WORKLOADS, "", id, false);
     change_index(change, KEY_WORKLOADS_OF, request->account_id, id, false);
     change_put(change, KEY_WORKLOAD, id, 0, &update.workload->base, 0);
     change_count(change, update.workload, false);
+    done_request_note(change, request->request_id, id);
     change_add(&round->change, change);
     item->accepted = true;
     count_accepted(round, item);
@@ -259,19 +191,23 @@ static bool is_postponed(const struct round *round, size_t at)
 static struct error *judge(struct round *round, struct item *item, const struct store_record *of)
 {
     const struct store_record *record = &of[OF_WORKLOAD];
+    const bool repeat = item->done && item->done->version;
     void *existing;
 
+    if (!record->version && repeat)
+        return error_new(ERROR_ALREADY_EXISTS, "workload '%s' existed, and is deleted",
+                         item->creation->request->workload_id);
     if (!record->version)
         return admit(round, item, of);
     struct error *err =
         record_read(record, &coffer__v1__workload__descriptor, round->arena, &existing);
     item->workload = existing;
-    return err ?: answer_existing(existing, item->creation->request);
+    return err ?: answer_existing(existing, item->creation->request, repeat);
 }
 
 static struct error *run_round(struct round *round)
 {
-    struct error *err = read_all(round);
+    struct error *err = round_read(round);
 
     if (err)
         return err;
@@ -308,7 +244,8 @@ static void fail(struct item **items, size_t n, enum error_code code, const stru
 {
     for (size_t i = 0; i < n; i++) {
         items[i]->settled = true;
-        items[i]->creation->err = error_new(code, "%s", error_text(err));
+        items[i]->creation->err =
+            error_set_reason(error_new(code, "%s", error_text(err)), error_reason(err));
     }
 }
 
@@ -376,7 +313,10 @@ void workloads_create(struct scheduler *scheduler, struct creation *creations, s
     for (size_t i = 0; i < n; i++) {
         struct creation *creation = &creations[i];
         creation->workload = NULL;
-        creation->err = admission_check(scheduler, creation->request, arena, &items[i].manifest);
+        creation->err = done_request_check(creation->request->request_id);
+        creation->err =
+            creation->err
+                ?: admission_check(scheduler, creation->request, arena, &items[i].manifest);
         items[i].creation = creation;
         items[i].settled = creation->err != NULL;
     }

@@ -25,6 +25,7 @@ static struct error *wish(struct scheduler *scheduler, struct bus_call *call, en
                              .account_id = request->account_id,
                              .reason = request->reason,
                              .if_match = request->if_match,
+                             .request_id = request->request_id,
                              .allowance = trigger == TRIGGER_START ? request->allowance : NULL,
                          },
                          call->arena, &reply->workload);
@@ -89,7 +90,7 @@ static struct error *set_artifact(void *state, struct bus_call *call, bool enabl
 {
     const Coffer__V1__ArtifactRequest *request = call->in;
     Coffer__V1__Artifact *artifact;
-    struct error *err = artifact_set(state, request->version, enabled, call->arena, &artifact);
+    struct error *err = artifact_set(state, request, enabled, call->arena, &artifact);
 
     if (!err)
         *(Coffer__V1__Artifact *)call->out = *artifact;
@@ -128,16 +129,12 @@ static struct error *on_tier_update(void *state, struct bus_call *call)
 
 static struct error *on_tier_delete(void *state, struct bus_call *call)
 {
-    const Coffer__V1__WorkloadTierRequest *request = call->in;
-
-    return tier_delete(state, request->tier_id, call->arena);
+    return tier_delete(state, call->in, call->arena);
 }
 
 static struct error *on_host_delete(void *state, struct bus_call *call)
 {
-    const Coffer__V1__HostRequest *request = call->in;
-
-    return host_remove(state, request->host_id, call->arena);
+    return host_remove(state, call->in, call->arena);
 }
 
 /* boot.<h>.<w>.<step> */

@@ -21,7 +21,7 @@ int64_t host_silence_ms(const struct scheduler *scheduler, const Coffer__V1__Hos
  * Take it out of fleet.json, or stop its agent and wait until it is lost. An enrolled host that
  * speaks again later joins anew.
  */
-struct error *host_remove(struct scheduler *scheduler, const char *host_id,
+struct error *host_remove(struct scheduler *scheduler, const Coffer__V1__HostRequest *request,
                           struct arena *arena) _must_check_;
 
 /* The host's VM of this workload in its latest heartbeat; NULL: none. */

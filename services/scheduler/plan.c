@@ -2,6 +2,7 @@
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
+#include "services/scheduler/names.h"
 #include "services/scheduler/tiers.h"
 #include "services/scheduler/workloads.h"
 #include "shared/manifest/manifest.h"
@@ -15,12 +16,13 @@ struct plan {
     bool exists;
 };
 
-/* The first refusal is the answer. What has no reason is an error of the plan itself. */
+/* The first refusal is the answer. What has no reason, or the store's, is an error of the plan
+ * itself. */
 static struct error *note_refusal(struct plan *plan, struct error *err)
 {
     Coffer__V1__PlanWorkloadReply *reply = plan->reply;
 
-    if (!err || !error_reason(err)[0])
+    if (!err || !error_reason(err)[0] || strcmp(error_reason(err), STORE_AWAY) == 0)
         return err;
     if (!reply->refusal_code[0]) {
         reply->refusal_code = arena_strdup(plan->arena, error_reason(err));
@@ -96,15 +98,15 @@ static struct error *find_price(struct plan *plan)
 static struct error *check_domain(struct plan *plan)
 {
     const char *domain = plan->request->domain;
+    const struct name_taker taker = {domain, plan->workload->workload_id,
+                                     plan->workload->account_id};
     uint64_t version;
 
     if (!domain[0])
         return NULL;
     if (!manifest_domain_is_valid(domain))
         return error_new(ERROR_INVALID_ARGUMENT, "domain '%.253s' is not a host name", domain);
-    return note_refusal(plan,
-                        domain_check_free(plan->scheduler, domain, plan->workload->workload_id,
-                                          plan->arena, &version));
+    return note_refusal(plan, name_check_free(plan->scheduler, &taker, plan->arena, &version));
 }
 
 /* A workload that stays stopped uses nothing. */

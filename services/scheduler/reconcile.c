@@ -184,6 +184,7 @@ struct error *reconcile_pass(struct scheduler *scheduler)
     err = err ?: take_snapshot(&pass);
     err = err ?: reconcile_workloads(&pass);
     err = err ?: reconcile_orphans(&pass);
+    err = err ?: reconcile_leaving_names(&pass);
     return err ?: outbox_flush(scheduler);
 }
 
@@ -226,6 +227,8 @@ struct error *reconcile_some(struct scheduler *scheduler, const char *const *ids
 
     err = err ?: take_part(&pass, ids, n);
     err = err ?: reconcile_workloads(&pass);
+    if (!err && scheduler->names_leave)
+        err = reconcile_leaving_names(&pass);
     return err ?: outbox_flush(scheduler);
 }
 

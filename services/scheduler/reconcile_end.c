@@ -1,6 +1,7 @@
 /* Stopping, deleting, and VMs that should not be there. */
 #include "services/scheduler/commands.h"
 #include "services/scheduler/hosts.h"
+#include "services/scheduler/names.h"
 #include "services/scheduler/reconcile_private.h"
 #include "services/scheduler/workloads.h"
 #include "shared/base/encode.h"
@@ -49,7 +50,8 @@ struct error *reconcile_stopping(struct pass *pass, Coffer__V1__Workload *worklo
                       &(struct step){.trigger = TRIGGER_STOPPED, .source = SOURCE_SCHEDULER});
 }
 
-/* Everything but the tombstone goes in one commit. */
+/* Everything but the tombstone goes in one commit, and the name, which its DNS record may outlive.
+ */
 static struct error *bury(struct update *update, _unused_ void *data)
 {
     struct change *change = &update->change;
@@ -64,7 +66,7 @@ static struct error *bury(struct update *update, _unused_ void *data)
         return err;
     change_delete(change, KEY_WORKLOAD_INPUT, id, UINT64_MAX);
     change_delete(change, KEY_BOOT, id, UINT64_MAX);
-    change_delete(change, KEY_DOMAIN, workload->domain, UINT64_MAX);
+    name_give_up(change, workload, workload->dns_address[0]);
     change_index(change, KEY_WORKLOADS, "", id, true);
     change_index(change, KEY_WORKLOADS_OF, workload->account_id, id, true);
     update->expire_ms = (int64_t)update->scheduler->config->tombstone_ms;
@@ -77,11 +79,9 @@ struct error *reconcile_deleting(struct pass *pass, Coffer__V1__Workload *worklo
     bool ended;
     struct error *err = end_vm(pass, workload, "delete", &ended);
 
-    /* Nothing would remember the former names after this. */
-    if (err || !ended || workload->n_former_domains)
+    if (err || !ended)
         return err;
-    if (!reconcile_dns_end(pass, workload))
-        return NULL;
+    pass->scheduler->names_leave = true;
     return workload_update(pass->scheduler, workload->workload_id, bury, NULL, pass->arena, NULL);
 }
 

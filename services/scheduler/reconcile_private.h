@@ -43,8 +43,5 @@ struct error *reconcile_deleting(struct pass *pass, Coffer__V1__Workload *worklo
 struct error *reconcile_orphans(struct pass *pass) _must_check_;
 /* reconcile_dns.c */
 struct error *reconcile_dns(struct pass *pass, Coffer__V1__Workload *workload) _must_check_;
-/* Whether the record of its name is gone; false: the next pass asks again. */
-bool reconcile_dns_end(struct pass *pass, const Coffer__V1__Workload *workload);
-/* Removes the DNS records of names that updates gave up. */
-struct error *reconcile_former_domains(struct pass *pass,
-                                       Coffer__V1__Workload *workload) _must_check_;
+/* Removes the DNS records of names that were given up, or notes why not. */
+struct error *reconcile_leaving_names(struct pass *pass) _must_check_;

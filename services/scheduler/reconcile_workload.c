@@ -173,7 +173,7 @@ static struct error *reconcile_error(struct pass *pass, Coffer__V1__Workload *wo
         });
 }
 
-static struct error *reconcile_status(struct pass *pass, Coffer__V1__Workload *workload)
+struct error *reconcile_workload(struct pass *pass, Coffer__V1__Workload *workload)
 {
     switch ((enum status)workload->status) {
     case STATUS_SCHEDULED:
@@ -194,11 +194,4 @@ static struct error *reconcile_status(struct pass *pass, Coffer__V1__Workload *w
     default:
         return NULL;
     }
-}
-
-struct error *reconcile_workload(struct pass *pass, Coffer__V1__Workload *workload)
-{
-    struct error *err = reconcile_former_domains(pass, workload);
-
-    return err ?: reconcile_status(pass, workload);
 }

@@ -3,11 +3,13 @@
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
+#include "services/scheduler/done_request.h"
+#include "services/scheduler/names.h"
 #include "services/scheduler/secrets.h"
 #include "services/scheduler/workloads.h"
 #include "shared/base/log.h"
 
-enum { REASON_MAX = 256, FORMER_DOMAINS_MAX = 8 };
+enum { REASON_MAX = 256 };
 
 struct revision {
     const Coffer__V1__UpdateWorkloadRequest *request;
@@ -101,42 +103,21 @@ static struct error *put_input(struct update *update, const struct revision *rev
     return NULL;
 }
 
-/* The name that is given up is remembered until its DNS record is gone; going back to one that
- * still waits for that takes it off the list. */
-static struct error *remember_former(struct update *update, const char *domain)
-{
-    Coffer__V1__Workload *workload = update->workload;
-    char **former = arena_alloc(update->arena, (workload->n_former_domains + 1) * sizeof(*former));
-    size_t n = 0;
-
-    for (size_t i = 0; i < workload->n_former_domains; i++)
-        if (strcmp(workload->former_domains[i], domain) != 0)
-            former[n++] = workload->former_domains[i];
-    former[n++] = workload->domain;
-    if (n > FORMER_DOMAINS_MAX)
-        return error_new(ERROR_UNAVAILABLE,
-                         "the names of earlier updates are still being removed, try again later");
-    workload->former_domains = former;
-    workload->n_former_domains = n;
-    workload->dns_address = arena_strdup(update->arena, "");
-    return NULL;
-}
-
+/* The record of the old name may be about to be written, whatever is noted of it. */
 static struct error *take_domain(struct update *update, const char *domain)
 {
     Coffer__V1__Workload *workload = update->workload;
-    struct change *change = &update->change;
-    const char *id = workload->workload_id;
+    const struct name_taker taker = {domain, workload->workload_id, workload->account_id};
     uint64_t version;
 
     if (strcmp(workload->domain, domain) == 0)
         return NULL;
-    struct error *err = domain_check_free(update->scheduler, domain, id, update->arena, &version);
-    err = err ?: remember_former(update, domain);
+    struct error *err = name_check_free(update->scheduler, &taker, update->arena, &version);
     if (err)
         return err;
-    change_put_bytes(change, KEY_DOMAIN, domain, version, id, strlen(id));
-    change_delete(change, KEY_DOMAIN, workload->domain, UINT64_MAX);
+    name_take(&update->change, &taker, version);
+    name_give_up(&update->change, workload, true);
+    workload->dns_address = arena_strdup(update->arena, "");
     return NULL;
 }
 
@@ -157,8 +138,7 @@ static void take_content(struct update *update, const struct revision *revision)
     workload->image_root = arena_strdup(update->arena, "");
     workload->evidence_kind = arena_strdup(update->arena, "");
     workload->restarts = 0;
-    if (*request->request_id)
-        workload->last_request_id = request->request_id;
+    done_request_note(&update->change, request->request_id, workload->workload_id);
     workload_new_generation(workload);
 }
 
@@ -211,29 +191,39 @@ static struct error *change_all(struct update *update, const struct revision *re
     return err ?: tell(update, revision, changes, runs);
 }
 
+static struct error *check_name(const struct update *update, const char *name)
+{
+    const Coffer__V1__Workload *workload = update->workload;
+    const struct name_taker taker = {name, workload->workload_id, workload->account_id};
+    uint64_t version;
+
+    return name_check_free(update->scheduler, &taker, update->arena, &version);
+}
+
 static struct error *revise(struct update *update, void *data)
 {
     const struct revision *revision = data;
     const Coffer__V1__UpdateWorkloadRequest *request = revision->request;
     const Coffer__V1__Workload *workload = update->workload;
-    const bool repeat = workload_is_repeat(workload, request->request_id);
-    uint64_t domain_version;
-    struct error *err = workload_check_asker(update, request->workload_id, request->account_id,
-                                             repeat ? NULL : request->if_match);
+    bool repeat = false;
+    struct error *err =
+        done_request_find(update->scheduler, request->request_id, update->arena, &repeat);
 
-    if (err)
+    err = err
+              ?: workload_check_asker(update, request->workload_id, request->account_id,
+                                      repeat ? NULL : request->if_match);
+    update->skip = !err && repeat;
+    if (err || repeat)
         return err;
     if (workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
         return error_new(ERROR_FAILED_PRECONDITION, "workload '%s' is being deleted",
                          request->workload_id);
-    update->skip = repeat || is_same(workload, revision);
+    update->skip = is_same(workload, revision);
     if (update->skip)
         return NULL;
     /* In the order of a create and of a plan, so that all name the same refusal. */
     err = artifact_check(update->scheduler, request->image_version, update->arena);
-    err = err
-              ?: domain_check_free(update->scheduler, request->domain, request->workload_id,
-                                   update->arena, &domain_version);
+    err = err ?: check_name(update, request->domain);
     if (!err && workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_RUNNING)
         err = allowance_check(update->scheduler, workload, request->allowance, update->arena);
     return err ?: change_all(update, revision);

@@ -203,6 +203,7 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, struct bu
     scheduler->started_at_ms = clock_wall_ms(clock);
     scheduler->changed.ids = xcalloc(CHANGED_MAX, sizeof(*scheduler->changed.ids));
     ledger_init(&scheduler->ledger);
+    host_memory_init(&scheduler->host_memory);
     init_job(scheduler);
     return scheduler;
 }
@@ -215,6 +216,7 @@ void scheduler_free(struct scheduler *scheduler)
     reconcile_stop(scheduler);
     intake_done(&scheduler->intake);
     ledger_done(&scheduler->ledger);
+    host_memory_done(&scheduler->host_memory);
     arena_free(scheduler->host_ids.arena);
     free(scheduler->changed.ids);
     dns_free(scheduler->dns);

@@ -14,6 +14,7 @@
 
 #include "services/scheduler/authority.h"
 #include "services/scheduler/dns.h"
+#include "services/scheduler/host_memory.h"
 #include "services/scheduler/images.h"
 #include "services/scheduler/intake.h"
 #include "services/scheduler/ledger.h"
@@ -112,6 +113,7 @@ struct scheduler {
     struct intake intake; /* of the delivery thread */
     struct ledger ledger;
     struct host_ids host_ids; /* of the delivery thread */
+    struct host_memory host_memory;
 
     pthread_t job_thread;
     bool job_running;
@@ -123,6 +125,7 @@ struct scheduler {
     struct pacing pacing[PACING_SLOTS]; /* of the job thread */
     int64_t images_at_ms;               /* of the job thread */
     int64_t dns_retry_at_ms;            /* of the job thread */
+    bool names_leave;                   /* of the job thread: some were just given up */
     struct bus_subscription *sources;
 };
 

@@ -363,6 +363,51 @@ static void test_a_host_that_joins_later_is_used(void **state)
     assert_int_equal(cpus_used(kit, "h2"), 2);
 }
 
+/* A host's record is read again when it was written, and not before. */
+static void test_hosts_that_have_not_changed_are_not_read(void **state)
+{
+    struct kit *kit = *state;
+    struct batch batch;
+    kit_tick(kit);
+    batch_init(&batch, kit, 1);
+    run(&batch);
+    expect_all(&batch, ERROR_OK);
+    assert_int_equal(batch.store.hosts_read, 2);
+    run(&batch); /* a repeat writes nothing, but the first has written h1 */
+    expect_all(&batch, ERROR_OK);
+    assert_int_equal(batch.store.hosts_read, 3);
+    run(&batch);
+    expect_all(&batch, ERROR_OK);
+    assert_int_equal(batch.store.hosts_read, 3);
+    kit_heartbeat(kit, 1);
+    run(&batch);
+    expect_all(&batch, ERROR_OK);
+    assert_int_equal(batch.store.hosts_read, 4);
+}
+
+/* As a commit that was given up and happened later: nobody told of it. */
+static void test_a_record_that_is_old_is_found_out(void **state)
+{
+    struct kit *kit = *state;
+    struct batch batch;
+    struct store_record record;
+    kit_tick(kit);
+    batch_init(&batch, kit, 4);
+    batch.n = 1;
+    run(&batch);
+    run(&batch);
+    expect_all(&batch, ERROR_OK);
+    assert_null(store_get(kit->store, KEY_HOST "h1", kit->arena, &record));
+    const struct store_write write = {
+        .key = record.key, .expected_version = record.version, .value = record.value};
+    assert_null(store_commit(kit->store, &(struct store_change){.writes = &write, .n_writes = 1}));
+    batch.n = 4;
+    run(&batch);
+    expect_all(&batch, ERROR_OK);
+    assert_int_equal(cpus_used(kit, "h1"), 4);
+    assert_int_equal(cpus_used(kit, "h2"), 4);
+}
+
 /* Over the bus: callers at the same time. */
 struct caller {
     pthread_t thread;
@@ -547,6 +592,8 @@ int main(void)
         KIT_TEST(test_what_is_in_doubt_is_read_again),
         KIT_TEST(test_a_heartbeat_in_between),
         KIT_TEST(test_a_host_that_joins_later_is_used),
+        KIT_TEST(test_hosts_that_have_not_changed_are_not_read),
+        KIT_TEST(test_a_record_that_is_old_is_found_out),
         KIT_TEST(test_callers_at_the_same_time),
         KIT_TEST(test_what_has_changed_is_looked_at),
         KIT_TEST(test_the_job_thread_starts_what_was_created),

@@ -5,6 +5,7 @@
  */
 #include "schemas/catalog.pb-c.h"
 #include "services/scheduler/allowance.h"
+#include "services/scheduler/names.h"
 #include "services/scheduler/reconcile.h"
 #include "services/scheduler/test_kit.h"
 #include "services/scheduler/test_store.h"
@@ -139,10 +140,11 @@ static void check_domains(struct world *world)
 {
     for (unsigned i = 0; i < IDS; i++) {
         const Coffer__V1__Workload *workload = kit_workload(world->kit, id_of(world, i));
-        uint64_t version;
+        bool its = true;
         if (is_there(workload))
-            kit_ok(domain_check_free(world->kit->scheduler, workload->domain, workload->workload_id,
-                                     world->arena, &version));
+            kit_ok(name_is_of(world->kit->scheduler, workload->domain, workload->workload_id,
+                              world->arena, &its));
+        HOLDS(world, its, "w%u does not have its domain", i);
     }
 }
 

@@ -1,5 +1,9 @@
 #include "services/scheduler/test_store.h"
 
+#include <string.h>
+
+#include "shared/store/keys.h"
+
 static struct test_store *of(struct store *store)
 {
     return (struct test_store *)store;
@@ -20,6 +24,8 @@ static struct error *get(struct store *store, const char *key, struct arena *are
 static struct error *get_many(struct store *store, const char *const *keys, size_t n,
                               struct arena *arena, struct store_record *ret_records)
 {
+    for (size_t i = 0; i < n; i++)
+        of(store)->hosts_read += strncmp(keys[i], KEY_HOST, strlen(KEY_HOST)) == 0;
     return store_get_many(read_through(store), keys, n, arena, ret_records);
 }
 

@@ -8,6 +8,7 @@ struct test_store {
     struct store *inner;
     unsigned commits;                  /* that were tried */
     unsigned reads;                    /* round trips of any kind but commits */
+    unsigned hosts_read;               /* host records that were asked for */
     unsigned aborts;                   /* how many of the next commits end without effect */
     enum error_code abort_code;        /* and how; OK: ABORTED */
     bool lose_answer;                  /* the next commit happens, and ends UNAVAILABLE */

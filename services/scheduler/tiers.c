@@ -1,6 +1,7 @@
 #include "services/scheduler/tiers.h"
 
 #include "services/scheduler/admission.h"
+#include "services/scheduler/done_request.h"
 #include "shared/base/encode.h"
 #include "shared/base/log.h"
 
@@ -13,9 +14,13 @@ struct edit {
     struct scheduler *scheduler;
     const Coffer__V1__WorkloadTier *wanted;
     const char *tier_id;
+    const Coffer__V1__TiersExpectation *if_match; /* NULL: whatever they are */
+    const char *request_id;
     struct arena *arena;
     Coffer__V1__WorkloadTiers *all;
     Coffer__V1__WorkloadTier *tier; /* the one that was changed */
+    bool repeat;                    /* it was done already */
+    bool stale;                     /* the refusal is that they are not what was expected */
 };
 
 static struct error *load(struct scheduler *scheduler, struct arena *arena,
@@ -159,17 +164,49 @@ static struct error *drop(struct edit *edit)
     return NULL;
 }
 
+/* Not ABORTED yet, which would be tried again. */
+static struct error *check_expected(struct edit *edit, uint64_t version)
+{
+    edit->stale = edit->if_match && edit->if_match->version != version;
+    if (!edit->stale)
+        return NULL;
+    return error_set_reason(
+        error_new(ERROR_FAILED_PRECONDITION, "the tiers have changed meanwhile"), "if_match");
+}
+
+/* As it is now; one that is gone since, as it was asked for. */
+static void answer_repeat(struct edit *edit)
+{
+    size_t at = find_id(edit->all, edit->tier_id);
+
+    edit->tier = at < edit->all->n_tiers ? edit->all->tiers[at] : NULL;
+    if (edit->tier || !edit->wanted)
+        return;
+    edit->tier = arena_memdup(edit->arena, edit->wanted, sizeof(*edit->wanted));
+    edit->tier->tier_id = (char *)edit->tier_id;
+    edit->tier->if_match = NULL;
+    edit->tier->request_id = arena_strdup(edit->arena, "");
+}
+
 static struct error *commit(struct edit *edit, struct error *(*change_list)(struct edit *edit))
 {
     struct change change;
     uint64_t version;
-    struct error *err = load(edit->scheduler, edit->arena, &edit->all, &version);
+    struct error *err =
+        done_request_find(edit->scheduler, edit->request_id, edit->arena, &edit->repeat);
 
+    err = err ?: load(edit->scheduler, edit->arena, &edit->all, &version);
+    if (!err && edit->repeat)
+        answer_repeat(edit);
+    if (err || edit->repeat)
+        return err;
+    err = check_expected(edit, version);
     err = err ?: change_list(edit);
     if (err)
         return err;
     change_init(&change, edit->scheduler, edit->arena);
     change_put(&change, KEY_TIERS, "", version, &edit->all->base, 0);
+    done_request_note(&change, edit->request_id, edit->tier_id);
     return change_commit(&change);
 }
 
@@ -193,16 +230,19 @@ static struct error *apply(struct error *(*attempt)(void *edit), struct edit *ed
 {
     struct error *err = change_repeat(attempt, edit);
 
-    if (!err)
+    if (err)
+        return edit->stale ? error_recode(err, ERROR_ABORTED) : err;
+    if (!edit->repeat)
         log_info(what, "tier", edit->tier_id, "name", edit->tier->name);
-    return err;
+    return NULL;
 }
 
 struct error *tier_create(struct scheduler *scheduler, const Coffer__V1__WorkloadTier *wanted,
                           struct arena *arena, Coffer__V1__WorkloadTier **ret_tier)
 {
     char id[UUID_TEXT_SIZE];
-    struct edit edit = {.scheduler = scheduler, .wanted = wanted, .arena = arena};
+    struct edit edit = {
+        .scheduler = scheduler, .wanted = wanted, .request_id = wanted->request_id, .arena = arena};
     struct error *err = check(wanted);
 
     if (!err && *wanted->tier_id && !name_is_valid(wanted->tier_id))
@@ -218,8 +258,12 @@ struct error *tier_create(struct scheduler *scheduler, const Coffer__V1__Workloa
 struct error *tier_update(struct scheduler *scheduler, const Coffer__V1__WorkloadTier *wanted,
                           struct arena *arena, Coffer__V1__WorkloadTier **ret_tier)
 {
-    struct edit edit = {
-        .scheduler = scheduler, .wanted = wanted, .tier_id = wanted->tier_id, .arena = arena};
+    struct edit edit = {.scheduler = scheduler,
+                        .wanted = wanted,
+                        .tier_id = wanted->tier_id,
+                        .if_match = wanted->if_match,
+                        .request_id = wanted->request_id,
+                        .arena = arena};
     struct error *err = check(wanted);
 
     err = err ?: apply(update, &edit, "tier changed");
@@ -228,9 +272,14 @@ struct error *tier_update(struct scheduler *scheduler, const Coffer__V1__Workloa
     return err;
 }
 
-struct error *tier_delete(struct scheduler *scheduler, const char *tier_id, struct arena *arena)
+struct error *tier_delete(struct scheduler *scheduler,
+                          const Coffer__V1__WorkloadTierRequest *request, struct arena *arena)
 {
-    struct edit edit = {.scheduler = scheduler, .tier_id = tier_id, .arena = arena};
+    struct edit edit = {.scheduler = scheduler,
+                        .tier_id = request->tier_id,
+                        .if_match = request->if_match,
+                        .request_id = request->request_id,
+                        .arena = arena};
 
     return apply(delete, &edit, "tier deleted");
 }

@@ -9,6 +9,9 @@
 #include "services/scheduler/records.h"
 
 /*
+ * Of each: a request that was done already (done_request.h) is answered as it was, and nothing is
+ * judged again. ABORTED, reason if_match: the record of all tiers is not what the caller believes.
+ *
  * INVALID_ARGUMENT says what is wrong; ALREADY_EXISTS: another tier has that size, and a create
  * could not tell which one it pays, or one that is otherwise has the id; FAILED_PRECONDITION: too
  * many. With an id, a repeated create gives the tier that there is; without, one is made. The
@@ -22,7 +25,8 @@ struct error *tier_update(struct scheduler *scheduler, const Coffer__V1__Workloa
                           struct arena *arena, Coffer__V1__WorkloadTier **ret_tier) _must_check_;
 
 /* NOT_FOUND when there is none. */
-struct error *tier_delete(struct scheduler *scheduler, const char *tier_id,
+struct error *tier_delete(struct scheduler *scheduler,
+                          const Coffer__V1__WorkloadTierRequest *request,
                           struct arena *arena) _must_check_;
 
 /* The tier of exactly this size. NULL: there are no tiers. OUT_OF_RANGE, reason "no_tier": there

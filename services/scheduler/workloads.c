@@ -2,37 +2,9 @@
 
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
+#include "services/scheduler/done_request.h"
 
 enum { REASON_MAX = 256 };
-
-struct error *domain_check_record(const struct store_record *record, const char *domain,
-                                  const char *workload_id)
-{
-    if (!record->version || (record->value.len == strlen(workload_id) &&
-                             memcmp(record->value.data, workload_id, record->value.len) == 0))
-        return NULL;
-    struct error *err =
-        error_new(ERROR_ALREADY_EXISTS, "domain '%s' belongs to another workload", domain);
-    return error_set_reason(err, "domain_taken");
-}
-
-struct error *domain_check_free(struct scheduler *scheduler, const char *domain,
-                                const char *workload_id, struct arena *arena, uint64_t *ret_version)
-{
-    struct store_record record;
-    struct error *err = store_get(scheduler->store, arena_printf(arena, "%s%s", KEY_DOMAIN, domain),
-                                  arena, &record);
-
-    if (!err)
-        *ret_version = record.version;
-    return err ?: domain_check_record(&record, domain, workload_id);
-}
-
-bool workload_is_repeat(const Coffer__V1__Workload *workload, const char *request_id)
-{
-    return workload && request_id && *request_id &&
-           strcmp(workload->last_request_id, request_id) == 0;
-}
 
 struct error *workload_check_asker(struct update *update, const char *workload_id,
                                    const char *account_id, const Coffer__V1__Expectation *if_match)
@@ -95,6 +67,21 @@ static struct error *leave_lost_host(struct update *update)
     return err || holds ? err : reservation_move(&update->change, workload);
 }
 
+/* Sets update->skip where there is nothing to do. A repeat is one whatever it expects. */
+static struct error *judge(struct update *update, const struct wish *wish)
+{
+    bool repeat = false;
+    struct error *err =
+        done_request_find(update->scheduler, wish->request_id, update->arena, &repeat);
+
+    err = err
+              ?: workload_check_asker(update, wish->workload_id, wish->account_id,
+                                      repeat ? NULL : wish->if_match);
+    if (!err)
+        update->skip = repeat || is_granted(update->workload, wish->trigger);
+    return err;
+}
+
 static struct error *grant(struct update *update, void *data)
 {
     const struct wish *wish = data;
@@ -102,15 +89,10 @@ static struct error *grant(struct update *update, void *data)
     const struct event_detail detail = {
         .message = arena_printf(update->arena, "%.*s", REASON_MAX, wish->reason),
     };
-    const bool repeat = workload_is_repeat(workload, wish->request_id);
-    struct error *err = workload_check_asker(update, wish->workload_id, wish->account_id,
-                                             repeat ? NULL : wish->if_match);
+    struct error *err = judge(update, wish);
 
-    if (err)
+    if (err || update->skip)
         return err;
-    update->skip = repeat || is_granted(workload, wish->trigger);
-    if (update->skip)
-        return NULL;
     if (workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
         return error_new(ERROR_FAILED_PRECONDITION, "workload '%s' is being deleted",
                          wish->workload_id);
@@ -126,8 +108,7 @@ static struct error *grant(struct update *update, void *data)
                             ? COFFER__V1__DESIRED_STATE__DESIRED_DELETED
                             : COFFER__V1__DESIRED_STATE__DESIRED_RUNNING;
     workload->restarts = 0;
-    if (wish->request_id && *wish->request_id)
-        workload->last_request_id = (char *)wish->request_id;
+    done_request_note(&update->change, wish->request_id, workload->workload_id);
     workload_new_generation(workload);
     return workload_move(update, wish->trigger, SOURCE_USER, &detail);
 }

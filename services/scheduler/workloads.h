@@ -8,7 +8,8 @@
 #include "services/scheduler/records.h"
 
 /*
- * Idempotent by workload id: the same request again answers the record as it is now.
+ * Idempotent by workload id, and by request id when it was changed since: the same request again
+ * answers the record as it is now.
  * INVALID_ARGUMENT says what is wrong; ALREADY_EXISTS: the id or the domain is another's;
  * NOT_FOUND: the image version is not enabled; OUT_OF_RANGE: no tier has this size;
  * RESOURCE_EXHAUSTED: fits nowhere, with a reason per dimension; FAILED_PRECONDITION with reason
@@ -33,7 +34,7 @@ void workloads_create(struct scheduler *scheduler, struct creation *creations, s
 
 /* NOT_FOUND also for another account's workload. account_id "": an operator. What is so already
  * stays as it is. ABORTED, reason if_match: it is not what the caller believes, also where there
- * would be nothing to do. */
+ * would be nothing to do; but what was done already is not judged again. */
 struct wish {
     enum trigger trigger; /* START, STOP, RESTART or DELETE */
     const char *workload_id;
@@ -42,7 +43,7 @@ struct wish {
     ProtobufCBinaryData sealed_secrets; /* RESTART: replaces the stored ones; empty keeps them */
     const Coffer__V1__Expectation *if_match; /* NULL: whatever it is */
     const Coffer__V1__Allowance *allowance;  /* START, RESTART; NULL: no limit */
-    const char *request_id;                  /* RESTART; NULL or "": none */
+    const char *request_id;                  /* done_request.h; NULL or "": none */
 };
 struct error *workload_wish(struct scheduler *scheduler, const struct wish *wish,
                             struct arena *arena, Coffer__V1__Workload **ret_workload) _must_check_;
@@ -67,18 +68,6 @@ struct error *workload_plan(struct scheduler *scheduler,
 struct error *workload_check_asker(struct update *update, const char *workload_id,
                                    const char *account_id,
                                    const Coffer__V1__Expectation *if_match) _must_check_;
-
-/* Whether the latest update or restart of the workload (NULL: there is none) was this very one,
- * whose answer was lost: a second new VM would lose the data of the first. */
-bool workload_is_repeat(const Coffer__V1__Workload *workload, const char *request_id);
-
-/* The same of the name's record that was read already. */
-struct error *domain_check_record(const struct store_record *record, const char *domain,
-                                  const char *workload_id) _must_check_;
-/* ALREADY_EXISTS, reason domain_taken. *ret_version is for the write that takes it. */
-struct error *domain_check_free(struct scheduler *scheduler, const char *domain,
-                                const char *workload_id, struct arena *arena,
-                                uint64_t *ret_version) _must_check_;
 
 /* All hosts as they were read, and reservations on them that are not written yet. */
 struct fleet {

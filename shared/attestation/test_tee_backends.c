@@ -9,6 +9,7 @@
 
 #include "shared/attestation/tee_backends.h"
 #include "shared/base/file.h"
+#include "shared/base/test_findings.h"
 
 static struct test_fleet fleet;
 static uint8_t report_data[64];
@@ -62,7 +63,7 @@ static void write_entry(const struct stand *stand, const char *name, const void 
     char path[128];
 
     entry_path(stand, name, path);
-    expect_ok(file_write_atomic(path, data, size, 0600));
+    expect_no_error(file_write_atomic(path, data, size, 0600));
 }
 
 /* One request: inblob comes, generation rises, outblob waits for its reader. */
@@ -79,13 +80,15 @@ static bool serve_entry(const struct stand *stand, int generation)
     close(in); /* before the answer ends: the next request opens it anew */
     if (size <= 0)
         return false;
-    assert_int_equal(size, TEE_REPORT_DATA_SIZE);
+    if (!expect_that(size == TEE_REPORT_DATA_SIZE))
+        return false;
     write_entry(stand, "generation", text, (size_t)sprintf((char *)text, "%d\n", generation));
-    expect_ok(processor_report(fleet.processors[0], &guest, inblob, &evidence));
+    if (!expect_no_error(processor_report(fleet.processors[0], &guest, inblob, &evidence)))
+        return false;
     write_entry(stand, "auxblob", evidence.certificates.data, evidence.certificates.size);
     entry_path(stand, "outblob", path);
     _cleanup_close_ int out = open(path, O_WRONLY);
-    assert_int_equal(write(out, evidence.report, TEE_REPORT_SIZE), TEE_REPORT_SIZE);
+    expect_that(write(out, evidence.report, TEE_REPORT_SIZE) == TEE_REPORT_SIZE);
     tee_evidence_done(&evidence);
     return true;
 }
@@ -171,7 +174,7 @@ static void answer_one(int fd)
     struct error *err =
         processor_answer(fleet.processors[0], &guest, request, (size_t)size, &response);
     if (!err)
-        assert_int_equal(write(fd, response.data, response.size), response.size);
+        expect_that(write(fd, response.data, response.size) == (ssize_t)response.size);
     error_free(err);
 }
 
@@ -236,6 +239,7 @@ static void every_backend_gives_the_report_for_the_data(void **state)
         }
         tee_free(tee);
         stands[i].stop(&stands[i]);
+        assert_no_findings();
     }
 }
 

@@ -37,9 +37,10 @@ static void on_async_error(natsConnection *connection, natsSubscription *sub, na
 
 static void on_connected(natsConnection *connection, void *data)
 {
+    struct nats_bus *bus = data;
     char url[256] = "";
 
-    (void)data;
+    bus->connected = true;
     natsConnection_GetConnectedUrl(connection, url, sizeof(url));
     log_info("bus connected", "url", url);
 }
@@ -49,6 +50,7 @@ static void on_disconnected(natsConnection *connection, void *data)
     struct nats_bus *bus = data;
 
     (void)connection;
+    bus->connected = false;
     nats_requests_fail(bus->requests);
     if (!bus->closing)
         log_warning("bus connection lost");
@@ -59,6 +61,7 @@ static void on_closed(natsConnection *connection, void *data)
     struct nats_bus *bus = data;
     const char *text = NULL;
 
+    bus->connected = false;
     if (!bus->closing) {
         natsConnection_GetLastError(connection, &text);
         log_error("bus connection closed for good", "error", text ?: "");

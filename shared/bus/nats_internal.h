@@ -23,6 +23,7 @@ struct nats_bus {
     struct nats_credentials credentials;
     char *last_async_error;
     struct nats_requests *requests;
+    atomic_bool connected; /* as the library has told; its own status takes a lock that all want */
     atomic_bool closing;
     struct completion closed; /* the library's callbacks are over */
 };

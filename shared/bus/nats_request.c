@@ -213,8 +213,9 @@ static natsStatus send_pending(struct nats_bus *bus, struct pending *pending, na
 
     if (s != NATS_OK)
         return s;
-    /* When it is in the list already: whoever notices that the connection is gone looks there. */
-    if (!bus_is_connected(&bus->base))
+    /* When it is in the list already: whoever notices that the connection is gone looks there,
+     * after it has said so. */
+    if (!bus->connected)
         s = NATS_CONNECTION_DISCONNECTED;
     s = s ?: natsConnection_PublishMsg(bus->connection, msg);
     if (s != NATS_OK && !unlist(bus->requests, pending))

@@ -64,7 +64,7 @@ static void *client_main(void *data)
 
     struct error *err =
         bus_call(tiny->bus, "cmd.host.h1.list", &empty.base,
-                 &coffer__v1__list_vms_reply__descriptor, "r1", NULL, 5000, arena, &out, NULL);
+                 &coffer__v1__list_vms_reply__descriptor, "r1", NULL, 60000, arena, &out, NULL);
     if (!err)
         tiny->answered = ((Coffer__V1__ListVmsReply *)out)->vms[0]->generation == 9;
     error_free(err);

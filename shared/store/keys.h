@@ -9,7 +9,9 @@
 #define KEY_WORKLOADS      "coffer:workloads"       /* set of <w>; scheduler */
 #define KEY_WORKLOADS_OF   "coffer:workloads-of:"   /* <account> set of <w>; scheduler */
 #define KEY_WORKLOADS_ON   "coffer:workloads-on:"   /* <h> set of <w>: reservations; scheduler */
-#define KEY_DOMAIN         "coffer:domain:"         /* <name> record: <w>; scheduler */
+#define KEY_DOMAIN         "coffer:domain:"         /* <name> record: <w> or "-"; scheduler */
+#define KEY_LEAVING_NAME   "coffer:leaving-name:"   /* <name> LeavingName record; scheduler */
+#define KEY_LEAVING_NAMES  "coffer:leaving-names"   /* set of <name>; scheduler */
 #define KEY_BOOT           "coffer:boot:"           /* <w> record: pending challenge; scheduler */
 #define KEY_HOST           "coffer:host:"           /* <h> Host record; scheduler */
 #define KEY_HOSTS          "coffer:hosts"           /* set of <h>; scheduler */
@@ -17,6 +19,7 @@
 #define KEY_ARTIFACT       "coffer:artifact:"       /* <version> Artifact record; scheduler */
 #define KEY_ARTIFACTS      "coffer:artifacts"       /* set of <version>; scheduler */
 #define KEY_TIERS          "coffer:tiers"           /* WorkloadTiers record; scheduler */
+#define KEY_DONE_REQUEST   "coffer:done-request:"   /* <id> record: of what, expires; scheduler */
 #define KEY_CRL            "coffer:crl:"            /* <SHA-256 hex> record: CRLs; scheduler */
 #define KEY_EVENTS_OF      "coffer:events-of:"      /* <w> list of WorkloadEvent; scheduler */
 #define KEY_OUTBOX         "coffer:outbox"          /* list of ids, oldest first */

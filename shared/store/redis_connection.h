@@ -1,6 +1,6 @@
 /*
  * One connection to Redis: made when it is needed, replaced when it broke, with a back-off after
- * failed attempts and a deadline on every command. Not locked: its owner is (store_redis.c).
+ * failed attempts and a deadline on every command. Not locked: its owner is (store_redis_call.c).
  */
 #pragma once
 

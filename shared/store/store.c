@@ -110,17 +110,23 @@ void store_free(struct store *store)
         store->ops->free(store);
 }
 
+/* What a caller far away can be told without the words of a backend. */
+static struct error *away(struct error *err)
+{
+    return error_get_code(err) == ERROR_UNAVAILABLE ? error_set_reason(err, STORE_AWAY) : err;
+}
+
 struct error *store_get(struct store *store, const char *key, struct arena *arena,
                         struct store_record *ret_record)
 {
-    return error_wrap(store->ops->get(store, key, arena, ret_record), "read '%s'", key);
+    return error_wrap(away(store->ops->get(store, key, arena, ret_record)), "read '%s'", key);
 }
 
 struct error *store_get_many(struct store *store, const char *const *keys, size_t n,
                              struct arena *arena, struct store_record *ret_records)
 {
-    return error_wrap(store->ops->get_many(store, keys, n, arena, ret_records), "read %zu records",
-                      n);
+    return error_wrap(away(store->ops->get_many(store, keys, n, arena, ret_records)),
+                      "read %zu records", n);
 }
 
 static int compare_text(const void *a, const void *b)
@@ -134,61 +140,61 @@ struct error *store_members(struct store *store, const char *set, size_t max, st
     struct error *err = store->ops->members(store, set, max, arena, ret_members, ret_n);
 
     if (err)
-        return error_wrap(err, "read set '%s'", set);
+        return error_wrap(away(err), "read set '%s'", set);
     qsort(*ret_members, *ret_n, sizeof(**ret_members), compare_text);
     return NULL;
 }
 
 struct error *store_commit(struct store *store, const struct store_change *change)
 {
-    return error_wrap(store->ops->commit(store, change), "commit");
+    return error_wrap(away(store->ops->commit(store, change)), "commit");
 }
 
 struct error *store_outbox_peek(struct store *store, size_t max, struct arena *arena,
                                 struct store_outbox_entry **ret_entries, size_t *ret_n)
 {
-    return error_wrap(store->ops->outbox_peek(store, max, arena, ret_entries, ret_n),
+    return error_wrap(away(store->ops->outbox_peek(store, max, arena, ret_entries, ret_n)),
                       "read the outbox");
 }
 
 struct error *store_outbox_clear(struct store *store, const char *const *ids, size_t n)
 {
-    return error_wrap(store->ops->outbox_clear(store, ids, n), "clear the outbox");
+    return error_wrap(away(store->ops->outbox_clear(store, ids, n)), "clear the outbox");
 }
 
 struct error *store_get_term(struct store *store, uint64_t *ret_term)
 {
-    return error_wrap(store->ops->get_term(store, ret_term), "read the term");
+    return error_wrap(away(store->ops->get_term(store, ret_term)), "read the term");
 }
 
 struct error *store_set_term(struct store *store, uint64_t term)
 {
-    return error_wrap(store->ops->set_term(store, term), "raise the term");
+    return error_wrap(away(store->ops->set_term(store, term)), "raise the term");
 }
 
 struct error *store_list_push(struct store *store, const char *key, const void *data, size_t size,
                               size_t max_length)
 {
-    return error_wrap(store->ops->list_push(store, key, data, size, max_length), "add to '%s'",
-                      key);
+    return error_wrap(away(store->ops->list_push(store, key, data, size, max_length)),
+                      "add to '%s'", key);
 }
 
 struct error *store_list_range(struct store *store, const char *key, size_t max,
                                struct arena *arena, ProtobufCBinaryData **ret_items, size_t *ret_n)
 {
-    return error_wrap(store->ops->list_range(store, key, max, arena, ret_items, ret_n),
+    return error_wrap(away(store->ops->list_range(store, key, max, arena, ret_items, ret_n)),
                       "read list '%s'", key);
 }
 
 struct error *store_ping(struct store *store)
 {
-    return store->ops->ping(store);
+    return away(store->ops->ping(store));
 }
 
 struct error *store_watch(struct store *store, const char *const *prefixes, size_t n,
                           store_told told, void *state, struct store_watch **ret_watch)
 {
-    return error_wrap(store->ops->watch(store, prefixes, n, told, state, ret_watch), "watch");
+    return error_wrap(away(store->ops->watch(store, prefixes, n, told, state, ret_watch)), "watch");
 }
 
 void store_unwatch(struct store_watch *watch)

@@ -19,6 +19,7 @@
 #include "shared/base/error.h"
 
 #define STORE_DEADLINE_MS 3000
+#define STORE_AWAY        "store_away" /* the reason (error_reason()) of each UNAVAILABLE */
 
 struct clock;
 struct store;

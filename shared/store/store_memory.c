@@ -196,22 +196,39 @@ static void apply_edit(struct store_memory *memory, const struct store_index_edi
         (struct set_member){.set = xstrdup(edit->set), .member = xstrdup(edit->member)};
 }
 
-static void outbox_remove(struct store_memory *memory, size_t index)
+static void outbox_entry_done(struct store_outbox_entry *entry)
 {
-    struct store_outbox_entry *entry = &memory->outbox[index];
-
     free((char *)entry->id);
     free((char *)entry->subject);
     free((char *)entry->type);
     free(entry->payload.data);
+}
+
+static void outbox_remove(struct store_memory *memory, size_t index)
+{
+    struct store_outbox_entry *entry = &memory->outbox[index];
+
+    outbox_entry_done(entry);
     memmove(entry, entry + 1, (memory->n_outbox - index - 1) * sizeof(*entry));
     memory->n_outbox--;
 }
 
+/* The one with this id, which then gets other content, or a new last one. */
+static struct store_outbox_entry *outbox_place(struct store_memory *memory, const char *id)
+{
+    for (size_t i = 0; i < memory->n_outbox; i++) {
+        if (strcmp(memory->outbox[i].id, id) != 0)
+            continue;
+        outbox_entry_done(&memory->outbox[i]);
+        return &memory->outbox[i];
+    }
+    memory->outbox = xrealloc_array(memory->outbox, memory->n_outbox + 1, sizeof(*memory->outbox));
+    return &memory->outbox[memory->n_outbox++];
+}
+
 static void apply_outbox(struct store_memory *memory, const struct store_outbox_entry *entry)
 {
-    memory->outbox = xrealloc_array(memory->outbox, memory->n_outbox + 1, sizeof(*memory->outbox));
-    memory->outbox[memory->n_outbox++] = (struct store_outbox_entry){
+    *outbox_place(memory, entry->id) = (struct store_outbox_entry){
         .id = xstrdup(entry->id),
         .subject = xstrdup(entry->subject),
         .type = xstrdup(entry->type),

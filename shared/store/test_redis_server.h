@@ -41,28 +41,37 @@ static inline void redis_server_run(struct redis_server *server)
 
 static inline void redis_server_start(struct redis_server *server)
 {
+    signal(SIGPIPE, SIG_IGN); /* as service_main() does: the server goes away in many a test */
     strcpy(server->dir, "/tmp/redis-test-XXXXXX");
     assert_non_null(mkdtemp(server->dir));
     snprintf(server->url, sizeof(server->url), "redis+unix://%s/redis.sock", server->dir);
     redis_server_run(server);
 }
 
-/* A store of its own on the server, once that answers. */
-static inline struct store *redis_server_open(struct redis_server *server)
+/* Until it answers the store. */
+static inline void redis_server_wait(const struct redis_server *server, struct store *store)
 {
     int64_t give_up = clock_monotonic_ms(clock_system()) + 20000;
-    struct store *store = NULL;
     struct error *err;
     int status;
 
-    assert_null(store_open(server->url, NULL, &store));
     while ((err = store_ping(store))) {
+        if (clock_monotonic_ms(clock_system()) > give_up)
+            fail_msg("%s", error_text(err));
         error_free(err);
-        assert_true(clock_monotonic_ms(clock_system()) < give_up);
         if (waitpid(server->pid, &status, WNOHANG) == server->pid)
             exit(WIFEXITED(status) && WEXITSTATUS(status) == 127 ? 77 : 1);
         nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
     }
+}
+
+/* A store of its own on the server, once that answers. */
+static inline struct store *redis_server_open(struct redis_server *server)
+{
+    struct store *store = NULL;
+
+    assert_null(store_open(server->url, NULL, &store));
+    redis_server_wait(server, store);
     return store;
 }
 

@@ -1,70 +1,7 @@
-/* The contract of store.h, on every backend. STORE_TEST_REDIS starts a Redis server of its own on
- * a unix socket; without redis-server the test is skipped (77). */
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <sys/wait.h>
-#include <time.h>
+/* The contract of store.h, on every backend: records, sets, lists, the outbox, the term. */
+#include "shared/store/test_store_kit.h"
 
-#include <cmocka.h>
-
-#include "shared/base/alloc.h"
-#include "shared/base/clock.h"
 #include "shared/store/backends.h"
-#include "shared/store/keys.h"
-
-struct fixture {
-    struct store *store;
-    struct arena *arena;
-    char dir[64];
-    char url[128];
-    pid_t server;
-};
-
-static struct fixture fixture;
-
-static void assert_ok(struct error *err)
-{
-    if (err)
-        fail_msg("%s (%s)", error_text(err), error_origin(err));
-}
-
-static void assert_code(struct error *err, enum error_code code)
-{
-    assert_int_equal(error_get_code(err), code);
-    error_free(err);
-}
-
-static ProtobufCBinaryData bytes(const char *text)
-{
-    return (ProtobufCBinaryData){.data = (uint8_t *)text, .len = strlen(text)};
-}
-
-static struct error *write_one(const char *key, uint64_t expected, const char *text, uint64_t term)
-{
-    struct store_write write = {.key = key, .expected_version = expected};
-
-    if (text)
-        write.value = bytes(text);
-    return store_commit(fixture.store,
-                        &(struct store_change){.writes = &write, .n_writes = 1, .term = term});
-}
-
-static struct store_record read_one(const char *key)
-{
-    struct store_record record;
-
-    assert_ok(store_get(fixture.store, key, fixture.arena, &record));
-    return record;
-}
-
-static void assert_value(const struct store_record *record, const char *text)
-{
-    assert_true(record->version > 0);
-    assert_int_equal(record->value.len, strlen(text));
-    assert_memory_equal(record->value.data, text, strlen(text));
-}
 
 static void test_missing_record(void **state)
 {
@@ -266,6 +203,44 @@ static void test_outbox_keeps_order(void **state)
     assert_int_equal(n, 0);
 }
 
+/* Repeated attempts put the same entries again, and a batch may be larger than what one command
+ * takes. */
+static void test_outbox_entries_that_come_again(void **state)
+{
+    (void)state;
+    enum { MANY = 250 };
+    struct store_outbox_entry entries[MANY + 1];
+    const char *ids[MANY];
+    struct store_outbox_entry *found;
+    size_t n;
+
+    for (size_t i = 0; i < MANY; i++) {
+        ids[i] = arena_printf(fixture.arena, "w.%zu", i);
+        entries[i] = (struct store_outbox_entry){
+            .id = ids[i], .subject = "evt.a", .type = "A", .payload = bytes("old")};
+    }
+    entries[MANY] = entries[7]; /* twice in one commit */
+    assert_ok(store_commit(fixture.store,
+                           &(struct store_change){.outbox = entries, .n_outbox = MANY + 1}));
+    entries[0].payload = bytes("new");
+    assert_ok(
+        store_commit(fixture.store, &(struct store_change){.outbox = entries, .n_outbox = 2}));
+    assert_ok(store_outbox_peek(fixture.store, 2 * MANY, fixture.arena, &found, &n));
+    assert_int_equal(n, MANY);
+    for (size_t i = 0; i < MANY; i++)
+        assert_string_equal(found[i].id, ids[i]);
+    assert_memory_equal(found[0].payload.data, "new", 3);
+    assert_ok(store_outbox_clear(fixture.store, ids, 100)); /* in their order */
+    assert_ok(store_outbox_clear(fixture.store, (const char *[]){ids[101], ids[100], ids[249]}, 3));
+    assert_ok(store_outbox_peek(fixture.store, MANY, fixture.arena, &found, &n));
+    assert_int_equal(n, MANY - 103);
+    assert_string_equal(found[0].id, ids[102]);
+    assert_string_equal(found[n - 1].id, ids[248]);
+    assert_ok(store_outbox_clear(fixture.store, ids + 102, MANY - 102)); /* one of them is gone */
+    assert_ok(store_outbox_peek(fixture.store, MANY, fixture.arena, &found, &n));
+    assert_int_equal(n, 0);
+}
+
 static void test_list_is_bounded(void **state)
 {
     (void)state;
@@ -330,7 +305,7 @@ static void test_many_edits_of_lists_in_one_commit(void **state)
 static void test_list_expires_as_a_whole(void **state)
 {
     (void)state;
-    int64_t give_up = clock_monotonic_ms(clock_system()) + 10000;
+    int64_t give_up = clock_monotonic_ms(clock_system()) + 60000;
     struct store_list_edit edit = {
         .key = "t:list-expire", .value = bytes("last"), .max_length = 5, .expire_ms = 3600000};
     const struct store_change change = {.lists = &edit, .n_lists = 1};
@@ -348,7 +323,7 @@ static void test_expiry(void **state)
 {
     (void)state;
     struct store_write write = {.key = "t:expire", .value = bytes("x"), .expire_ms = 1};
-    int64_t give_up = clock_monotonic_ms(clock_system()) + 10000;
+    int64_t give_up = clock_monotonic_ms(clock_system()) + 60000;
 
     assert_ok(store_commit(fixture.store, &(struct store_change){.writes = &write, .n_writes = 1}));
     while (read_one("t:expire").version)
@@ -377,115 +352,6 @@ static void test_term_fences(void **state)
     assert_ok(write_one("t:term", UINT64_MAX, "no fence", 0));
     struct store_record record = read_one("t:term");
     assert_value(&record, "no fence");
-}
-
-/* What a watch told: counted, and the latest text. */
-struct heard {
-    pthread_mutex_t lock;
-    const char *key; /* changes of this one are counted */
-    unsigned changed;
-    unsigned others;
-    unsigned watched;
-    unsigned unwatched;
-};
-
-static void on_news(void *state, enum store_news news, const char *text)
-{
-    struct heard *heard = state;
-
-    pthread_mutex_lock(&heard->lock);
-    if (news == STORE_WATCHED)
-        heard->watched++;
-    else if (news == STORE_UNWATCHED)
-        heard->unwatched++;
-    else if (strcmp(text, heard->key) == 0)
-        heard->changed++;
-    else
-        heard->others++;
-    pthread_mutex_unlock(&heard->lock);
-}
-
-static unsigned read_count(struct heard *heard, const unsigned *count)
-{
-    pthread_mutex_lock(&heard->lock);
-    unsigned n = *count;
-    pthread_mutex_unlock(&heard->lock);
-    return n;
-}
-
-static void wait_count(struct heard *heard, const unsigned *count, unsigned least)
-{
-    int64_t give_up = clock_monotonic_ms(clock_system()) + 20000;
-
-    while (read_count(heard, count) < least) {
-        assert_true(clock_monotonic_ms(clock_system()) < give_up);
-        nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
-    }
-}
-
-static const char *const watched[] = {"t:watch:", "t:watched-set"};
-
-static struct store_watch *watch_for(struct heard *heard, const char *key)
-{
-    struct store_watch *watch = NULL;
-
-    *heard = (struct heard){.lock = PTHREAD_MUTEX_INITIALIZER, .key = key};
-    assert_ok(store_watch(fixture.store, watched, ELEMENTSOF(watched), on_news, heard, &watch));
-    wait_count(heard, &heard->watched, 1);
-    return watch;
-}
-
-static void test_watch_tells_writes_and_deletes_of_its_prefixes(void **state)
-{
-    (void)state;
-    struct heard heard;
-    _cleanup_(store_unwatchp) struct store_watch *watch = watch_for(&heard, "t:watch:a");
-
-    assert_ok(write_one("t:not-watched", 0, "x", 0));
-    assert_ok(write_one("t:watch:a", 0, "one", 0));
-    wait_count(&heard, &heard.changed, 1);
-    unsigned before = read_count(&heard, &heard.changed);
-    assert_ok(write_one("t:watch:a", UINT64_MAX, NULL, 0));
-    wait_count(&heard, &heard.changed, before + 1);
-    assert_int_equal(read_count(&heard, &heard.others), 0);
-}
-
-static void test_watch_tells_sets_and_lists(void **state)
-{
-    (void)state;
-    const struct store_index_edit edit = {.set = "t:watched-set", .member = "m"};
-    struct heard heard;
-    _cleanup_(store_unwatchp) struct store_watch *watch = watch_for(&heard, "t:watched-set");
-
-    assert_ok(store_commit(fixture.store, &(struct store_change){.edits = &edit, .n_edits = 1}));
-    wait_count(&heard, &heard.changed, 1);
-    assert_ok(store_list_push(fixture.store, "t:watch:list", "x", 1, 3));
-    wait_count(&heard, &heard.others, 1);
-}
-
-static void test_watch_tells_expiry(void **state)
-{
-    (void)state;
-    struct store_write write = {.key = "t:watch:short", .value = bytes("x"), .expire_ms = 30};
-    struct heard heard;
-    _cleanup_(store_unwatchp) struct store_watch *watch = watch_for(&heard, write.key);
-
-    assert_ok(store_commit(fixture.store, &(struct store_change){.writes = &write, .n_writes = 1}));
-    while (read_one(write.key).version)
-        continue;
-    wait_count(&heard, &heard.changed, 2);
-}
-
-static void test_nothing_is_told_after_unwatch(void **state)
-{
-    (void)state;
-    struct heard heard;
-    struct store_watch *watch = watch_for(&heard, "t:watch:after");
-
-    store_unwatch(watch);
-    assert_ok(write_one("t:watch:after", 0, "x", 0));
-    assert_int_equal(read_count(&heard, &heard.changed), 0);
-    store_unwatch(NULL);
 }
 
 static void test_urls(void **state)
@@ -517,165 +383,7 @@ static void test_urls(void **state)
     redis_address_done(&address);
 }
 
-#ifdef STORE_TEST_REDIS
-
-static void server_start(void)
-{
-    char *socket = arena_printf(fixture.arena, "%s/redis.sock", fixture.dir);
-
-    fixture.server = fork();
-    assert_true(fixture.server >= 0);
-    if (fixture.server == 0) {
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket, "--dir",
-               fixture.dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
-               "--logfile", "redis.log", NULL);
-        _exit(127);
-    }
-}
-
-static void server_stop(void)
-{
-    kill(fixture.server, SIGKILL);
-    waitpid(fixture.server, NULL, 0);
-}
-
-/* Waits until the server answers; 77 when there is none to run. */
-static void server_wait(void)
-{
-    int64_t give_up = clock_monotonic_ms(clock_system()) + 20000;
-
-    for (;;) {
-        struct error *err = store_ping(fixture.store);
-        if (!err)
-            return;
-        if (clock_monotonic_ms(clock_system()) > give_up)
-            fail_msg("%s", error_text(err));
-        error_free(err);
-        int status;
-        if (waitpid(fixture.server, &status, WNOHANG) == fixture.server)
-            exit(WIFEXITED(status) && WEXITSTATUS(status) == 127 ? 77 : 1);
-        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
-    }
-}
-
-static void open_store(void)
-{
-    strcpy(fixture.dir, "/tmp/store-test-XXXXXX");
-    assert_non_null(mkdtemp(fixture.dir));
-    snprintf(fixture.url, sizeof(fixture.url), "redis+unix://%s/redis.sock", fixture.dir);
-    server_start();
-    assert_ok(store_open(fixture.url, NULL, &fixture.store));
-    server_wait();
-}
-
-static void close_store(void)
-{
-    server_stop();
-    _cleanup_free_ char *command = xasprintf("rm -rf '%s'", fixture.dir);
-    assert_int_equal(system(command), 0);
-}
-
-/* A commit that was answered survives kill -9; calls fail in time while the server is away. */
-static void test_server_restart(void **state)
-{
-    (void)state;
-    struct store_record record;
-
-    assert_ok(write_one("t:durable", 0, "kept", 0));
-    server_stop();
-    assert_code(store_get(fixture.store, "t:durable", fixture.arena, &record), ERROR_UNAVAILABLE);
-    assert_code(write_one("t:durable", 0, "lost", 0), ERROR_UNAVAILABLE);
-    server_start();
-    server_wait();
-    record = read_one("t:durable");
-    assert_value(&record, "kept");
-}
-
-static void test_watch_tells_of_others_and_of_a_new_connection(void **state)
-{
-    (void)state;
-    _cleanup_(store_freep) struct store *other = NULL;
-    const struct store_write write = {
-        .key = "t:watch:other", .expected_version = UINT64_MAX, .value = bytes("x")};
-    const struct store_change change = {.writes = &write, .n_writes = 1};
-    struct heard heard;
-    _cleanup_(store_unwatchp) struct store_watch *watch = watch_for(&heard, write.key);
-
-    assert_ok(store_open(fixture.url, NULL, &other));
-    assert_ok(store_commit(other, &change));
-    wait_count(&heard, &heard.changed, 1);
-    server_stop();
-    wait_count(&heard, &heard.unwatched, 1);
-    server_start();
-    server_wait();
-    wait_count(&heard, &heard.watched, 2);
-    unsigned before = read_count(&heard, &heard.changed);
-    assert_ok(store_commit(fixture.store, &change));
-    wait_count(&heard, &heard.changed, before + 1);
-    assert_int_equal(read_count(&heard, &heard.unwatched), 1); /* told once, not at every try */
-}
-
-static void test_watch_notices_a_silent_server(void **state)
-{
-    (void)state;
-    struct heard heard;
-    _cleanup_(store_unwatchp) struct store_watch *watch = watch_for(&heard, "t:watch:silent");
-
-    kill(fixture.server, SIGSTOP);
-    wait_count(&heard, &heard.unwatched, 1);
-    kill(fixture.server, SIGCONT);
-    wait_count(&heard, &heard.watched, 2);
-    server_wait();
-}
-
-static void test_watch_tells_that_all_was_flushed(void **state)
-{
-    (void)state;
-    _cleanup_free_ char *command =
-        xasprintf("redis-cli -s '%s/redis.sock' flushall >/dev/null", fixture.dir);
-    struct heard heard;
-    _cleanup_(store_unwatchp) struct store_watch *watch = watch_for(&heard, "t:watch:x");
-
-    assert_int_equal(system(command), 0);
-    wait_count(&heard, &heard.watched, 2);
-}
-
-static void test_script_is_sent_again(void **state)
-{
-    (void)state;
-    _cleanup_free_ char *command = xasprintf("redis-cli -s '%s/redis.sock' script flush "
-                                             ">/dev/null",
-                                             fixture.dir);
-
-    assert_int_equal(system(command), 0);
-    assert_ok(write_one("t:noscript", 0, "x", 0));
-}
-
-static void test_stopped_server_meets_deadline(void **state)
-{
-    (void)state;
-    int64_t start_ms = clock_monotonic_ms(clock_system());
-    struct store_record record;
-
-    kill(fixture.server, SIGSTOP);
-    assert_code(store_get(fixture.store, "t:durable", fixture.arena, &record), ERROR_UNAVAILABLE);
-    kill(fixture.server, SIGCONT);
-    assert_true(clock_monotonic_ms(clock_system()) - start_ms <= STORE_DEADLINE_MS + 500);
-    server_wait();
-    record = read_one("t:durable");
-    assert_value(&record, "kept");
-}
-
-#else
-
-static void open_store(void)
-{
-    assert_ok(store_open("memory:", NULL, &fixture.store));
-}
-
-static void close_store(void)
-{
-}
+#ifndef STORE_TEST_REDIS
 
 static void test_expiry_follows_the_clock(void **state)
 {
@@ -697,23 +405,6 @@ static void test_expiry_follows_the_clock(void **state)
 
 #endif
 
-static int setup(void **state)
-{
-    (void)state;
-    fixture.arena = arena_new();
-    open_store();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    store_free(fixture.store);
-    close_store();
-    arena_free(fixture.arena);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -726,28 +417,17 @@ int main(void)
         cmocka_unit_test(test_many_edits_of_sets_in_one_commit),
         cmocka_unit_test(test_get_many),
         cmocka_unit_test(test_outbox_keeps_order),
+        cmocka_unit_test(test_outbox_entries_that_come_again),
         cmocka_unit_test(test_list_is_bounded),
         cmocka_unit_test(test_many_edits_of_lists_in_one_commit),
         cmocka_unit_test(test_list_expires_as_a_whole),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_term_fences),
-        cmocka_unit_test(test_watch_tells_writes_and_deletes_of_its_prefixes),
-        cmocka_unit_test(test_watch_tells_sets_and_lists),
-        cmocka_unit_test(test_watch_tells_expiry),
-        cmocka_unit_test(test_nothing_is_told_after_unwatch),
         cmocka_unit_test(test_urls),
-#ifdef STORE_TEST_REDIS
-        cmocka_unit_test(test_watch_tells_of_others_and_of_a_new_connection),
-        cmocka_unit_test(test_watch_notices_a_silent_server),
-        cmocka_unit_test(test_server_restart),
-        cmocka_unit_test(test_script_is_sent_again),
-        cmocka_unit_test(test_stopped_server_meets_deadline),
-        cmocka_unit_test(test_watch_tells_that_all_was_flushed), /* empties the store: last */
-#else
+#ifndef STORE_TEST_REDIS
         cmocka_unit_test(test_expiry_follows_the_clock),
 #endif
     };
 
-    signal(SIGPIPE, SIG_IGN); /* as service_main() does: a server of the test goes away */
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, store_setup, store_teardown);
 }

@@ -263,6 +263,5 @@ int main(void)
 #endif
     };
 
-    signal(SIGPIPE, SIG_IGN); /* as service_main() does: a server of the test goes away */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

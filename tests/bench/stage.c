@@ -93,9 +93,8 @@ static void start_servers(struct stage *stage)
                                             stage->nats.port, stage->nats.dir);
 
     snprintf(port, sizeof(port), "%d", free_port());
-    char *argv[] = {"redis-server", "--bind",        "127.0.0.1", "--port", port,
-                    "--dir",        stage->dir,      "--save",    "",       "--appendonly",
-                    "yes",          "--appendfsync", "always",    NULL};
+    char *argv[] = {"redis-server", (char *)REDIS_CONFIG, "--bind", "127.0.0.1", "--port", port,
+                    "--dir",        stage->dir,           NULL};
     stage->redis = process_start(argv, NULL, stage_text(stage, stage->dir, "/redis.log"));
     must(nats_server_start(&stage->nats, config));
     snprintf(stage->redis_url, sizeof(stage->redis_url), "redis://127.0.0.1:%s", port);

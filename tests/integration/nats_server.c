@@ -11,7 +11,7 @@
 #include "shared/base/alloc.h"
 #include "shared/base/file.h"
 
-enum { READY_ATTEMPTS = 500, READY_PAUSE_MS = 20 };
+enum { READY_ATTEMPTS = 3000, READY_PAUSE_MS = 20 };
 
 static const char *program(void)
 {

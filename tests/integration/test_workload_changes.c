@@ -37,7 +37,8 @@ struct world {
 struct answer {
     long status;
     struct buffer body;
-    json_t *json; /* NULL: not JSON */
+    json_t *json;   /* NULL: not JSON */
+    char etag[128]; /* "" without one */
 };
 
 static void answer_done(struct answer *answer)
@@ -143,6 +144,23 @@ static size_t on_data(char *data, size_t size, size_t n, void *buffer)
     return size * n;
 }
 
+static size_t on_header(char *line, size_t size, size_t n, void *state)
+{
+    static const char name[] = "etag:";
+    struct answer *answer = state;
+
+    if (size * n > strlen(name) && strncasecmp(line, name, strlen(name)) == 0) {
+        const char *value = line + strlen(name);
+        const char *end = line + size * n;
+        while (value < end && *value == ' ')
+            value++;
+        while (value < end && (end[-1] == '\r' || end[-1] == '\n'))
+            end--;
+        snprintf(answer->etag, sizeof(answer->etag), "%.*s", (int)(end - value), value);
+    }
+    return size * n;
+}
+
 /* Status 0: nobody answers. */
 static struct answer call(const struct world *world, const char *method, const char *path,
                           const char *header, const char *body)
@@ -160,6 +178,8 @@ static struct answer call(const struct world *world, const char *method, const c
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &answer);
     if (body)
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
     if (curl_easy_perform(curl) == CURLE_OK)
@@ -170,10 +190,18 @@ static struct answer call(const struct world *world, const char *method, const c
     return answer;
 }
 
+static struct answer admin_with(const struct world *world, const char *method, const char *path,
+                                const char *header, const char *body)
+{
+    _cleanup_free_ char *both = xasprintf("%s\r\nx-api-key: " ADMIN, header);
+
+    return call(world, method, path, both, body);
+}
+
 static struct answer admin(const struct world *world, const char *method, const char *path,
                            const char *body)
 {
-    return call(world, method, path, "x-api-key: " ADMIN, body);
+    return admin_with(world, method, path, "X-Nothing: 1", body);
 }
 
 static struct answer post(const struct world *world, const char *verb, const char *body)
@@ -430,6 +458,105 @@ static void check_none_is_lost(const struct world *world)
     assert_int_equal(json_array_size(json_object_get(env.json, "names")), 1 + AT_ONCE * EACH);
 }
 
+/* Of a list or a workload, as a line for the next request; caller frees. */
+static char *if_match(const struct world *world, const char *path)
+{
+    _cleanup_answer_ struct answer answer = call(world, "GET", path, "X-Nothing: 1", NULL);
+
+    assert_true(answer.etag[0] == '"');
+    return xasprintf("If-Match: %s", answer.etag);
+}
+
+/* Two administrators and more who have seen the same tiers. */
+struct administrator {
+    pthread_t thread;
+    const struct world *world;
+    const char *header;
+    const char *tier;
+    int price;
+    long status;
+};
+
+static void *change_price(void *data)
+{
+    struct administrator *one = data;
+    _cleanup_free_ char *body =
+        xasprintf("{\"tierId\":\"%s\",\"name\":\"small\",\"cpus\":2,\"gpus\":0,"
+                  "\"memoryMb\":1024,\"diskGb\":10,\"cost\":%d}",
+                  one->tier, one->price);
+    _cleanup_answer_ struct answer answer =
+        admin_with(one->world, "PUT", "workload-tiers/update", one->header, body);
+
+    one->status = answer.status;
+    return NULL;
+}
+
+static void check_one_price_wins(const struct world *world, const char *tier)
+{
+    _cleanup_free_ char *header = if_match(world, "workload-tiers/list");
+    struct administrator several[AT_ONCE];
+    unsigned done = 0;
+    unsigned refused = 0;
+
+    for (int i = 0; i < AT_ONCE; i++) {
+        several[i] =
+            (struct administrator){.world = world, .header = header, .tier = tier, .price = i + 1};
+        assert_int_equal(pthread_create(&several[i].thread, NULL, change_price, &several[i]), 0);
+    }
+    for (int i = 0; i < AT_ONCE; i++) {
+        pthread_join(several[i].thread, NULL);
+        done += several[i].status == 200;
+        refused += several[i].status == 412;
+    }
+    assert_int_equal(done, 1);
+    assert_int_equal(refused, AT_ONCE - 1);
+}
+
+static void check_tiers_change_as_they_were_seen(const struct world *world)
+{
+    _cleanup_answer_ struct answer tiers = admin(world, "GET", "workload-tiers/list", NULL);
+    const char *tier = text(&(struct answer){.json = json_array_get(tiers.json, 0)}, "tierId");
+
+    for (int round = 0; round < 10; round++)
+        check_one_price_wins(world, tier);
+}
+
+static json_int_t generation(const struct world *world)
+{
+    _cleanup_answer_ struct answer answer =
+        call(world, "GET", "workloads/w-1", "X-Nothing: 1", NULL);
+
+    return json_integer_value(json_object_get(answer.json, "generation"));
+}
+
+/* The scheduler stands still until the gateway has given up; then both the first request and its
+ * retry reach it, and the ETag has moved. */
+static void check_a_lost_answer_is_found(const struct world *world)
+{
+    static const char body[] =
+        "{\"workloadId\":\"w-1\",\"setEnvVars\":{\"LOST\":\"1\"},\"confirmDataLoss\":true}";
+    const json_int_t before = generation(world);
+    _cleanup_free_ char *tag = if_match(world, "workloads/w-1");
+    _cleanup_free_ char *header = xasprintf("Idempotency-Key: lost\r\n%s", tag);
+
+    kill(world->scheduler, SIGSTOP);
+    _cleanup_answer_ struct answer lost = call(world, "POST", "workloads/update", header, body);
+    kill(world->scheduler, SIGCONT);
+    assert_true(lost.status == 503 || lost.status == 504);
+    for (int waited = 0; waited < PATIENCE_MS; waited += PAUSE_MS) {
+        _cleanup_answer_ struct answer again =
+            call(world, "POST", "workloads/update", header, body);
+        if (again.status == 200) {
+            assert_int_equal(generation(world), before + 1);
+            return;
+        }
+        if (again.status < 500)
+            fail_msg("%s", buffer_text(&again.body));
+        pause_short();
+    }
+    fail_msg("the scheduler does not come back");
+}
+
 static void test_changes(void **state)
 {
     struct world *world = *state;
@@ -440,6 +567,8 @@ static void test_changes(void **state)
     check_expectations(world);
     check_quota_is_judged(world);
     check_none_is_lost(world);
+    check_tiers_change_as_they_were_seen(world);
+    check_a_lost_answer_is_found(world);
 }
 
 static bool has_redis(void)
