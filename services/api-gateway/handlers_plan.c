@@ -139,13 +139,17 @@ static void set_cost(struct plan *plan, const Coffer__V1__PlanWorkloadReply *rep
     json_object_set_new(plan->json, "cost", json);
 }
 
-/* In the kinds that a create or an update would answer with. */
+/* In the kinds that a create or an update would answer with. An update that changes nothing is done
+ * without anybody being asked. */
 static void set_admission(struct plan *plan, const Coffer__V1__PlanWorkloadReply *reply)
 {
     const struct refusal *refusal = refusal_of_reason(reply->refusal_code);
+    const bool admitted =
+        reply->admitted ||
+        (plan->is_update && update_changes_nothing(&plan->kept, &plan->deployment));
 
-    json_object_set_new(plan->json, "admitted", json_boolean(reply->admitted));
-    if (!reply->admitted)
+    json_object_set_new(plan->json, "admitted", json_boolean(admitted));
+    if (!admitted)
         json_object_set_new(plan->json, "refusal",
                             json_pack("{s:o, s:o}", "code",
                                       text(refusal ? refusal->kind : reply->refusal_code),

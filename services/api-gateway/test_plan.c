@@ -356,6 +356,27 @@ static void test_scheduler_is_asked_and_quoted(_unused_ void **state)
     assert_true(holds(&f->all_payloads, "app.example.com"));
 }
 
+/* An update that changes nothing is done without being asked for: no quota is in its way. */
+static void test_what_changes_nothing_is_admitted(_unused_ void **state)
+{
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    Coffer__V1__PlanWorkloadReply reply = COFFER__V1__PLAN_WORKLOAD_REPLY__INIT;
+    _unused_ _cleanup_answer_ struct answer created = create(f, "");
+
+    reply.refusal_code = (char *)"over_quota";
+    reply.refusal = (char *)"too much";
+    f->plan = &reply;
+    _cleanup_answer_ struct answer same = http_post(f, PLAN, "{\"workloadId\":\"w-1\"}");
+    _cleanup_answer_ struct answer update = http_post(f, UPDATE, "{\"workloadId\":\"w-1\"}");
+    _cleanup_answer_ struct answer other =
+        http_post(f, PLAN, "{\"workloadId\":\"w-1\",\"name\":\"x\"}");
+    assert_int_equal(update.status, 200);
+    assert_true(json_is_true(json_object_get(same.json, "admitted")));
+    assert_null(json_object_get(same.json, "refusal"));
+    assert_true(json_is_false(json_object_get(other.json, "admitted")));
+    assert_string_equal(member(&other, "refusal", "code"), "QUOTA_EXCEEDED");
+}
+
 /* Neither the answer nor the bus gets what is secret, the trail no entry. */
 static void test_nothing_happens(_unused_ void **state)
 {
@@ -393,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_changes_of_the_fleet_are_told),
         cmocka_unit_test(test_measurements_are_those_of_the_image),
         cmocka_unit_test(test_scheduler_is_asked_and_quoted),
+        cmocka_unit_test(test_what_changes_nothing_is_admitted),
         cmocka_unit_test(test_nothing_happens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

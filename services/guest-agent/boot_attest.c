@@ -250,6 +250,8 @@ struct error *boot_release(struct boot *boot)
     if (err)
         return err;
     uplink_set_released(boot->ports.uplink);
-    boot_start_lint(boot);
-    return NULL;
+    err = boot_lint_text(boot);
+    if (!err)
+        boot_start_lint(boot);
+    return err;
 }

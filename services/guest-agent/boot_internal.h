@@ -67,7 +67,11 @@ struct error *boot_connect(struct boot *boot) _must_check_;
 /* Starts to load our container images beside the other stages. */
 void boot_start_loader(struct boot *boot);
 struct error *boot_join_loader(struct boot *boot) _must_check_;
-/* The lint needs neither the engine nor the images: it runs while those are fetched. */
+/* The rules on the text, before compose reads it the first time: what compose reads by itself
+ * (env_file, include, extends) and what it replaces ("$") does not stand in its model. */
+struct error *boot_lint_text(struct boot *boot) _must_check_;
+/* The lint of compose's model needs neither the engine nor the images: it runs while those are
+ * fetched. */
 void boot_start_lint(struct boot *boot);
 struct error *boot_join_lint(struct boot *boot) _must_check_;
 

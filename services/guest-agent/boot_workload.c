@@ -154,30 +154,58 @@ static const char **file_paths(const struct boot *boot, struct arena *arena, siz
     return paths;
 }
 
-static struct error *lint_model(struct boot *boot, const struct buffer *json, bool with_ours)
+static struct compose_options lint_options(const struct boot *boot, struct arena *arena)
 {
     const struct manifest *manifest = boot->config->manifest;
-    _cleanup_(arena_freep) struct arena *arena = arena_new();
-    struct findings *findings = arena_alloc(arena, sizeof(*findings));
     struct compose_options options = {
         .public_service = manifest->public_service,
         .public_port = manifest->public_port,
         .env = manifest->env,
         .n_env = manifest->n_env,
         .files_dir = boot->app->files,
-        .with_ours = with_ours,
     };
 
     options.files = file_paths(boot, arena, &options.n_files);
-    struct error *err =
-        compose_lint_model(buffer_text(json), json->size, &options, arena, findings);
-    if (err)
-        return err;
+    return options;
+}
+
+static struct error *refuse_findings(struct boot *boot, const struct findings *findings)
+{
     if (!findings->n)
         return NULL;
     _cleanup_free_ char *text = findings_to_text(findings);
     _cleanup_free_ char *clean = scrub_text(&boot->app->scrub, text);
     return error_new(ERROR_PERMISSION_DENIED, "%.3500s", clean);
+}
+
+static struct error *lint_model(struct boot *boot, const struct buffer *json, bool with_ours)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct findings *findings = arena_alloc(arena, sizeof(*findings));
+    struct compose_options options = lint_options(boot, arena);
+
+    options.with_ours = with_ours;
+    struct error *err =
+        compose_lint_model(buffer_text(json), json->size, &options, arena, findings);
+    return err ? err : refuse_findings(boot, findings);
+}
+
+struct error *boot_lint_text(struct boot *boot)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct findings *findings = arena_alloc(arena, sizeof(*findings));
+    const struct compose_options options = lint_options(boot, arena);
+
+    boot->failed_stage = "lint";
+    boot->code = "compose_refused";
+    compose_lint((const char *)boot->config->compose, boot->config->compose_size, &options, arena,
+                 findings, NULL);
+    struct error *err = refuse_findings(boot, findings);
+    if (err)
+        return err;
+    boot->failed_stage = NULL;
+    boot->code = NULL;
+    return NULL;
 }
 
 /* The user's file by itself: nothing in it may bear a name of ours, so that merging cannot change

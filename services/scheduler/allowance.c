@@ -68,7 +68,8 @@ static struct error *check_cost(const struct usage *usage, const Coffer__V1__All
     return error_set_reason(err, "no_balance");
 }
 
-struct error *usage_check(const struct usage *usage, const Coffer__V1__Allowance *allowance)
+struct error *usage_check(const struct usage *usage, uint64_t usd_micros_per_minute,
+                          const Coffer__V1__Allowance *allowance)
 {
     if (!allowance)
         return NULL;
@@ -91,7 +92,7 @@ struct error *usage_check(const struct usage *usage, const Coffer__V1__Allowance
                           rows[i].most, rows[i].what, rows[i].used);
             return error_set_reason(err, "over_quota");
         }
-    return check_cost(usage, allowance);
+    return usd_micros_per_minute ? check_cost(usage, allowance) : NULL;
 }
 
 struct error *allowance_check(struct scheduler *scheduler, const Coffer__V1__Workload *workload,
@@ -106,5 +107,5 @@ struct error *allowance_check(struct scheduler *scheduler, const Coffer__V1__Wor
         return err;
     if (!usage_counts(workload))
         usage_add(&usage, workload->resources, workload->usd_micros_per_minute);
-    return usage_check(&usage, allowance);
+    return usage_check(&usage, workload->usd_micros_per_minute, allowance);
 }

@@ -16,8 +16,9 @@ bool usage_counts(const Coffer__V1__Workload *workload);
 void usage_add(struct usage *usage, const Coffer__V1__Resources *resources,
                uint64_t usd_micros_per_minute);
 
-/* FAILED_PRECONDITION with reason "no_balance" or "over_quota". NULL allows everything. */
-struct error *usage_check(const struct usage *usage,
+/* For one more with this price; what has none needs no balance. FAILED_PRECONDITION with reason
+ * "no_balance" or "over_quota". NULL allows everything. */
+struct error *usage_check(const struct usage *usage, uint64_t usd_micros_per_minute,
                           const Coffer__V1__Allowance *allowance) _must_check_;
 
 /* Load, add unless it counts already, and check, for a workload that is about to run (again). NULL:

@@ -105,7 +105,7 @@ static struct error *check_allowance(struct round *round, const struct item *ite
         return err;
     struct usage with = account->usage;
     usage_add(&with, item->workload->resources, item->workload->usd_micros_per_minute);
-    return usage_check(&with, allowance);
+    return usage_check(&with, item->workload->usd_micros_per_minute, allowance);
 }
 
 static void count_accepted(struct round *round, const struct item *item)

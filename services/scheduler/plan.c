@@ -122,7 +122,10 @@ static struct error *check_allowance(struct plan *plan)
     if (runs && (!plan->exists || !usage_counts(workload)))
         usage_add(&usage, workload->resources, workload->usd_micros_per_minute);
     plan->reply->account_usd_micros_per_minute = usage.usd_micros_per_minute;
-    return runs ? note_refusal(plan, usage_check(&usage, plan->request->allowance)) : NULL;
+    if (!runs)
+        return NULL;
+    return note_refusal(
+        plan, usage_check(&usage, workload->usd_micros_per_minute, plan->request->allowance));
 }
 
 static void add_notes(struct plan *plan, const struct placement *placement)

@@ -229,15 +229,13 @@ struct error *reservation_holds(struct scheduler *scheduler, const Coffer__V1__W
     *ret_holds = false;
     if (!workload->host_id[0] || workload->status == COFFER__V1__WORKLOAD_STATUS__WAITING)
         return NULL;
-    if (strcmp(workload->image_version, image_version) == 0) {
-        *ret_holds = true;
-        return NULL;
-    }
     struct error *err = record_load(scheduler, KEY_HOST, workload->host_id,
                                     &coffer__v1__host__descriptor, arena, &host, &version);
-    if (!err)
-        *ret_holds = host && host->heartbeat && has_image(host->heartbeat, image_version);
-    return err;
+    if (err || !host || host->status == COFFER__V1__HOST_STATUS__LOST)
+        return err;
+    *ret_holds = strcmp(workload->image_version, image_version) == 0 ||
+                 (host->heartbeat && has_image(host->heartbeat, image_version));
+    return NULL;
 }
 
 struct error *reservation_drop(struct change *change, Coffer__V1__Workload *workload)

@@ -191,6 +191,15 @@ static struct error *change_all(struct update *update, const struct revision *re
     return err ?: tell(update, revision, changes, runs);
 }
 
+static struct error *check_name(const struct update *update, const char *name)
+{
+    const Coffer__V1__Workload *workload = update->workload;
+    const struct name_taker taker = {name, workload->workload_id, workload->account_id};
+    uint64_t version;
+
+    return name_check_free(update->scheduler, &taker, update->arena, &version);
+}
+
 static struct error *revise(struct update *update, void *data)
 {
     const struct revision *revision = data;
@@ -212,7 +221,9 @@ static struct error *revise(struct update *update, void *data)
     update->skip = is_same(workload, revision);
     if (update->skip)
         return NULL;
+    /* In the order of a create and of a plan, so that all name the same refusal. */
     err = artifact_check(update->scheduler, request->image_version, update->arena);
+    err = err ?: check_name(update, request->domain);
     if (!err && workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_RUNNING)
         err = allowance_check(update->scheduler, workload, request->allowance, update->arena);
     return err ?: change_all(update, revision);

@@ -56,12 +56,15 @@ static struct error *replace_secrets(struct update *update, ProtobufCBinaryData 
     return NULL;
 }
 
-/* A restart while the host is lost gives up the place there: the owner prefers another one. */
-static struct error *move_away(struct update *update)
+/* Who wants it to run while its host is lost gives up the place there for another one. */
+static struct error *leave_lost_host(struct update *update)
 {
-    if (update->workload->status != COFFER__V1__WORKLOAD_STATUS__WAITING)
-        return NULL;
-    return reservation_move(&update->change, update->workload);
+    Coffer__V1__Workload *workload = update->workload;
+    bool holds;
+    struct error *err = reservation_holds(update->scheduler, workload, workload->image_version,
+                                          update->arena, &holds);
+
+    return err || holds ? err : reservation_move(&update->change, workload);
 }
 
 /* Sets update->skip where there is nothing to do. A repeat is one whatever it expects. */
@@ -96,8 +99,8 @@ static struct error *grant(struct update *update, void *data)
     err = allowance_check(update->scheduler, workload, wish->allowance, update->arena);
     if (!err && wish->sealed_secrets.len)
         err = replace_secrets(update, wish->sealed_secrets);
-    if (!err && wish->trigger == TRIGGER_RESTART)
-        err = move_away(update);
+    if (!err && (wish->trigger == TRIGGER_RESTART || wish->trigger == TRIGGER_START))
+        err = leave_lost_host(update);
     if (err)
         return err;
     workload->desired = wish->trigger == TRIGGER_STOP ? COFFER__V1__DESIRED_STATE__DESIRED_STOPPED

@@ -1,7 +1,9 @@
 /* The two lints, and the top level of a compose file. */
 #include "shared/compose/lint.h"
 
+#include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
 #include "shared/compose/lint_private.h"
 
@@ -14,23 +16,62 @@ static bool service_name_is_valid(const char *name)
                size;
 }
 
+/* The proxy would send requests for such a name to itself, or past all containers. */
+static bool is_address(const char *name)
+{
+    static const char *const own[] = {"localhost",      "ip6-localhost", "ip6-loopback",
+                                      "ip6-localnet",   "ip6-allnodes",  "ip6-allrouters",
+                                      "ip6-mcastprefix"};
+    struct in_addr address;
+
+    for (size_t i = 0; i < ELEMENTSOF(own); i++)
+        if (strcasecmp(name, own[i]) == 0)
+            return true;
+    return inet_pton(AF_INET, name, &address) == 1;
+}
+
 static bool is_ours(const struct lint *lint, const char *service)
 {
     return lint->options->with_ours &&
            (strcmp(service, "coffer-proxy") == 0 || strcmp(service, "coffer-attester") == 0);
 }
 
+/* No profile is ever active: it is not started, and compose's model does not have it. */
+static bool is_in_profile(const struct node *service)
+{
+    return !node_is_unset(node_get(service, "profiles"));
+}
+
 static void summarise(struct lint *lint, const struct node_pair *pair)
 {
     struct compose_summary *summary = lint->summary;
 
-    if (!summary || summary->n_services == COMPOSE_SERVICES_MAX)
+    if (!summary || summary->n_services == COMPOSE_SERVICES_MAX || is_in_profile(pair->value))
         return;
     summary->services[summary->n_services++] = (struct compose_service){
         .name = pair->key,
         .image = node_text(node_get(pair->value, "image")),
         .container_name = node_text(node_get(pair->value, "container_name")),
     };
+}
+
+/* Of services above this one; a container's name is one of the whole machine. */
+static void check_container_name(struct lint *lint, const struct place *services,
+                                 const struct node_pair *pair)
+{
+    const char *name = node_text(node_get(pair->value, "container_name"));
+    const struct node_pair *pairs = services->value->pairs;
+
+    for (const struct node_pair *other = pairs; *name && other < pair; other++) {
+        if (strcmp(node_text(node_get(other->value, "container_name")), name) != 0)
+            continue;
+        struct place place = lint_child(lint, services, pair->key, pair->value, pair->line);
+        lint_find(lint, &place, "duplicate-name",
+                  arena_printf(lint->arena, "container_name '%s' is that of service '%s' too",
+                               lint_show(lint->arena, name), lint_show(lint->arena, other->key)),
+                  "compose refuses it", "give each its own, or none");
+        return;
+    }
 }
 
 static void check_service(struct lint *lint, const struct place *services,
@@ -48,6 +89,11 @@ static void check_service(struct lint *lint, const struct place *services,
                                lint_show(lint->arena, pair->key)),
                   "names appear in addresses, logs and events",
                   "use letters, digits, '.', '_' and '-', at most 63");
+    else if (is_address(pair->key))
+        lint_find(lint, &place, "service-name",
+                  arena_printf(lint->arena, "'%s' is an address, not a name",
+                               lint_show(lint->arena, pair->key)),
+                  "requests for it would reach another place than the container", "rename it");
     lint_check_name(lint, &place, pair->key);
     lint_service(lint, &place);
 }
@@ -63,8 +109,11 @@ static void check_services(struct lint *lint, const struct place *place)
                   "each takes its part of one machine", "split the project");
         return;
     }
-    for (size_t i = 0; i < place->value->n; i++)
+    for (size_t i = 0; i < place->value->n; i++) {
         check_service(lint, place, &place->value->pairs[i]);
+        check_container_name(lint, place, &place->value->pairs[i]);
+    }
+    lint_cycles(lint, place);
 }
 
 static const struct node_pair *find_public(const struct lint *lint)
@@ -94,7 +143,7 @@ static void check_public(struct lint *lint, const struct place *root)
                                lint_show(lint->arena, name)),
                   "the proxy would have nowhere to send requests",
                   "correct the name of the public service, or add it under services");
-    } else if (!node_is_unset(node_get(pair->value, "profiles"))) {
+    } else if (is_in_profile(pair->value)) {
         struct place place = {.where = arena_printf(lint->arena, "services.%s.profiles",
                                                     lint_show(lint->arena, pair->key)),
                               .line = pair->line,

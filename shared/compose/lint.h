@@ -1,7 +1,8 @@
 /*
- * The compose file, read twice (DESIGN section 2): here on the text, for fast and helpful findings
+ * The compose file, read twice (DESIGN section 2): on the text, for fast and helpful findings
  * (compose_lint), and in the guest on the merged model that compose itself prints
- * (compose_lint_model), which alone decides, against an allow-list of keys.
+ * (compose_lint_model), which decides, against an allow-list of keys. The guest holds the text
+ * against the rules too, for what the model does not show: files that compose reads, and "$".
  */
 #pragma once
 
@@ -51,7 +52,8 @@ struct compose_options {
     bool with_ours;
 };
 
-/* What the text says, for the manifest; filled as far as it can be read. */
+/* What the text says, for the manifest; filled as far as it can be read. Without the services that
+ * are in a profile: they are never started. */
 struct compose_summary {
     struct compose_service services[COMPOSE_SERVICES_MAX];
     size_t n_services;

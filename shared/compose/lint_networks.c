@@ -68,12 +68,27 @@ void lint_service_networks(struct lint *lint, const struct place *place)
     }
 }
 
-static void check_service_name(struct lint *lint, const struct place *place, const char *name)
+static bool is_in_profile(const struct lint *lint, const char *service)
+{
+    const struct node *services = node_get(lint->root, "services");
+
+    return service && !node_is_unset(node_get(node_get(services, service), "profiles"));
+}
+
+static void check_service_name(struct lint *lint, const struct place *place, const char *name,
+                               bool required)
 {
     if (!is_declared(lint, "services", name))
         lint_find(lint, place, "unknown-service",
                   arena_printf(lint->arena, "no service '%s'", lint_show(lint->arena, name)),
                   "compose refuses it", "correct the name, or add the service");
+    else if (required && !lint->model && !is_in_profile(lint, place->service) &&
+             is_in_profile(lint, name))
+        lint_find(
+            lint, place, "unknown-service",
+            arena_printf(lint->arena, "service '%s' is in a profile", lint_show(lint->arena, name)),
+            "no profile is active, so it is not started, and compose refuses to wait for it",
+            "remove profiles from it, or say required: false");
 }
 
 /* "SERVICE[:ALIAS]" */
@@ -87,9 +102,45 @@ void lint_links(struct lint *lint, const struct place *place)
         char *alias = strchr(name, ':');
         if (alias)
             *alias++ = '\0';
-        check_service_name(lint, &item, name);
+        check_service_name(lint, &item, name, true);
         lint_check_name(lint, &item, alias ? alias : name);
     }
+}
+
+/* "NAME:ADDRESS", "NAME=ADDRESS", or NAME: ADDRESS */
+void lint_extra_hosts(struct lint *lint, const struct place *place)
+{
+    const struct node *node = place->value;
+
+    for (size_t i = 0; node->kind == NODE_SEQUENCE && i < node->n; i++) {
+        struct place item = lint_item(lint, place, i);
+        const char *text = node_text(item.value);
+        lint_check_name(lint, &item,
+                        arena_printf(lint->arena, "%.*s", (int)strcspn(text, ":="), text));
+    }
+    for (size_t i = 0; node->kind == NODE_MAPPING && i < node->n; i++) {
+        const struct node_pair *pair = &node->pairs[i];
+        struct place child = lint_child(lint, place, pair->key, pair->value, pair->line);
+        lint_check_name(lint, &child, pair->key);
+    }
+}
+
+static void check_condition(struct lint *lint, const struct place *place)
+{
+    static const char *const conditions[] = {"service_started", "service_healthy",
+                                             "service_completed_successfully"};
+    const char *condition = node_text(node_get(place->value, "condition"));
+
+    for (size_t i = 0; i < ELEMENTSOF(conditions); i++)
+        if (strcmp(condition, conditions[i]) == 0)
+            return;
+    if (!strchr(condition, '$'))
+        lint_find(
+            lint, place, "dependency",
+            arena_printf(lint->arena, "'%s' is not a condition", lint_show(lint->arena, condition)),
+            "compose refuses it",
+            "write condition: service_started, service_healthy or "
+            "service_completed_successfully");
 }
 
 void lint_depends_on(struct lint *lint, const struct place *place)
@@ -101,13 +152,15 @@ void lint_depends_on(struct lint *lint, const struct place *place)
         lint_expect(lint, place, NODE_SEQUENCE);
     for (size_t i = 0; node->kind == NODE_SEQUENCE && i < node->n; i++) {
         struct place item = lint_item(lint, place, i);
-        check_service_name(lint, &item, node_text(item.value));
+        check_service_name(lint, &item, node_text(item.value), true);
     }
     for (size_t i = 0; node->kind == NODE_MAPPING && i < node->n; i++) {
         const struct node_pair *pair = &node->pairs[i];
         struct place child = lint_child(lint, place, pair->key, pair->value, pair->line);
-        check_service_name(lint, &child, pair->key);
+        check_service_name(lint, &child, pair->key,
+                           !node_is_false(node_get(pair->value, "required")));
         lint_keys(lint, &child, keys);
+        check_condition(lint, &child);
     }
 }
 

@@ -4,6 +4,8 @@
 
 #include "shared/compose/lint_private.h"
 
+enum { PORTS_MAX = 1000 };
+
 struct range {
     unsigned long first;
     unsigned long last;
@@ -29,6 +31,18 @@ static bool parse_range(const char *text, size_t size, struct range *ret_range)
     if (dash && !parse_number(dash + 1, size - first - 1, &ret_range->last))
         return false;
     return ret_range->first <= ret_range->last;
+}
+
+/* Each is a program of the engine and an entry of compose's model. */
+static void count_ports(struct lint *lint, const struct place *place, const struct range *range)
+{
+    bool already = lint->n_ports > PORTS_MAX;
+
+    lint->n_ports += range->last - range->first + 1;
+    if (!already && lint->n_ports > PORTS_MAX)
+        lint_find(lint, place, "too-many-ports",
+                  arena_printf(lint->arena, "more than %d ports in all", PORTS_MAX),
+                  "the machine runs a program for each", "publish fewer, or smaller ranges");
 }
 
 static bool contains(const struct range *range, unsigned long port)
@@ -88,10 +102,20 @@ static void check_short(struct lint *lint, const struct place *place)
         return;
     }
     const char *target = colon ? colon + 1 : text;
-    if (!parse_range(target, size - (size_t)(target - text), &range))
+    if (!parse_range(target, size - (size_t)(target - text), &range)) {
         find_syntax(lint, place);
-    else if (colon)
+        return;
+    }
+    count_ports(lint, place, &range);
+    if (colon)
         check_published(lint, place, text, (size_t)(colon - text));
+}
+
+/* A plain 0120 is the number 80 to compose's reader of YAML. */
+static bool is_octal(const struct node *node)
+{
+    return node && node->kind == NODE_SCALAR && node->plain && node->text[0] == '0' &&
+           node->text[1];
 }
 
 static void check_long(struct lint *lint, const struct place *place)
@@ -106,9 +130,13 @@ static void check_long(struct lint *lint, const struct place *place)
     lint_keys(lint, place, keys);
     if (!node_is_unset(node_get(place->value, "host_ip")))
         find_host_ip(lint, place);
-    if (!strchr(target, '$') && !parse_range(target, strlen(target), &range))
+    if (parse_range(target, strlen(target), &range))
+        count_ports(lint, place, &range);
+    else if (!strchr(target, '$'))
         find_syntax(lint, place);
-    if (*published && !strchr(published, '$'))
+    if (is_octal(node_get(place->value, "published")))
+        find_syntax(lint, place);
+    else if (*published && !strchr(published, '$'))
         check_published(lint, place, published, strlen(published));
     if (*protocol && !strchr(protocol, '$') && !protocol_is_valid(protocol))
         find_syntax(lint, place);

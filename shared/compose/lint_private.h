@@ -10,7 +10,8 @@ struct lint {
     struct findings *findings;
     struct compose_summary *summary; /* NULL: not asked for */
     const struct node *root;
-    bool model; /* compose's own output: resolved, so "$" means nothing any more */
+    size_t n_ports; /* that are published or exposed so far */
+    bool model;     /* compose's own output: resolved, so "$" means nothing any more */
 };
 
 /* One value in its place. */
@@ -45,6 +46,10 @@ void lint_check_name(struct lint *lint, const struct place *place, const char *n
 /* In the model: the name that compose itself gives, "<project>_<key>". */
 bool lint_is_project_name(const struct lint *lint, const char *key, const char *name);
 
+/* False, with a finding, when compose refuses values of this shape under the service's key (text
+ * only). */
+bool lint_shape(struct lint *lint, const struct place *place, const char *key);
+
 /* "$" anywhere in the tree below is a finding (text only). */
 void lint_no_interpolation(struct lint *lint, const struct place *place);
 
@@ -61,6 +66,7 @@ void lint_service_volumes(struct lint *lint, const struct place *place);
 void lint_env_file(struct lint *lint, const struct place *place);
 void lint_service_networks(struct lint *lint, const struct place *place);
 void lint_links(struct lint *lint, const struct place *place);
+void lint_extra_hosts(struct lint *lint, const struct place *place);
 void lint_depends_on(struct lint *lint, const struct place *place);
 void lint_own_name(struct lint *lint, const struct place *place);
 void lint_deploy(struct lint *lint, const struct place *place);
@@ -69,6 +75,10 @@ void lint_healthcheck(struct lint *lint, const struct place *place);
 void lint_labels(struct lint *lint, const struct place *place);
 void lint_security_opt(struct lint *lint, const struct place *place);
 void lint_pull_policy(struct lint *lint, const struct place *place);
+void lint_profiles(struct lint *lint, const struct place *place);
+
+/* Of the at most COMPOSE_SERVICES_MAX services of this mapping. */
+void lint_cycles(struct lint *lint, const struct place *services);
 
 /* Top-level sections. */
 void lint_volumes(struct lint *lint, const struct place *place);

@@ -26,17 +26,18 @@ static const struct key_row key_rows[] = {
     {"volumes", lint_service_volumes, true, NULL, NULL},
     {"networks", lint_service_networks, false, NULL, NULL},
     {"links", lint_links, false, NULL, NULL},
+    {"extra_hosts", lint_extra_hosts, false, NULL, NULL},
     {"depends_on", lint_depends_on, false, NULL, NULL},
     {"container_name", lint_own_name, false, NULL, NULL},
     {"hostname", lint_own_name, false, NULL, NULL},
     {"domainname", lint_own_name, false, NULL, NULL},
     {"labels", lint_labels, false, NULL, NULL},
-    {"annotations", lint_labels, false, NULL, NULL},
     {"deploy", lint_deploy, false, NULL, NULL},
     {"logging", lint_logging, false, NULL, NULL},
     {"healthcheck", lint_healthcheck, false, NULL, NULL},
     {"security_opt", lint_security_opt, false, NULL, NULL},
     {"pull_policy", lint_pull_policy, false, NULL, NULL},
+    {"profiles", lint_profiles, false, NULL, NULL},
 
     /* fine as they are */
     {"attach", NULL, false, NULL, NULL},
@@ -54,7 +55,6 @@ static const struct key_row key_rows[] = {
     {"dns_search", NULL, false, NULL, NULL},
     {"entrypoint", NULL, false, NULL, NULL},
     {"expose", NULL, false, NULL, NULL},
-    {"extra_hosts", NULL, false, NULL, NULL},
     {"group_add", NULL, false, NULL, NULL},
     {"init", NULL, false, NULL, NULL},
     {"mac_address", NULL, false, NULL, NULL},
@@ -65,7 +65,6 @@ static const struct key_row key_rows[] = {
     {"oom_score_adj", NULL, false, NULL, NULL},
     {"pids_limit", NULL, false, NULL, NULL},
     {"platform", NULL, false, NULL, NULL},
-    {"profiles", NULL, false, NULL, NULL},
     {"read_only", NULL, false, NULL, NULL},
     {"restart", NULL, false, NULL, NULL},
     {"scale", NULL, false, NULL, NULL},
@@ -87,6 +86,9 @@ static const struct key_row key_rows[] = {
      "reached by a container",
      "remove it; GPUs are asked for with deploy.resources.reservations"},
     {"device_cgroup_rules", NULL, false, ISOLATION, "remove it"},
+    {"annotations", NULL, false,
+     "the program that confines containers takes orders from them, such as which devices are open",
+     "remove it; labels are fine"},
     {"pid", NULL, false, ISOLATION, "remove it"},
     {"ipc", NULL, false, ISOLATION, "remove it"},
     {"uts", NULL, false, ISOLATION, "remove it"},
@@ -141,7 +143,7 @@ static void check_key(struct lint *lint, const struct place *place, const struct
     }
     if (!row->interpolates)
         lint_no_interpolation(lint, place);
-    if (row->rule && !node_is_null(place->value))
+    if (lint_shape(lint, place, row->key) && row->rule && !node_is_null(place->value))
         row->rule(lint, place);
 }
 

@@ -1,4 +1,5 @@
 /* What all rules use, and the rules of the smaller keys. */
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -161,6 +162,23 @@ void lint_pull_policy(struct lint *lint, const struct place *place)
                   "push the image to a registry and name it with image:");
 }
 
+/* An empty name is the one profile that is active where none is said. */
+void lint_profiles(struct lint *lint, const struct place *place)
+{
+    if (!lint_expect(lint, place, NODE_SEQUENCE))
+        return;
+    for (size_t i = 0; i < place->value->n; i++) {
+        struct place item = lint_item(lint, place, i);
+        const char *name = node_text(item.value);
+        if (!isalnum((unsigned char)name[0]))
+            lint_find(lint, &item, "profile-name",
+                      arena_printf(lint->arena, "'%s' is not the name of a profile",
+                                   lint_show(lint->arena, name)),
+                      "whether the service is started would depend on the reader",
+                      "begin it with a letter or digit");
+    }
+}
+
 void lint_logging(struct lint *lint, const struct place *place)
 {
     static const char *const keys[] = {"driver", "options", NULL};
@@ -222,7 +240,9 @@ void lint_deploy(struct lint *lint, const struct place *place)
         "mode",           "replicas",        "labels",    "update_config", "resources",
         "restart_policy", "rollback_config", "placement", "endpoint_mode", NULL};
     static const char *const resource_keys[] = {"limits", "reservations", NULL};
+    static const char *const limit_keys[] = {"cpus", "memory", "pids", NULL};
     const struct node *resources = node_get(place->value, "resources");
+    const struct node *limits = node_get(resources, "limits");
     const struct node *reservations = node_get(resources, "reservations");
 
     if (!lint_expect(lint, place, NODE_MAPPING))
@@ -230,10 +250,15 @@ void lint_deploy(struct lint *lint, const struct place *place)
     lint_keys(lint, place, keys);
     if (node_is_null(resources))
         return;
-    struct place child = lint_child(lint, place, "resources", resources, resources->line);
-    lint_keys(lint, &child, resource_keys);
-    if (node_is_null(reservations))
-        return;
-    child = lint_child(lint, &child, "reservations", reservations, reservations->line);
-    check_reservations(lint, &child);
+    struct place both = lint_child(lint, place, "resources", resources, resources->line);
+    lint_keys(lint, &both, resource_keys);
+    if (!node_is_null(limits)) {
+        struct place child = lint_child(lint, &both, "limits", limits, limits->line);
+        lint_keys(lint, &child, limit_keys);
+    }
+    if (!node_is_null(reservations)) {
+        struct place child =
+            lint_child(lint, &both, "reservations", reservations, reservations->line);
+        check_reservations(lint, &child);
+    }
 }

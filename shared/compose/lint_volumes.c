@@ -1,12 +1,32 @@
 /* Volumes and files: a container sees its volumes and the uploaded files, nothing of the machine.
  */
+#include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "shared/compose/lint_private.h"
 
+static bool mode_has(const char *mode, const char *word)
+{
+    for (size_t n = strlen(word); *mode; mode += *mode == ',') {
+        size_t size = strcspn(mode, ",");
+        if (size == n && memcmp(mode, word, n) == 0)
+            return true;
+        mode += size;
+    }
+    return false;
+}
+
+/* Of both words compose takes the last: then it is not taken for read-only here. */
+static bool mode_is_read_only(const char *mode)
+{
+    return mode_has(mode, "ro") && !mode_has(mode, "rw");
+}
+
 static bool mode_is_allowed(const char *mode)
 {
-    static const char *const allowed[] = {"ro", "rw", "z", "Z", "nocopy"};
+    static const char *const allowed[] = {"ro",     "rw",     "z",         "Z",
+                                          "nocopy", "cached", "delegated", "consistent"};
 
     while (*mode) {
         size_t size = strcspn(mode, ",");
@@ -29,22 +49,30 @@ static void find_mount(struct lint *lint, const struct place *place, const char 
         "use a volume declared under volumes, or an uploaded file: ${FILES}/name");
 }
 
+enum uploaded { UPLOADED_NOT, UPLOADED_FILE, UPLOADED_FOLDER };
+
 /* Behind "${FILES}": nothing for the folder itself, or an uploaded file or a folder of some. */
-static bool is_uploaded(const struct compose_options *options, const char *path)
+static enum uploaded find_uploaded(const struct compose_options *options, const char *path)
 {
     size_t size = strlen(path);
 
     if (size == 0 || strcmp(path, "/") == 0)
-        return true;
+        return UPLOADED_FOLDER;
     if (*path++ != '/')
-        return false;
+        return UPLOADED_NOT;
     size--;
+    bool slash = path[size - 1] == '/';
+    size -= slash;
     for (size_t i = 0; i < options->n_files; i++) {
         const char *file = options->files[i];
-        if (strncmp(file, path, size) == 0 && (file[size] == '\0' || file[size] == '/'))
-            return true;
+        if (strncmp(file, path, size) != 0)
+            continue;
+        if (file[size] == '/')
+            return UPLOADED_FOLDER;
+        if (file[size] == '\0' && !slash)
+            return UPLOADED_FILE;
     }
-    return false;
+    return UPLOADED_NOT;
 }
 
 /* What follows the folder of uploaded files; NULL when the path does not begin with it. */
@@ -62,17 +90,32 @@ static const char *behind_files(const struct lint *lint, const char *path)
     return NULL;
 }
 
-static void check_files_path(struct lint *lint, const struct place *place, const char *path)
+/* A mount of one file cannot be renamed; what stands in a folder can be swapped for a link. */
+static void find_writable(struct lint *lint, const struct place *place)
+{
+    lint_find(lint, place, "writable-files", "mounts a folder of uploaded files for writing",
+              "a container could put a link there, and what is mounted, or read, through it next "
+              "would be a file of the machine",
+              "mount it read-only (\":ro\", read_only: true), and write to a volume");
+}
+
+static void check_files_path(struct lint *lint, const struct place *place, const char *path,
+                             bool writable)
 {
     const char *rest = behind_files(lint, path);
 
-    if (!rest)
+    if (!rest) {
         find_mount(lint, place, path);
-    else if (!is_uploaded(lint->options, rest))
+        return;
+    }
+    enum uploaded uploaded = find_uploaded(lint->options, rest);
+    if (uploaded == UPLOADED_NOT)
         lint_find(lint, place, "unknown-file",
                   arena_printf(lint->arena, "no uploaded file '%s'", lint_show(lint->arena, rest)),
                   "only files that the manifest names can be mounted",
                   "add the file to the workload's files, or correct the path");
+    else if (uploaded == UPLOADED_FOLDER && writable)
+        find_writable(lint, place);
 }
 
 static void check_volume_name(struct lint *lint, const struct place *place, const char *name)
@@ -95,10 +138,11 @@ static bool looks_like_path(const char *source)
     return strchr("./~$\\", source[0]) || strchr(source, '/');
 }
 
-static void check_source(struct lint *lint, const struct place *place, const char *source)
+static void check_source(struct lint *lint, const struct place *place, const char *source,
+                         bool writable)
 {
     if (looks_like_path(source))
-        check_files_path(lint, place, source);
+        check_files_path(lint, place, source, writable);
     else
         check_volume_name(lint, place, source);
 }
@@ -110,6 +154,14 @@ static void find_syntax(struct lint *lint, const struct place *place)
                            lint_show(lint->arena, node_text(place->value))),
               "only what is understood can be checked",
               "write \"NAME:/path\", \"${FILES}/name:/path:ro\", or \"/path\"");
+}
+
+/* To compose one letter is the drive of a Windows path, and what follows is still the source. */
+static void find_drive(struct lint *lint, const struct place *place)
+{
+    lint_find(lint, place, "volume-syntax", "a volume with a name of one letter",
+              "compose takes it for the drive of a Windows path, and the rest for other parts",
+              "give the volume a longer name, or write the mount with type, source and target");
 }
 
 /* "[SOURCE:]TARGET[:MODE]" */
@@ -129,13 +181,15 @@ static void check_short(struct lint *lint, const struct place *place)
         *mode++ = '\0';
     if (!*source || *target != '/' || strchr(target, '$') || (mode && !mode_is_allowed(mode)))
         find_syntax(lint, place);
+    else if (isalpha((unsigned char)source[0]) && !source[1])
+        find_drive(lint, place);
     else
-        check_source(lint, place, source);
+        check_source(lint, place, source, !mode || !mode_is_read_only(mode));
 }
 
 static void check_long_options(struct lint *lint, const struct place *place)
 {
-    static const char *const bind_keys[] = {"create_host_path", NULL};
+    static const char *const bind_keys[] = {"create_host_path", "selinux", NULL};
     static const char *const volume_keys[] = {"nocopy", "subpath", NULL};
     static const char *const tmpfs_keys[] = {"size", "mode", NULL};
     static const char *const names[] = {"bind", "volume", "tmpfs"};
@@ -158,13 +212,14 @@ static void check_long(struct lint *lint, const struct place *place)
     const char *type = node_text(node_get(place->value, "type"));
     const char *source = node_text(node_get(place->value, "source"));
     const char *target = node_text(node_get(place->value, "target"));
+    const char *read_only = node_text(node_get(place->value, "read_only"));
 
     lint_keys(lint, place, keys);
     check_long_options(lint, place);
     if (*target != '/' || strchr(target, '$'))
         find_syntax(lint, place);
     else if (strcmp(type, "bind") == 0)
-        check_files_path(lint, place, source);
+        check_files_path(lint, place, source, strcasecmp(read_only, "true") != 0);
     else if (strcmp(type, "volume") == 0 && *source && looks_like_path(source))
         find_mount(lint, place, source);
     else if (strcmp(type, "volume") == 0 && *source)
@@ -196,7 +251,7 @@ static void check_env_file(struct lint *lint, const struct place *place)
         item.value = node_get(item.value, "path") ?: place->value;
     }
     if (lint_expect(lint, &item, NODE_SCALAR))
-        check_files_path(lint, &item, node_text(item.value));
+        check_files_path(lint, &item, node_text(item.value), false);
 }
 
 void lint_env_file(struct lint *lint, const struct place *place)

@@ -63,11 +63,18 @@ static void add_anchor(struct reading *reading, const char *name, struct node *n
 {
     if (!*name)
         return;
-    if (reading->n_anchors == ANCHORS_MAX) {
+    if (find_anchor(reading, name)) {
+        /* also one inside the other: which of the two an alias means is where readers differ */
+        find(reading, "duplicate-anchor", node->line,
+             arena_printf(reading->arena, "the anchor '&%s' is given twice",
+                          lint_show(reading->arena, name)),
+             "readers disagree on which of the two an alias means", "give each its own name");
+        reading->stop = true;
+    } else if (reading->n_anchors == ANCHORS_MAX) {
         refuse(reading, node->line, "too many anchors");
-        return;
+    } else {
+        reading->anchors[reading->n_anchors++] = (struct anchor){name, node};
     }
-    reading->anchors[reading->n_anchors++] = (struct anchor){name, node};
 }
 
 static void take_key(struct reading *reading, struct frame *frame, const struct node *node)
@@ -266,17 +273,37 @@ static void on_broken(struct reading *reading, const yaml_parser_t *parser)
     reading->root = NULL;
 }
 
+/* One at the start is the mark of an encoding, as some editors write it. libyaml skips it before
+ * any line, other readers take it for a letter: then indentation and keys are not the same. */
+static size_t skip_mark(struct reading *reading, const char *text, size_t size)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    size_t skipped = size >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0;
+    const char *other = memmem(text + skipped, size - skipped, mark, 3);
+    unsigned line = 1;
+
+    if (!other)
+        return skipped;
+    for (const char *p = text; p < other; p++)
+        line += *p == '\n';
+    find(reading, "yaml", line, "a byte order mark (U+FEFF) inside the text",
+         "it is not seen, and readers disagree on whether it counts", "remove it");
+    reading->stop = true;
+    return skipped;
+}
+
 void node_from_yaml(const char *text, size_t size, struct arena *arena, struct findings *findings,
                     struct node **ret_root)
 {
     struct reading reading = {.arena = arena, .findings = findings};
     yaml_parser_t parser;
     yaml_event_t event;
+    size_t skipped = skip_mark(&reading, text, size);
 
     if (!yaml_parser_initialize(&parser))
         abort();
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text + skipped, size - skipped);
     while (!reading.stop) {
         if (!yaml_parser_parse(&parser, &event)) {
             on_broken(&reading, &parser);

@@ -39,53 +39,54 @@ static void outcome_done(struct outcome *outcome)
     arena_free(outcome->arena);
 }
 
-static const char good[] = "name: demo\n"
-                           "version: '3.8'\n"
-                           "x-common: &common\n"
-                           "  restart: unless-stopped\n"
-                           "  environment: &environment\n"
-                           "    TOKEN: ${TOKEN}\n"
-                           "services:\n"
-                           "  web:\n"
-                           "    <<: *common\n"
-                           "    image: registry.coffer.test:5000/hello:1\n"
-                           "    command: [\"sh\", \"-c\", \"echo $$HOME\"]\n"
-                           "    ports: [\"8080\", \"8081:81\", \"9000-9010:9000-9010/udp\"]\n"
-                           "    volumes:\n"
-                           "      - data:/data\n"
-                           "      - /scratch\n"
-                           "      - ${FILES}/config/app.yaml:/etc/app.yaml:ro\n"
-                           "      - $FILES/config:/etc/config:ro\n"
-                           "      - type: volume\n"
-                           "        source: data\n"
-                           "        target: /more\n"
-                           "        read_only: true\n"
-                           "      - {type: bind, source: \"${FILES}\", target: /files}\n"
-                           "    env_file: [\"${FILES}/seed.sql\"]\n"
-                           "    depends_on: {db: {condition: service_healthy}}\n"
-                           "    networks: [back, default]\n"
-                           "    healthcheck: {test: [CMD, \"true\"], interval: 5s}\n"
-                           "    security_opt: [\"no-new-privileges:true\"]\n"
-                           "    privileged: false\n"
-                           "    deploy:\n"
-                           "      replicas: 1\n"
-                           "      resources: {reservations: {devices: [{driver: nvidia, count: 1, "
-                           "capabilities: [gpu]}]}}\n"
-                           "    x-mine: anything ${HERE}\n"
-                           "  db:\n"
-                           "    image: db@sha256:"
-                           "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
-                           "    container_name: the-db\n"
-                           "    environment:\n"
-                           "      - PASSWORD=${DB_PASSWORD}\n"
-                           "      - OTHER=${MISSING:-${TOKEN}}$$5\n"
-                           "      - TOKEN\n"
-                           "    cap_drop: [ALL]\n"
-                           "volumes:\n"
-                           "  data:\n"
-                           "  more: {driver: local}\n"
-                           "networks:\n"
-                           "  back: {internal: true, driver: bridge}\n";
+static const char good[] =
+    "name: demo\n"
+    "version: '3.8'\n"
+    "x-common: &common\n"
+    "  restart: unless-stopped\n"
+    "  environment: &environment\n"
+    "    TOKEN: ${TOKEN}\n"
+    "services:\n"
+    "  web:\n"
+    "    <<: *common\n"
+    "    image: registry.coffer.test:5000/hello:1\n"
+    "    command: [\"sh\", \"-c\", \"echo $$HOME\"]\n"
+    "    ports: [\"8080\", \"8081:81\", \"9000-9010:9000-9010/udp\"]\n"
+    "    volumes:\n"
+    "      - data:/data\n"
+    "      - /scratch\n"
+    "      - ${FILES}/config/app.yaml:/etc/app.yaml:ro\n"
+    "      - $FILES/config/:/etc/config:ro\n"
+    "      - type: volume\n"
+    "        source: data\n"
+    "        target: /more\n"
+    "        read_only: true\n"
+    "      - {type: bind, source: \"${FILES}\", target: /files, read_only: true}\n"
+    "    env_file: [\"${FILES}/seed.sql\"]\n"
+    "    depends_on: {db: {condition: service_healthy}}\n"
+    "    networks: [back, default]\n"
+    "    healthcheck: {test: [CMD, \"true\"], interval: 5s}\n"
+    "    security_opt: [\"no-new-privileges:true\"]\n"
+    "    privileged: false\n"
+    "    deploy:\n"
+    "      replicas: 1\n"
+    "      resources: {reservations: {devices: [{driver: nvidia, count: 1, "
+    "capabilities: [gpu]}]}}\n"
+    "    x-mine: anything ${HERE}\n"
+    "  db:\n"
+    "    image: db@sha256:"
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
+    "    container_name: the-db\n"
+    "    environment:\n"
+    "      - PASSWORD=${DB_PASSWORD}\n"
+    "      - OTHER=${MISSING:-${TOKEN}}$$5\n"
+    "      - TOKEN\n"
+    "    cap_drop: [ALL]\n"
+    "volumes:\n"
+    "  data:\n"
+    "  more: {driver: local}\n"
+    "networks:\n"
+    "  back: {internal: true, driver: bridge}\n";
 
 static void test_good_file_has_no_findings(void **state)
 {
@@ -150,6 +151,8 @@ static const struct {
     {"ports: [\"[::1]:8080:8080\"]", "port-host-ip", "services.web.ports[0]"},
     {"ports: [\"::8080\"]", "port-host-ip", "services.web.ports[0]"},
     {"ports: [{target: 80, host_ip: 10.0.0.1}]", "port-host-ip", "services.web.ports[0]"},
+    {"ports: [{target: 8080, published: 0120}]", "port-syntax", "services.web.ports[0]"},
+    {"ports: [{target: 8080, published: 0673}]", "port-syntax", "services.web.ports[0]"},
     {"ports: [\"x\"]", "port-syntax", "services.web.ports[0]"},
     {"ports: [\"70000:80\"]", "port-syntax", "services.web.ports[0]"},
     {"ports: [\"8080:8080/sctp\"]", "port-syntax", "services.web.ports[0]"},
@@ -159,6 +162,24 @@ static const struct {
     {"ports: [[80]]", "type", "services.web.ports[0]"},
     {"ports: 80", "type", "services.web.ports"},
     {"ports: [\"${PORT}:80\"]", "interpolation", "services.web.ports[0]"},
+    {"ports: [\"10000-20000:10000-20000/udp\"]", "too-many-ports", "services.web.ports[0]"},
+    {"ports: [\"1000-1999\", 80]", "too-many-ports", "services.web.ports[1]"},
+    {"user: 1000", "type", "services.web.user"},
+    {"user: ", "type", "services.web.user"},
+    {"hostname: 1.5", "type", "services.web.hostname"},
+    {"restart: true", "type", "services.web.restart"},
+    {"working_dir: [/x]", "type", "services.web.working_dir"},
+    {"command: [serve, --port, 8080]", "type", "services.web.command"},
+    {"command: 8080", "type", "services.web.command"},
+    {"entrypoint: {a: b}", "type", "services.web.entrypoint"},
+    {"cap_drop: ALL", "type", "services.web.cap_drop"},
+    {"expose: 80", "type", "services.web.expose"},
+    {"labels: [1]", "type", "services.web.labels"},
+    {"ulimits: [nofile]", "type", "services.web.ulimits"},
+    {"tty: 1", "type", "services.web.tty"},
+    {"mem_limit: true", "type", "services.web.mem_limit"},
+    {"environment:", "type", "services.web.environment"},
+    {"networks: ~", "type", "services.web.networks"},
     {"volumes: [\"/:/host\"]", "bind-mount", "services.web.volumes[0]"},
     {"volumes: [\"/var/run/docker.sock:/s\"]", "bind-mount", "services.web.volumes[0]"},
     {"volumes: [\"./data:/data\"]", "bind-mount", "services.web.volumes[0]"},
@@ -169,6 +190,17 @@ static const struct {
     {"volumes: [\"${FILES}/config/../seed.sql:/data\"]", "unknown-file", "services.web.volumes[0]"},
     {"volumes: [\"${FILES}/seed:/data\"]", "unknown-file", "services.web.volumes[0]"},
     {"volumes: [\"${FILES}/$X:/data\"]", "unknown-file", "services.web.volumes[0]"},
+    {"volumes: [\"${FILES}/seed.sql/:/data\"]", "unknown-file", "services.web.volumes[0]"},
+    {"volumes: [\"${FILES}//:/data:ro\"]", "unknown-file", "services.web.volumes[0]"},
+    {"volumes: [\"${FILES}:/data\"]", "writable-files", "services.web.volumes[0]"},
+    {"volumes: [\"$FILES/config:/data:z\"]", "writable-files", "services.web.volumes[0]"},
+    {"volumes: [\"${FILES}/:/data:ro,rw\"]", "writable-files", "services.web.volumes[0]"},
+    {"volumes: [\"${FILES}/config/:/data:nocopy,rox\"]", "volume-syntax",
+     "services.web.volumes[0]"},
+    {"volumes: [{type: bind, source: \"${FILES}/config\", target: /e}]", "writable-files",
+     "services.web.volumes[0]"},
+    {"volumes: [{type: bind, source: \"${FILES}\", target: /e, read_only: 'no'}]", "writable-files",
+     "services.web.volumes[0]"},
     {"volumes: [\"nowhere:/data\"]", "unknown-volume", "services.web.volumes[0]"},
     {"volumes: [\"data\"]", "volume-syntax", "services.web.volumes[0]"},
     {"volumes: [\"data:relative\"]", "volume-syntax", "services.web.volumes[0]"},
@@ -366,9 +398,66 @@ static void test_values_of_the_environment_are_never_shown(void **state)
     assert_null(strstr(outcome.findings->items[0].what, "canary-77"));
 }
 
+/* The manifest and compose's model name the same services. */
+static void test_services_in_a_profile_are_no_part_of_the_summary(void **state)
+{
+    struct outcome outcome = lint("services:\n"
+                                  "  debug: {image: busybox, profiles: [debug]}\n"
+                                  "  web: {image: hello, profiles: []}\n");
+
+    (void)state;
+    assert_int_equal(outcome.findings->n, 0);
+    assert_int_equal(outcome.summary.n_services, 1);
+    assert_string_equal(outcome.summary.services[0].name, "web");
+    outcome_done(&outcome);
+}
+
+/* What compose refuses about services among themselves. */
+static void test_services_among_themselves(void **state)
+{
+    static const struct {
+        const char *web;
+        const char *other;
+        const char *finding;
+    } rows[] = {
+        {"depends_on: [other]", "profiles: [p]", "in a profile (unknown-service)"},
+        {"depends_on: {other: {condition: service_started}}", "profiles: [p]",
+         "in a profile (unknown-service)"},
+        {"depends_on: {other: {condition: service_started, required: false}}", "profiles: [p]", ""},
+        {"links: [other]", "profiles: [p]", "in a profile (unknown-service)"},
+        {"init: true", "profiles: [p], depends_on: [web]", ""},
+        {"depends_on: {other: {condition: healthy}}", "init: true", "(dependency)"},
+        {"depends_on: {other: }", "init: true", "(dependency)"},
+        {"depends_on: {gone: {condition: service_started, required: false}}", "init: true",
+         "(unknown-service)"},
+        {"depends_on: [web]", "init: true", "(dependency-cycle)"},
+        {"links: [\"web:me\"]", "init: true", "(dependency-cycle)"},
+        {"depends_on: [other]", "depends_on: {web: {condition: service_started}}",
+         "(dependency-cycle)"},
+        {"depends_on: [other]", "links: [web]", "(dependency-cycle)"},
+        {"depends_on: [other]", "depends_on: [gone]", "(unknown-service)"},
+        {"container_name: one", "container_name: one", "(duplicate-name)"},
+        {"container_name: one", "container_name: two", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_free_ char *text =
+            xasprintf("services:\n  web: {image: a, %s}\n  other: {image: b, %s}\n", rows[i].web,
+                      rows[i].other);
+        struct outcome outcome = lint(text);
+        _cleanup_free_ char *found = findings_to_text(outcome.findings);
+        if (*rows[i].finding ? !strstr(found, rows[i].finding) : *found)
+            fail_msg("%s: %s", text, found);
+        outcome_done(&outcome);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_services_among_themselves),
+        cmocka_unit_test(test_services_in_a_profile_are_no_part_of_the_summary),
         cmocka_unit_test(test_good_file_has_no_findings),
         cmocka_unit_test(test_each_bad_line_is_found_with_place_and_line),
         cmocka_unit_test(test_each_bad_file_is_found),

@@ -140,6 +140,16 @@ static const struct {
      "{\"services\":{\"web\":{\"image\":\"a\",\"volumes\":[{\"type\":\"bind\","
      "\"source\":\"/run/coffer/files/../x\",\"target\":\"/x\"}]}}}",
      "(unknown-file)"},
+    {"a folder of files to write to",
+     "{\"services\":{\"web\":{\"image\":\"a\",\"volumes\":[{\"type\":\"bind\","
+     "\"source\":\"/run/coffer/files\",\"target\":\"/x\"}]}}}",
+     "(writable-files)"},
+    {"words for the runtime",
+     "{\"services\":{\"web\":{\"image\":\"a\","
+     "\"annotations\":{\"org.systemd.property.DevicePolicy\":\"'auto'\"}}}}",
+     "(annotations)"},
+    {"a service that is an address", "{\"services\":{\"10.0.2.2\":{\"image\":\"a\"}}}",
+     "(service-name)"},
     {"port 443",
      "{\"services\":{\"web\":{\"image\":\"a\",\"ports\":[{\"target\":1,\"published\":\"443\"}]}}}",
      "(port-reserved)"},
