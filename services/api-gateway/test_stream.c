@@ -277,7 +277,8 @@ static void test_a_stream_until_now_ends(void **state)
         {"/api/v1/workloads/w-1/events?until=now", NULL, "{\"sequence\":3}", 2},
         {"/api/v1/workloads/w-1/events?until=now", "1", "{\"sequence\":3}", 1},
         {"/api/v1/workloads/w-1/events?until=now", "3", "{\"sequence\":3}", 0},
-        {"/api/v1/workloads/w-1/events?until=now", "999", "{\"sequence\":3}", 0},
+        {"/api/v1/workloads/w-1/events?until=now", "999", "{\"sequence\":3}",
+         2}, /* of another stream */
         {"/api/v1/events?until=now", NULL, "{\"sequence\":4}", 2},
         {"/api/v1/workloads/w-1/logs?until=now&since=10m", NULL, "{\"sequence\":2}", 0},
         {"/api/v1/workloads/w-1/logs?until=now", NULL, "{\"sequence\":2}", 2},
