@@ -132,10 +132,17 @@ static const struct key_row *find_row(const char *key)
     return NULL;
 }
 
+/* For the others compose refuses the word, too. */
+static bool takes_bool(const char *key)
+{
+    return strcmp(key, "privileged") == 0 || strcmp(key, "oom_kill_disable") == 0;
+}
+
 static void check_key(struct lint *lint, const struct place *place, const struct key_row *row)
 {
     if (row->why) {
-        if (!node_is_false(place->value) && !(lint->model && node_is_unset(place->value)))
+        bool off = node_is_false(place->value) && takes_bool(row->key);
+        if (!off && !(lint->model && node_is_unset(place->value)))
             lint_find(lint, place, row->key,
                       arena_printf(lint->arena, "'%s' is not allowed", row->key), row->why,
                       row->fix);
@@ -143,7 +150,10 @@ static void check_key(struct lint *lint, const struct place *place, const struct
     }
     if (!row->interpolates)
         lint_no_interpolation(lint, place);
-    if (lint_shape(lint, place, row->key) && row->rule && !node_is_null(place->value))
+    if (!lint_shape(lint, place, row->key))
+        return;
+    lint_words(lint, place, row->key);
+    if (row->rule && !node_is_null(place->value))
         row->rule(lint, place);
 }
 
@@ -176,4 +186,5 @@ void lint_service(struct lint *lint, const struct place *service)
         else
             check_unknown(lint, &place, pair->key);
     }
+    lint_conflicts(lint, service);
 }

@@ -3,9 +3,7 @@
  * costs nothing, and not by a guest that has booted for it. Keys without a row have rules that look
  * at the shape themselves.
  */
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "shared/compose/lint_private.h"
 
@@ -17,6 +15,7 @@ enum {
     TEXTS = 1 << 4, /* a list without plain numbers in it */
     LIST = 1 << 5,  /* any other list */
     MAPPING = 1 << 6,
+    DATE = 1 << 7, /* to the reader of YAML, when it is not in quotes */
 };
 
 static const struct shape_row {
@@ -75,25 +74,15 @@ static const struct shape_row {
     {"deploy", MAPPING | NOTHING},
 };
 
-static bool is_number(const struct node *node)
-{
-    char *end;
-
-    if (!strchr("+-.0123456789", node->text[0]))
-        return false;
-    (void)strtod(node->text, &end);
-    return !*end;
-}
-
 static unsigned scalar_shape(const struct node *node)
 {
-    if (node_is_null(node))
-        return NOTHING;
-    if (!node->plain)
-        return TEXT;
-    if (node_is_false(node) || strcasecmp(node->text, "true") == 0)
-        return BOOL;
-    return is_number(node) ? NUMBER : TEXT;
+    static const unsigned shapes[] = {[SCALAR_NULL] = NOTHING,
+                                      [SCALAR_BOOL] = BOOL,
+                                      [SCALAR_NUMBER] = NUMBER,
+                                      [SCALAR_DATE] = DATE,
+                                      [SCALAR_TEXT] = TEXT};
+
+    return shapes[lint_scalar(node)];
 }
 
 static unsigned shape_of(const struct node *node)
@@ -125,6 +114,8 @@ static const char *shape_name(unsigned shape)
         return "a number";
     case BOOL:
         return "true or false";
+    case DATE:
+        return "a date";
     case NOTHING:
         return "no value";
     case TEXTS:

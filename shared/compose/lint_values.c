@@ -219,7 +219,7 @@ static void check_device(struct lint *lint, const struct place *place)
 
 static void check_reservations(struct lint *lint, const struct place *place)
 {
-    static const char *const keys[] = {"cpus", "memory", "pids", "devices", NULL};
+    static const char *const keys[] = {"cpus", "memory", "devices", NULL};
     const struct node *devices = node_get(place->value, "devices");
 
     lint_keys(lint, place, keys);
