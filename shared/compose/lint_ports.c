@@ -152,7 +152,7 @@ static void check_long(struct lint *lint, const struct place *place)
     lint_keys(lint, place, keys);
     if (!node_is_unset(node_get(place->value, "host_ip")))
         find_host_ip(lint, place);
-    if (parse_range(target, strlen(target), &range))
+    if (parse_range(target, strlen(target), &range) && !strchr(target, '-'))
         count_ports(lint, place, &range);
     else if (!strchr(target, '$'))
         find_syntax(lint, place);

@@ -92,7 +92,7 @@ static unsigned shape_of(const struct node *node)
     if (node->kind == NODE_MAPPING)
         return MAPPING;
     for (size_t i = 0; i < node->n; i++)
-        if (node->items[i]->kind == NODE_SCALAR && scalar_shape(node->items[i]) != TEXT)
+        if (node->items[i]->kind != NODE_SCALAR || scalar_shape(node->items[i]) != TEXT)
             return LIST;
     return TEXTS;
 }
@@ -127,6 +127,26 @@ static const char *shape_name(unsigned shape)
     }
 }
 
+/* What to write instead. */
+static const char *shape_fix(unsigned shape, unsigned allowed)
+{
+    if (shape == NOTHING)
+        return "remove the key, or give it a value";
+    if (allowed & BOOL)
+        return "write true or false";
+    if (allowed & NUMBER)
+        return "write a number";
+    if (allowed & TEXT && shape & ((unsigned)NUMBER | (unsigned)BOOL | (unsigned)DATE))
+        return "write it in quotes";
+    if (allowed & TEXTS && shape == LIST)
+        return "write each entry of the list as one text, in quotes";
+    if (allowed & TEXTS && allowed & MAPPING)
+        return "write a list of texts, or keys with their values below it";
+    if (allowed & TEXTS)
+        return allowed & TEXT ? "write a text, or a list of texts" : "write a list: [...]";
+    return allowed & MAPPING ? "write keys with their values below it" : "write one text";
+}
+
 bool lint_shape(struct lint *lint, const struct place *place, const char *key)
 {
     unsigned shape = shape_of(place->value);
@@ -136,10 +156,6 @@ bool lint_shape(struct lint *lint, const struct place *place, const char *key)
     lint_find(lint, place, "type",
               arena_printf(lint->arena, "'%s' %s %s", key, shape == NOTHING ? "has" : "cannot be",
                            shape_name(shape)),
-              "compose refuses it",
-              shape == NOTHING                                ? "remove the key, or give it a value"
-              : shape == TEXT                                 ? "write a list: [...]"
-              : shape & ((unsigned)MAPPING | (unsigned)TEXTS) ? "see the compose specification"
-                                                              : "write it in quotes");
+              "compose refuses it", shape_fix(shape, allowed_shapes(key)));
     return false;
 }

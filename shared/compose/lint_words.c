@@ -12,6 +12,7 @@ enum word_kind {
     BOOL,
     STRICT_BOOL, /* without yes, no, on, off, and without quotes */
     WHOLE,
+    PLAIN_WHOLE, /* without quotes */
     NUMBER,
     PLAIN_NUMBER, /* without quotes */
     COUNT,        /* of devices */
@@ -24,6 +25,8 @@ enum word_kind {
     TEST,
     SCALAR, /* a text or a number */
     OPTION, /* that, or nothing */
+    LABEL,  /* any single value */
+    LABELS,
     LIMIT,
     MAPPING,
     ONE_OF,
@@ -58,7 +61,7 @@ static const struct word_row {
     {"mem_reservation", SIZE, 0, 0, NULL},
     {"memswap_limit", SIZE, 0, 0, NULL},
     {"shm_size", SIZE, 0, 0, NULL},
-    {"mem_swappiness", WHOLE, -1, 100, NULL},
+    {"mem_swappiness", PLAIN_WHOLE, -1, 100, NULL},
     {"oom_score_adj", WHOLE, -1000, 1000, NULL},
     {"pids_limit", WHOLE, 0, 0, NULL},
     {"scale", WHOLE, 0, 1000, NULL},
@@ -67,6 +70,7 @@ static const struct word_row {
     {"expose.[]", PORTS, 0, 0, NULL},
     {"ulimits.*", LIMIT, 0, 0, NULL},
     {"group_add.[]", SCALAR, 0, 0, NULL},
+    {"labels.*", LABEL, 0, 0, NULL},
 
     {"depends_on.*.restart", STRICT_BOOL, 0, 0, NULL},
     {"depends_on.*.required", STRICT_BOOL, 0, 0, NULL},
@@ -97,11 +101,15 @@ static const struct word_row {
     {"volumes.[].volume.subpath", TEXT, 0, 0, NULL},
     {"volumes.[].tmpfs.size", SIZE, 0, 0, NULL},
     {"volumes.[].tmpfs.mode", PLAIN_NUMBER, 0, WHOLE_MAX, NULL},
+    {"ports.[].published", SCALAR, 0, 0, NULL},
+    {"ports.[].protocol", TEXT, 0, 0, NULL},
     {"ports.[].mode", TEXT, 0, 0, NULL},
     {"ports.[].name", TEXT, 0, 0, NULL},
     {"ports.[].app_protocol", TEXT, 0, 0, NULL},
 
     {"deploy.mode", TEXT, 0, 0, NULL},
+    {"deploy.labels", LABELS, 0, 0, NULL},
+    {"deploy.labels.*", LABEL, 0, 0, NULL},
     {"deploy.endpoint_mode", TEXT, 0, 0, NULL},
     {"deploy.replicas", WHOLE, 0, 1000, NULL},
     {"deploy.update_config", MAPPING, 0, 0, NULL},
@@ -128,7 +136,7 @@ static const struct word_row {
     {"deploy.resources.limits", MAPPING, 0, 0, NULL},
     {"deploy.resources.limits.cpus", CPUS, 0, 0, NULL},
     {"deploy.resources.limits.memory", SIZE_TEXT, 0, 0, NULL},
-    {"deploy.resources.limits.pids", WHOLE, 0, 0, NULL},
+    {"deploy.resources.limits.pids", PLAIN_WHOLE, 0, 0, NULL},
     {"deploy.resources.reservations", MAPPING, 0, 0, NULL},
     {"deploy.resources.reservations.cpus", CPUS, 0, 0, NULL},
     {"deploy.resources.reservations.memory", SIZE_TEXT, 0, 0, NULL},
@@ -141,8 +149,12 @@ static const struct word_row {
     {"/name", PROJECT_NAME, 0, 0, NULL},
     {"/version", TEXT, 0, 0, NULL},
     {"/volumes", MAPPING, 0, 0, NULL},
+    {"/volumes.*.labels", LABELS, 0, 0, NULL},
+    {"/volumes.*.labels.*", LABEL, 0, 0, NULL},
     {"/volumes.*.driver", TEXT, 0, 0, NULL},
     {"/networks", MAPPING, 0, 0, NULL},
+    {"/networks.*.labels", LABELS, 0, 0, NULL},
+    {"/networks.*.labels.*", LABEL, 0, 0, NULL},
     {"/networks.*.driver", TEXT, 0, 0, NULL},
     {"/networks.*.internal", BOOL, 0, 0, NULL},
     {"/networks.*.attachable", BOOL, 0, 0, NULL},
@@ -211,7 +223,7 @@ static bool is_limit(const struct node *node)
 
     if (node->kind == NODE_SCALAR)
         return is_whole(node, &any);
-    return soft && hard && is_whole(soft, &any) && is_whole(hard, &any);
+    return node->n == 2 && soft && hard && is_whole(soft, &any) && is_whole(hard, &any);
 }
 
 static bool is_scalar(const struct node *node)
@@ -226,6 +238,19 @@ static bool is_project_name(const struct node *node)
 {
     return is_text(node) && *node->text && !strchr("_-", node->text[0]) &&
            strspn(node->text, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(node->text);
+}
+
+/* As they are written. */
+static bool is_one_of(const struct node *node, const char *words)
+{
+    const char *text = node_text(node);
+    const char *found = *text && !strchr(text, '|') ? strstr(words, text) : NULL;
+    size_t size = strlen(text);
+
+    for (; found; found = strstr(found + 1, text))
+        if ((found == words || found[-1] == '|') && (!found[size] || found[size] == '|'))
+            return true;
+    return false;
 }
 
 static bool is_count(const struct node *node, const struct word_row *row)
@@ -244,6 +269,8 @@ static bool is_right(const struct node *node, const struct word_row *row)
         return is_strict_bool(node);
     case WHOLE:
         return is_whole(node, row);
+    case PLAIN_WHOLE:
+        return node->plain && is_whole(node, row);
     case NUMBER:
         return lint_number(node, &number);
     case PLAIN_NUMBER:
@@ -268,12 +295,16 @@ static bool is_right(const struct node *node, const struct word_row *row)
         return is_scalar(node);
     case OPTION:
         return is_scalar(node) || node_is_null(node);
+    case LABEL:
+        return node->kind == NODE_SCALAR;
+    case LABELS:
+        return node->kind == NODE_MAPPING || is_texts(node);
     case LIMIT:
         return is_limit(node);
     case MAPPING:
         return node->kind == NODE_MAPPING;
     case ONE_OF:
-        return is_text(node) && lint_word_is_in(node->text, row->words);
+        return is_one_of(node, row->words);
     case PROJECT_NAME:
         return is_project_name(node);
     case PORTS:
@@ -289,6 +320,7 @@ static const char *wanted(struct lint *lint, const struct word_row *row)
         [BOOL] = "write true or false",
         [STRICT_BOOL] = "write true or false, without quotes",
         [WHOLE] = "write a whole number",
+        [PLAIN_WHOLE] = "write a whole number, without quotes",
         [NUMBER] = "write a number",
         [PLAIN_NUMBER] = "write a number, without quotes",
         [COUNT] = "write a whole number, or all",
@@ -301,6 +333,8 @@ static const char *wanted(struct lint *lint, const struct word_row *row)
         [TEST] = "write a command as a text, or a list that begins with CMD, CMD-SHELL or NONE",
         [SCALAR] = "write a text or a number",
         [OPTION] = "write a text or a number",
+        [LABEL] = "write a single value",
+        [LABELS] = "write NAME: VALUE below it, or a list of texts",
         [LIMIT] = "write a whole number, or {soft: N, hard: N}",
         [MAPPING] = "write keys below it, or remove it",
         [PROJECT_NAME] = "begin with a small letter or digit; then also '_' and '-'",
@@ -327,7 +361,7 @@ static void check_word(struct lint *lint, const struct place *place, const struc
                                  node->kind == NODE_MAPPING ? "a mapping" : "this list")
                   : arena_printf(lint->arena, "'%s' is not what belongs here",
                                  lint_show(lint->arena, node->text)),
-              "compose refuses it", wanted(lint, row));
+              "compose, or the engine behind it, refuses it", wanted(lint, row));
 }
 
 /* The values at this path, wherever they are. */
