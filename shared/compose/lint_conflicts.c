@@ -82,6 +82,8 @@ static void check_copies(struct lint *lint, const struct place *service)
 
 void lint_conflicts(struct lint *lint, const struct place *service)
 {
+    if (lint->model)
+        return; /* compose has compared them itself */
     check_limits(lint, service);
     check_scale(lint, service);
     check_copies(lint, service);

@@ -92,6 +92,7 @@ void lint_security_opt(struct lint *lint, const struct place *place);
 void lint_pull_policy(struct lint *lint, const struct place *place);
 void lint_profiles(struct lint *lint, const struct place *place);
 
+/* Of the keys of one service (text only). */
 void lint_conflicts(struct lint *lint, const struct place *service);
 
 /* Of the at most COMPOSE_SERVICES_MAX services of this mapping. */
