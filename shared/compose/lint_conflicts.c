@@ -46,7 +46,7 @@ static void check_limits(struct lint *lint, const struct place *service)
                   arena_printf(lint->arena, "'%s' is not what deploy.resources.%s.%s says",
                                rows[i].key, rows[i].part, rows[i].inner),
                   "compose refuses two answers to one question",
-                  "keep the one under deploy, and remove the other");
+                  "say it once: there, and not as a key of the service");
     }
 }
 

@@ -135,7 +135,7 @@ static const char *shape_fix(unsigned shape, unsigned allowed)
     if (allowed & BOOL)
         return "write true or false";
     if (allowed & NUMBER)
-        return "write a number";
+        return "write a number; a size may have its unit: 512m, 2g";
     if (allowed & TEXT && shape & ((unsigned)NUMBER | (unsigned)BOOL | (unsigned)DATE))
         return "write it in quotes";
     if (allowed & TEXTS && shape == LIST)

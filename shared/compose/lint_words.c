@@ -342,7 +342,7 @@ static const char *wanted(struct lint *lint, const struct word_row *row)
     };
 
     if (row->kind == ONE_OF)
-        return arena_printf(lint->arena, "write one of %s", row->words);
+        return arena_printf(lint->arena, "write one of these: %s", row->words);
     if (row->kind == WHOLE && row->max != 0 && row->max != WHOLE_MAX)
         return arena_printf(lint->arena, "write a whole number from %g to %g", row->min, row->max);
     return texts[row->kind];
