@@ -24,6 +24,7 @@ enum {
     MODEL_TIMEOUT_MS = 60 * 1000,
     LIST_MAX = 2 * 1024 * 1024,
     ENVIRONMENT_MAX = 300,
+    CALL_MAX = 24, /* words of a call of compose, with the final NULL */
 };
 
 struct engine_docker {
@@ -32,7 +33,7 @@ struct engine_docker {
     char *compose;
     char *socket;
     char *state;
-    char *variables[4]; /* PATH, HOME, DOCKER_CONFIG, DOCKER_HOST */
+    char *variables[5]; /* PATH, HOME, DOCKER_CONFIG, DOCKER_HOST, COMPOSE_DISABLE_ENV_FILE */
 };
 
 static struct engine_docker *docker_of(struct engine *engine)
@@ -147,17 +148,33 @@ static void filter_line(void *data, const char *line)
     project->on_line(project->data, clean);
 }
 
+/*
+ * How every call of compose begins; returns how many words. Left to itself, compose takes its own
+ * settings (COMPOSE_PROFILES, DOCKER_HOST ...) and defaults from a file ".env" in the project's
+ * folder, where the user's uploaded files lie. It is told to read an empty one.
+ */
+static size_t begin_call(const struct engine_docker *docker, const char *argv[CALL_MAX])
+{
+    const char *const words[] = {docker->compose, "--ansi",         "never",       "--env-file",
+                                 "/dev/null",     "--project-name", ENGINE_PROJECT};
+
+    memcpy(argv, words, sizeof(words));
+    return ELEMENTSOF(words);
+}
+
 static struct error *run_compose(struct engine *engine, const struct engine_project *project,
                                  const char *const *words, int timeout_ms,
                                  struct process_result *result)
 {
     const struct engine_docker *docker = docker_of(engine);
     const char *environment[ENVIRONMENT_MAX];
-    const char *argv[24] = {docker->compose,    "--ansi",       "never",
-                            "--project-name",   ENGINE_PROJECT, "--project-directory",
-                            project->directory, "--file",       project->compose};
-    size_t n = 9;
+    const char *argv[CALL_MAX] = {0};
+    size_t n = begin_call(docker, argv);
 
+    argv[n++] = "--project-directory";
+    argv[n++] = project->directory;
+    argv[n++] = "--file"; /* named, so that no other is looked for, nor an override */
+    argv[n++] = project->compose;
     if (project->overlay) {
         argv[n++] = "--file";
         argv[n++] = project->overlay;
@@ -205,13 +222,13 @@ static struct error *docker_up(struct engine *engine, const struct engine_projec
     return run_compose(engine, project, words, UP_TIMEOUT_MS, &result);
 }
 
+/* By the project's name alone: the values that its files need are wiped by then. */
 static struct error *docker_stop(struct engine *engine, int grace_seconds)
 {
     const struct engine_docker *docker = docker_of(engine);
     _cleanup_free_ char *grace = xasprintf("%d", grace_seconds);
-    const char *argv[] = {docker->compose,  "--ansi",       "never",
-                          "--project-name", ENGINE_PROJECT, "stop",
-                          "--timeout",      grace,          NULL};
+    const char *argv[CALL_MAX] = {0};
+    size_t n = begin_call(docker, argv);
     const char *environment[ENVIRONMENT_MAX];
     _cleanup_process_result_ struct process_result result = {0};
     struct process_options options = {.argv = argv,
@@ -219,6 +236,9 @@ static struct error *docker_stop(struct engine *engine, int grace_seconds)
                                       .output_max = 64 * 1024,
                                       .timeout_ms = (grace_seconds + 60) * 1000};
 
+    argv[n++] = "stop";
+    argv[n++] = "--timeout";
+    argv[n++] = grace;
     environment_for(docker, NULL, environment);
     return run_tool(&options, NULL, &result);
 }
@@ -420,6 +440,7 @@ struct error *engine_docker_new(const struct engine_docker_options *options,
     docker->variables[1] = xasprintf("HOME=%s", options->state);
     docker->variables[2] = xasprintf("DOCKER_CONFIG=%s", options->state);
     docker->variables[3] = xasprintf("DOCKER_HOST=unix://%s", options->socket);
+    docker->variables[4] = xstrdup("COMPOSE_DISABLE_ENV_FILE=1");
     *ret_engine = &docker->base;
     return NULL;
 }

@@ -151,6 +151,24 @@ static void test_the_model_is_interpolated_and_bound_to_the_manifest(void **stat
                     ERROR_PERMISSION_DENIED);
 }
 
+/* Neither defaults nor settings of compose: it is a file as any other. */
+static void test_an_uploaded_dotenv_is_only_a_file(void **state)
+{
+    struct world *world = *state;
+    _cleanup_buffer_ struct buffer json = {0};
+    _cleanup_free_ char *dotenv = xasprintf("%s/.env", world->files);
+
+    write_text(dotenv, "COMPOSE_PROFILES=debug\nCOMPOSE_PROJECT_NAME=other\nLEVEL=from-dotenv\n");
+    write_text(world->compose, "services:\n"
+                               "  web: {image: x, environment: {LEVEL: \"${LEVEL:-default}\"}}\n"
+                               "  tool: {image: y, profiles: [debug]}\n");
+    support_check(engine_model(world->engine, &world->project, &json));
+    assert_null(strstr(buffer_text(&json), "from-dotenv"));
+    assert_null(strstr(buffer_text(&json), "\"tool\""));
+    assert_null(strstr(buffer_text(&json), "other"));
+    assert_non_null(strstr(buffer_text(&json), "\"default\""));
+}
+
 static void test_a_broken_project_is_refused_in_composes_words_without_secrets(void **state)
 {
     struct world *world = *state;
@@ -274,6 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_model_is_interpolated_and_bound_to_the_manifest,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_uploaded_dotenv_is_only_a_file, setup, teardown),
         cmocka_unit_test_setup_teardown(
             test_a_broken_project_is_refused_in_composes_words_without_secrets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_containers_run_log_and_end, setup, teardown),

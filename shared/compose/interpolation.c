@@ -109,7 +109,8 @@ static void check_variable(struct lint *lint, const struct place *place,
         lint_find(lint, place, "unset-variable",
                   arena_printf(lint->arena, "'%s' has no value", lint_show(lint->arena, name)),
                   "compose would silently put an empty text there",
-                  "give it with the environment values of the workload, or a default: ${NAME:-x}");
+                  "give it with the environment values of the workload (no file .env is read for "
+                  "it), or a default: ${NAME:-x}");
     }
 }
 

@@ -187,6 +187,7 @@ static void check_section(struct lint *lint, const struct place *place, const ch
     for (size_t i = 0; i < ELEMENTSOF(sections); i++)
         if (strcmp(sections[i].key, key) == 0) {
             sections[i].rule(lint, place);
+            lint_words(lint, place, arena_printf(lint->arena, "/%s", key));
             return;
         }
     lint_find(lint, place, "unknown-key",

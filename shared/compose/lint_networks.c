@@ -107,20 +107,39 @@ void lint_links(struct lint *lint, const struct place *place)
     }
 }
 
-/* "NAME:ADDRESS", "NAME=ADDRESS", or NAME: ADDRESS */
+static void find_host(struct lint *lint, const struct place *place, const char *what)
+{
+    lint_find(lint, place, "extra-host", what, "compose refuses it",
+              "write \"NAME=ADDRESS\" in a list, or NAME: ADDRESS");
+}
+
+/* "NAME:ADDRESS" or "NAME=ADDRESS" */
+static void check_host(struct lint *lint, const struct place *place)
+{
+    const char *text = node_text(place->value);
+    size_t size = strcspn(text, ":=");
+
+    if (!lint->model && (size == 0 || !text[size]))
+        find_host(lint, place,
+                  arena_printf(lint->arena, "'%s' is not a name and an address",
+                               lint_show(lint->arena, text)));
+    lint_check_name(lint, place, arena_printf(lint->arena, "%.*s", (int)size, text));
+}
+
+/* A list of these, or NAME: ADDRESS */
 void lint_extra_hosts(struct lint *lint, const struct place *place)
 {
     const struct node *node = place->value;
 
     for (size_t i = 0; node->kind == NODE_SEQUENCE && i < node->n; i++) {
         struct place item = lint_item(lint, place, i);
-        const char *text = node_text(item.value);
-        lint_check_name(lint, &item,
-                        arena_printf(lint->arena, "%.*s", (int)strcspn(text, ":="), text));
+        check_host(lint, &item);
     }
     for (size_t i = 0; node->kind == NODE_MAPPING && i < node->n; i++) {
         const struct node_pair *pair = &node->pairs[i];
         struct place child = lint_child(lint, place, pair->key, pair->value, pair->line);
+        if (!lint->model && (pair->value->kind != NODE_SCALAR || node_is_unset(pair->value)))
+            find_host(lint, &child, "not one address behind the name");
         lint_check_name(lint, &child, pair->key);
     }
 }

@@ -66,6 +66,13 @@ static void find_host_ip(struct lint *lint, const struct place *place)
               "leave the address out: \"PUBLISHED:CONTAINER\"");
 }
 
+static void find_lengths(struct lint *lint, const struct place *place)
+{
+    lint_find(lint, place, "port-syntax", "two ranges of ports that are not of one length",
+              "compose refuses what cannot be matched one to one",
+              "write ranges of one length, or one port of the container");
+}
+
 static void check_published(struct lint *lint, const struct place *place, const char *text,
                             size_t size)
 {
@@ -107,8 +114,23 @@ static void check_short(struct lint *lint, const struct place *place)
         return;
     }
     count_ports(lint, place, &range);
-    if (colon)
-        check_published(lint, place, text, (size_t)(colon - text));
+    if (!colon)
+        return;
+    struct range published;
+    if (parse_range(text, (size_t)(colon - text), &published) && range.first != range.last &&
+        published.last - published.first != range.last - range.first)
+        find_lengths(lint, place);
+    check_published(lint, place, text, (size_t)(colon - text));
+}
+
+bool lint_expose(const struct node *node)
+{
+    const char *text = node_text(node);
+    size_t size = strcspn(text, "/");
+    struct range range;
+
+    return parse_range(text, size, &range) &&
+           (!text[size] || lint_word_is_in(text + size + 1, "tcp|udp|sctp"));
 }
 
 /* A plain 0120 is the number 80 to compose's reader of YAML. */
@@ -130,7 +152,7 @@ static void check_long(struct lint *lint, const struct place *place)
     lint_keys(lint, place, keys);
     if (!node_is_unset(node_get(place->value, "host_ip")))
         find_host_ip(lint, place);
-    if (parse_range(target, strlen(target), &range))
+    if (parse_range(target, strlen(target), &range) && !strchr(target, '-'))
         count_ports(lint, place, &range);
     else if (!strchr(target, '$'))
         find_syntax(lint, place);

@@ -46,6 +46,21 @@ void lint_check_name(struct lint *lint, const struct place *place, const char *n
 /* In the model: the name that compose itself gives, "<project>_<key>". */
 bool lint_is_project_name(const struct lint *lint, const char *key, const char *name);
 
+/* What a scalar is to compose's reader of YAML. */
+enum scalar { SCALAR_NULL, SCALAR_BOOL, SCALAR_NUMBER, SCALAR_DATE, SCALAR_TEXT };
+enum scalar lint_scalar(const struct node *node);
+
+/* As compose reads them; false, with nothing returned, for NULL and for anything else. */
+bool lint_number(const struct node *node, double *ret_number);
+bool lint_size(const struct node *node, double *ret_bytes);
+bool lint_span(const char *text);                          /* "1m30s" */
+bool lint_expose(const struct node *node);                 /* "8080", 8080, "8080-8090/udp" */
+bool lint_word_is_in(const char *text, const char *words); /* "a|b|c", of any case */
+
+/* Findings for values at and below a service's key, or "/name" of the file, that compose does not
+ * take (text only). */
+void lint_words(struct lint *lint, const struct place *place, const char *key);
+
 /* False, with a finding, when compose refuses values of this shape under the service's key (text
  * only). */
 bool lint_shape(struct lint *lint, const struct place *place, const char *key);
@@ -76,6 +91,9 @@ void lint_labels(struct lint *lint, const struct place *place);
 void lint_security_opt(struct lint *lint, const struct place *place);
 void lint_pull_policy(struct lint *lint, const struct place *place);
 void lint_profiles(struct lint *lint, const struct place *place);
+
+/* Of the keys of one service (text only). */
+void lint_conflicts(struct lint *lint, const struct place *service);
 
 /* Of the at most COMPOSE_SERVICES_MAX services of this mapping. */
 void lint_cycles(struct lint *lint, const struct place *services);

@@ -132,10 +132,48 @@ static const struct key_row *find_row(const char *key)
     return NULL;
 }
 
+/* For the others compose refuses the word, too. */
+static bool takes_bool(const char *key)
+{
+    return strcmp(key, "privileged") == 0 || strcmp(key, "oom_kill_disable") == 0;
+}
+
+/* Lists in which compose refuses an entry that is given twice; in others it keeps one. */
+static bool is_set(const char *key)
+{
+    static const char *const keys[] = {"networks", "depends_on", "group_add", "security_opt"};
+
+    for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+        if (strcmp(keys[i], key) == 0)
+            return true;
+    return false;
+}
+
+static void check_twice(struct lint *lint, const struct place *place)
+{
+    const struct node *node = place->value;
+
+    if (lint->model || node->kind != NODE_SEQUENCE || node->n > NODE_KEYS_MAX)
+        return;
+    for (size_t i = 1; i < node->n; i++)
+        for (size_t j = 0; j < i; j++) {
+            const char *text = node_text(node->items[i]);
+            if (!*text || strcmp(text, node_text(node->items[j])) != 0)
+                continue;
+            struct place item = lint_item(lint, place, i);
+            lint_find(lint, &item, "duplicate-entry",
+                      arena_printf(lint->arena, "'%s' is in the list twice",
+                                   lint_show(lint->arena, text)),
+                      "compose refuses it", "keep one of them");
+            break;
+        }
+}
+
 static void check_key(struct lint *lint, const struct place *place, const struct key_row *row)
 {
     if (row->why) {
-        if (!node_is_false(place->value) && !(lint->model && node_is_unset(place->value)))
+        bool off = node_is_false(place->value) && takes_bool(row->key);
+        if (!off && !(lint->model && node_is_unset(place->value)))
             lint_find(lint, place, row->key,
                       arena_printf(lint->arena, "'%s' is not allowed", row->key), row->why,
                       row->fix);
@@ -143,7 +181,12 @@ static void check_key(struct lint *lint, const struct place *place, const struct
     }
     if (!row->interpolates)
         lint_no_interpolation(lint, place);
-    if (lint_shape(lint, place, row->key) && row->rule && !node_is_null(place->value))
+    if (!lint_shape(lint, place, row->key))
+        return;
+    lint_words(lint, place, row->key);
+    if (is_set(row->key))
+        check_twice(lint, place);
+    if (row->rule && !node_is_null(place->value))
         row->rule(lint, place);
 }
 
@@ -176,4 +219,5 @@ void lint_service(struct lint *lint, const struct place *service)
         else
             check_unknown(lint, &place, pair->key);
     }
+    lint_conflicts(lint, service);
 }

@@ -3,9 +3,7 @@
  * costs nothing, and not by a guest that has booted for it. Keys without a row have rules that look
  * at the shape themselves.
  */
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "shared/compose/lint_private.h"
 
@@ -17,6 +15,7 @@ enum {
     TEXTS = 1 << 4, /* a list without plain numbers in it */
     LIST = 1 << 5,  /* any other list */
     MAPPING = 1 << 6,
+    DATE = 1 << 7, /* to the reader of YAML, when it is not in quotes */
 };
 
 static const struct shape_row {
@@ -75,25 +74,15 @@ static const struct shape_row {
     {"deploy", MAPPING | NOTHING},
 };
 
-static bool is_number(const struct node *node)
-{
-    char *end;
-
-    if (!strchr("+-.0123456789", node->text[0]))
-        return false;
-    (void)strtod(node->text, &end);
-    return !*end;
-}
-
 static unsigned scalar_shape(const struct node *node)
 {
-    if (node_is_null(node))
-        return NOTHING;
-    if (!node->plain)
-        return TEXT;
-    if (node_is_false(node) || strcasecmp(node->text, "true") == 0)
-        return BOOL;
-    return is_number(node) ? NUMBER : TEXT;
+    static const unsigned shapes[] = {[SCALAR_NULL] = NOTHING,
+                                      [SCALAR_BOOL] = BOOL,
+                                      [SCALAR_NUMBER] = NUMBER,
+                                      [SCALAR_DATE] = DATE,
+                                      [SCALAR_TEXT] = TEXT};
+
+    return shapes[lint_scalar(node)];
 }
 
 static unsigned shape_of(const struct node *node)
@@ -103,7 +92,7 @@ static unsigned shape_of(const struct node *node)
     if (node->kind == NODE_MAPPING)
         return MAPPING;
     for (size_t i = 0; i < node->n; i++)
-        if (node->items[i]->kind == NODE_SCALAR && scalar_shape(node->items[i]) != TEXT)
+        if (node->items[i]->kind != NODE_SCALAR || scalar_shape(node->items[i]) != TEXT)
             return LIST;
     return TEXTS;
 }
@@ -125,6 +114,8 @@ static const char *shape_name(unsigned shape)
         return "a number";
     case BOOL:
         return "true or false";
+    case DATE:
+        return "a date";
     case NOTHING:
         return "no value";
     case TEXTS:
@@ -136,6 +127,26 @@ static const char *shape_name(unsigned shape)
     }
 }
 
+/* What to write instead. */
+static const char *shape_fix(unsigned shape, unsigned allowed)
+{
+    if (shape == NOTHING)
+        return "remove the key, or give it a value";
+    if (allowed & BOOL)
+        return "write true or false";
+    if (allowed & NUMBER)
+        return "write a number; a size may have its unit: 512m, 2g";
+    if (allowed & TEXT && shape & ((unsigned)NUMBER | (unsigned)BOOL | (unsigned)DATE))
+        return "write it in quotes";
+    if (allowed & TEXTS && shape == LIST)
+        return "write each entry of the list as one text, in quotes";
+    if (allowed & TEXTS && allowed & MAPPING)
+        return "write a list of texts, or keys with their values below it";
+    if (allowed & TEXTS)
+        return allowed & TEXT ? "write a text, or a list of texts" : "write a list: [...]";
+    return allowed & MAPPING ? "write keys with their values below it" : "write one text";
+}
+
 bool lint_shape(struct lint *lint, const struct place *place, const char *key)
 {
     unsigned shape = shape_of(place->value);
@@ -145,10 +156,6 @@ bool lint_shape(struct lint *lint, const struct place *place, const char *key)
     lint_find(lint, place, "type",
               arena_printf(lint->arena, "'%s' %s %s", key, shape == NOTHING ? "has" : "cannot be",
                            shape_name(shape)),
-              "compose refuses it",
-              shape == NOTHING                                ? "remove the key, or give it a value"
-              : shape == TEXT                                 ? "write a list: [...]"
-              : shape & ((unsigned)MAPPING | (unsigned)TEXTS) ? "see the compose specification"
-                                                              : "write it in quotes");
+              "compose refuses it", shape_fix(shape, allowed_shapes(key)));
     return false;
 }

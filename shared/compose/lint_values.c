@@ -62,6 +62,13 @@ static const char *kind_name(enum node_kind kind)
     return kind == NODE_SCALAR ? "a single value" : kind == NODE_SEQUENCE ? "a list" : "a mapping";
 }
 
+static const char *kind_fix(enum node_kind kind)
+{
+    return kind == NODE_SCALAR     ? "write one value behind it"
+           : kind == NODE_SEQUENCE ? "write a list: lines below it that begin with '- ', or [...]"
+                                   : "write keys with their values below it";
+}
+
 bool lint_expect(struct lint *lint, const struct place *place, enum node_kind kind)
 {
     if (place->value->kind == kind)
@@ -69,7 +76,7 @@ bool lint_expect(struct lint *lint, const struct place *place, enum node_kind ki
     lint_find(lint, place, "type",
               arena_printf(lint->arena, "expected %s, found %s", kind_name(kind),
                            kind_name(place->value->kind)),
-              "compose refuses it", "see the compose specification for the form of this key");
+              "compose refuses it", kind_fix(kind));
     return false;
 }
 
@@ -219,7 +226,7 @@ static void check_device(struct lint *lint, const struct place *place)
 
 static void check_reservations(struct lint *lint, const struct place *place)
 {
-    static const char *const keys[] = {"cpus", "memory", "pids", "devices", NULL};
+    static const char *const keys[] = {"cpus", "memory", "devices", NULL};
     const struct node *devices = node_get(place->value, "devices");
 
     lint_keys(lint, place, keys);
@@ -231,6 +238,31 @@ static void check_reservations(struct lint *lint, const struct place *place)
     for (size_t i = 0; i < devices->n; i++) {
         struct place item = lint_item(lint, &list, i);
         check_device(lint, &item);
+    }
+}
+
+/* These do nothing on one machine, but compose reads them. */
+static void check_deploy_keys(struct lint *lint, const struct place *place)
+{
+    static const char *const update[] = {
+        "parallelism", "delay", "failure_action", "monitor", "max_failure_ratio", "order", NULL};
+    static const char *const restart[] = {"condition", "delay", "max_attempts", "window", NULL};
+    static const char *const placement[] = {"constraints", "preferences", "max_replicas_per_node",
+                                            NULL};
+    static const struct {
+        const char *key;
+        const char *const *keys;
+    } rows[] = {{"update_config", update},
+                {"rollback_config", update},
+                {"restart_policy", restart},
+                {"placement", placement}};
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        const struct node *value = node_get(place->value, rows[i].key);
+        if (!value)
+            continue;
+        struct place child = lint_child(lint, place, rows[i].key, value, value->line);
+        lint_keys(lint, &child, rows[i].keys);
     }
 }
 
@@ -248,6 +280,7 @@ void lint_deploy(struct lint *lint, const struct place *place)
     if (!lint_expect(lint, place, NODE_MAPPING))
         return;
     lint_keys(lint, place, keys);
+    check_deploy_keys(lint, place);
     if (node_is_null(resources))
         return;
     struct place both = lint_child(lint, place, "resources", resources, resources->line);

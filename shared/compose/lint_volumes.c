@@ -6,6 +6,8 @@
 
 #include "shared/compose/lint_private.h"
 
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 static bool mode_has(const char *mode, const char *word)
 {
     for (size_t n = strlen(word); *mode; mode += *mode == ',') {
@@ -241,6 +243,15 @@ void lint_service_volumes(struct lint *lint, const struct place *place)
     }
 }
 
+static void find_env_file(struct lint *lint, const struct place *place)
+{
+    lint_find(lint, place, "bind-mount",
+              arena_printf(lint->arena, "'%s' is not named as an uploaded file",
+                           lint_show(lint->arena, node_text(place->value))),
+              "compose would read a file of the machine, and hand it to the container",
+              "add the file to the workload's files, and write ${FILES}/name, also for .env");
+}
+
 static void check_env_file(struct lint *lint, const struct place *place)
 {
     static const char *const keys[] = {"path", "required", NULL};
@@ -250,8 +261,12 @@ static void check_env_file(struct lint *lint, const struct place *place)
         lint_keys(lint, &item, keys);
         item.value = node_get(item.value, "path") ?: place->value;
     }
-    if (lint_expect(lint, &item, NODE_SCALAR))
+    if (!lint_expect(lint, &item, NODE_SCALAR))
+        return;
+    if (behind_files(lint, node_text(item.value)))
         check_files_path(lint, &item, node_text(item.value), false);
+    else
+        find_env_file(lint, &item);
 }
 
 void lint_env_file(struct lint *lint, const struct place *place)
@@ -271,6 +286,11 @@ static void check_declared(struct lint *lint, const struct place *place, const c
     const char *own_name = node_text(node_get(place->value, "name"));
 
     lint_check_name(lint, place, name);
+    if (!*name || strspn(name, NAME_LETTERS) < strlen(name))
+        lint_find(lint, place, "volume-name",
+                  arena_printf(lint->arena, "'%s' is not the name of a volume",
+                               lint_show(lint->arena, name)),
+                  "compose refuses it", "use letters, digits, '.', '_' and '-'");
     if (node_is_null(place->value) || !lint_expect(lint, place, NODE_MAPPING))
         return;
     lint_keys(lint, place, keys);

@@ -17,7 +17,7 @@ struct frame {
 
 struct anchor {
     const char *name;
-    struct node *node;
+    struct node *node; /* its line is that of the anchor */
 };
 
 struct reading {
@@ -51,30 +51,61 @@ static void refuse(struct reading *reading, unsigned line, const char *what)
     reading->stop = true;
 }
 
-static struct node *find_anchor(struct reading *reading, const char *name)
+static const struct anchor *find_anchor(const struct reading *reading, const char *name)
 {
     for (size_t i = reading->n_anchors; i > 0; i--)
         if (strcmp(reading->anchors[i - 1].name, name) == 0)
-            return reading->anchors[i - 1].node;
+            return &reading->anchors[i - 1];
     return NULL;
+}
+
+/* A free name that the user could take for the second of two. */
+static const char *other_name(const struct reading *reading, const char *name)
+{
+    for (size_t n = 2;; n++) {
+        const char *other = arena_printf(reading->arena, "%s%zu", name, n);
+        if (!find_anchor(reading, other))
+            return other;
+    }
+}
+
+/* Also of one inside the other: which of the two an alias means is where readers differ. */
+static void refuse_anchor(struct reading *reading, const struct anchor *first,
+                          const struct anchor *second)
+{
+    struct arena *arena = reading->arena;
+    const char *name = lint_show(arena, first->name);
+    const char *other = lint_show(arena, other_name(reading, first->name));
+
+    find(reading, "duplicate-anchor", second->node->line,
+         arena_printf(arena, "the anchor '&%s' is given twice, on line %u and on line %u", name,
+                      first->node->line, second->node->line),
+         arena_printf(arena,
+                      "readers of YAML disagree on which of the two '*%s' means, so another "
+                      "text could run than the one that was checked",
+                      name),
+         arena_printf(arena,
+                      "give the one on line %u a name of its own, such as '&%s', and write '*%s' "
+                      "where it is meant; remove it when nothing uses it",
+                      second->node->line, other, other));
+    reading->stop = true;
 }
 
 static void add_anchor(struct reading *reading, const char *name, struct node *node)
 {
+    const struct anchor added = {name, node};
+
     if (!*name)
         return;
-    if (find_anchor(reading, name)) {
-        /* also one inside the other: which of the two an alias means is where readers differ */
-        find(reading, "duplicate-anchor", node->line,
-             arena_printf(reading->arena, "the anchor '&%s' is given twice",
-                          lint_show(reading->arena, name)),
-             "readers disagree on which of the two an alias means", "give each its own name");
-        reading->stop = true;
-    } else if (reading->n_anchors == ANCHORS_MAX) {
+    const struct anchor *first = find_anchor(reading, name);
+    if (first && first->node->line <= node->line)
+        refuse_anchor(reading, first, &added);
+    else if (first) /* it stands inside this one, and is complete earlier */
+        refuse_anchor(reading, &added, first);
+    else if (reading->n_anchors == ANCHORS_MAX)
         refuse(reading, node->line, "too many anchors");
-    } else {
-        reading->anchors[reading->n_anchors++] = (struct anchor){name, node};
-    }
+    else
+        reading->anchors[reading->n_anchors++] = added;
 }
 
 static void take_key(struct reading *reading, struct frame *frame, const struct node *node)
@@ -214,19 +245,19 @@ static void on_close(struct reading *reading)
 static void on_alias(struct reading *reading, const yaml_event_t *event, unsigned line)
 {
     const char *name = (const char *)event->data.alias.anchor;
-    struct node *node = find_anchor(reading, name);
+    const struct anchor *anchor = find_anchor(reading, name);
 
     if (++reading->n_aliases > NODE_ALIASES_MAX) {
         refuse(reading, line,
                arena_printf(reading->arena, "more than %d aliases", NODE_ALIASES_MAX));
-    } else if (!node) {
+    } else if (!anchor) {
         find(reading, "yaml", line,
              arena_printf(reading->arena, "alias '*%s' of an anchor that is not complete before it",
                           lint_show(reading->arena, name)),
              "an alias repeats what stands above it", "define the anchor first");
         reading->stop = true;
     } else {
-        put(reading, node);
+        put(reading, anchor->node);
     }
 }
 

@@ -179,6 +179,67 @@ static const struct {
     {"tty: 1", "type", "services.web.tty"},
     {"mem_limit: true", "type", "services.web.mem_limit"},
     {"environment:", "type", "services.web.environment"},
+    {"init: maybe", "value", "services.web.init"},
+    {"tty: 'truth'", "value", "services.web.tty"},
+    {"attach: yes", "value", "services.web.attach"},
+    {"cpu_percent: 50.5", "value", "services.web.cpu_percent"},
+    {"cpu_percent: 101", "value", "services.web.cpu_percent"},
+    {"cpus: two", "value", "services.web.cpus"},
+    {"cpu_shares: .inf", "value", "services.web.cpu_shares"},
+    {"mem_limit: 2 gigs", "value", "services.web.mem_limit"},
+    {"mem_swappiness: '1'", "value", "services.web.mem_swappiness"},
+    {"memswap_limit: '-1'", "value", "services.web.memswap_limit"},
+    {"oom_score_adj: 1001", "value", "services.web.oom_score_adj"},
+    {"pids_limit: 1.5", "value", "services.web.pids_limit"},
+    {"scale: many", "value", "services.web.scale"},
+    {"stop_grace_period: 10 s", "value", "services.web.stop_grace_period"},
+    {"pull_policy: daily", "value", "services.web.pull_policy"},
+    {"pull_policy: Always", "value", "services.web.pull_policy"},
+    {"hostname: 2026-11-28", "type", "services.web.hostname"},
+    {"user: 1_000", "type", "services.web.user"},
+    {"dns: [[1.1.1.1]]", "type", "services.web.dns"},
+    {"expose: [web]", "value", "services.web.expose[0]"},
+    {"expose: [\"90-80\"]", "value", "services.web.expose[0]"},
+    {"expose: [80, 70000]", "value", "services.web.expose[1]"},
+    {"group_add: [44, true]", "value", "services.web.group_add[1]"},
+    {"group_add: [44, audio, audio]", "duplicate-entry", "services.web.group_add[2]"},
+    {"networks: [default, default]", "duplicate-entry", "services.web.networks[1]"},
+    {"labels: {a: [b]}", "value", "services.web.labels.a"},
+    {"ulimits: {nofile: many}", "value", "services.web.ulimits.nofile"},
+    {"ulimits: {nofile: {soft: 1}}", "value", "services.web.ulimits.nofile"},
+    {"ports: [\"8081-8082:81-83\"]", "port-syntax", "services.web.ports[0]"},
+    {"ports: [{target: 81-83}]", "port-syntax", "services.web.ports[0]"},
+    {"ports: [{target: 81, name: 5}]", "value", "services.web.ports[0].name"},
+    {"volumes: [{type: tmpfs, target: /t, tmpfs: {size: big}}]", "value",
+     "services.web.volumes[0].tmpfs.size"},
+    {"volumes: [{type: volume, source: data, target: /t, read_only: maybe}]", "value",
+     "services.web.volumes[0].read_only"},
+    {"extra_hosts: {a: [10.0.0.1, 10.0.0.2]}", "extra-host", "services.web.extra_hosts.a"},
+    {"extra_hosts: {a: }", "extra-host", "services.web.extra_hosts.a"},
+    {"extra_hosts: [a]", "extra-host", "services.web.extra_hosts[0]"},
+    {"extra_hosts: [\":10.0.0.1\"]", "extra-host", "services.web.extra_hosts[0]"},
+    {"healthcheck: {test: [curl, x]}", "value", "services.web.healthcheck.test"},
+    {"healthcheck: {test: a, interval: 30}", "value", "services.web.healthcheck.interval"},
+    {"healthcheck: {test: a, timeout: 1d}", "value", "services.web.healthcheck.timeout"},
+    {"healthcheck: {test: a, retries: few}", "value", "services.web.healthcheck.retries"},
+    {"healthcheck: {disable: 1}", "value", "services.web.healthcheck.disable"},
+    {"logging: {options: {a: true}}", "value", "services.web.logging.options.a"},
+    {"deploy: {replicas: '2.0'}", "value", "services.web.deploy.replicas"},
+    {"deploy: {resources: }", "value", "services.web.deploy.resources"},
+    {"deploy: {resources: {limits: {cpus: 2}}}", "value",
+     "services.web.deploy.resources.limits.cpus"},
+    {"deploy: {resources: {limits: {memory: 512}}}", "value",
+     "services.web.deploy.resources.limits.memory"},
+    {"deploy: {resources: {reservations: {pids: 5}}}", "unknown-key",
+     "services.web.deploy.resources.reservations.pids"},
+    {"deploy: {resources: {reservations: {devices: [{capabilities: gpu}]}}}", "value",
+     "services.web.deploy.resources.reservations.devices[0].capabilities"},
+    {"deploy: {resources: {reservations: {devices: [{count: some}]}}}", "value",
+     "services.web.deploy.resources.reservations.devices[0].count"},
+    {"deploy: {restart_policy: {frob: 1}}", "unknown-key",
+     "services.web.deploy.restart_policy.frob"},
+    {"userns_mode: false", "userns_mode", "services.web.userns_mode"},
+    {"cap_add: false", "cap_add", "services.web.cap_add"},
     {"networks: ~", "type", "services.web.networks"},
     {"volumes: [\"/:/host\"]", "bind-mount", "services.web.volumes[0]"},
     {"volumes: [\"/var/run/docker.sock:/s\"]", "bind-mount", "services.web.volumes[0]"},
@@ -326,8 +387,20 @@ static const struct {
     {"services: {web: {image: a}}\nsecrets: {s: {file: /etc/shadow}}", "secrets"},
     {"services: {web: {image: a}}\nconfigs: {s: {file: /etc/shadow}}", "configs"},
     {"services: {web: {image: a}}\nfoo: 1", "unknown-key"},
+    {"services: {web: {image: a}}\nname: My App", "value"},
+    {"services: {web: {image: a}}\nversion: 3.8", "value"},
+    {"services: {web: {image: a}}\nvolumes:\n", "value"},
+    {"services: {web: {image: a}}\nnetworks: {n: {internal: maybe}}", "value"},
+    {"services: {web: {image: a, container_name: c, scale: 2}}", "conflict"},
+    {"services: {web: {image: a, container_name: c, deploy: {replicas: 2}}}", "conflict"},
+    {"services: {web: {image: a, scale: 2, deploy: {replicas: 3}}}", "conflict"},
+    {"services: {web: {image: a, cpus: 1, deploy: {resources: {limits: {memory: 1g}}}}}",
+     "conflict"},
+    {"services: {web: {image: a, mem_limit: 1g, deploy: {resources: {limits: {memory: 2g}}}}}",
+     "conflict"},
     {"services: {web: {image: a}}\nname: '$X'", "interpolation"},
     {"services: {web: {image: a}}\nvolumes: {v: {external: true}}", "unknown-key"},
+    {"services: {web: {image: a}}\nvolumes: {a b: {}}", "volume-name"},
     {"services: {web: {image: a}}\nvolumes: {v: {driver: nfs}}", "volume-driver"},
     {"services: {web: {image: a}}\nvolumes: {v: {driver_opts: {device: /}}}", "unknown-key"},
     {"services: {web: {image: a}}\nvolumes: {v: {name: other}}", "volume-name"},
@@ -453,9 +526,76 @@ static void test_services_among_themselves(void **state)
     }
 }
 
+/* As people write them, and compose takes them. */
+static void test_good_values_have_no_findings(void **state)
+{
+    static const char *const lines[] = {
+        "init: yes",
+        "tty: 'Off'",
+        "cpu_percent: 50.0",
+        "cpus: '.5'",
+        "mem_limit: 1.5 GiB",
+        "mem_limit: 512MB",
+        "memswap_limit: -1",
+        "oom_score_adj: '-500'",
+        "pids_limit: 1_000",
+        "stop_grace_period: 1m30.5s",
+        "pull_policy: if_not_present",
+        "expose: [80, \"81\", \"82-83\", \"53/udp\"]",
+        "container_name: c\n    scale: 1",
+        "scale: 2\n    deploy: {replicas: '2'}",
+        "mem_limit: 1024m\n    deploy: {resources: {limits: {memory: 1g}}}",
+        "extra_hosts: {a: \"::1\", b: host-gateway}",
+        "extra_hosts: [\"a=::1\", \"b:10.0.0.1\"]",
+        "healthcheck: {test: [], interval: '0', disable: y}",
+        "healthcheck: {test: [\"NONE\"], retries: '3', start_period: 500ms}",
+        "deploy: {resources: {limits: {cpus: 0.5, memory: 1g, pids: 9}}}",
+        "deploy: {resources: {reservations: {devices: [{count: all, capabilities: [gpu]}]}}}",
+        "ulimits: {nproc: 65535, nofile: {soft: 20000, hard: '40000'}}",
+        "logging: {options: {max-file: 3, max-size: 10m, x: }}",
+        "labels: {on: true, day: 2026-11-28, none: }",
+        "environment: {DAY: 2026-11-28}",
+        "volumes: [{type: tmpfs, target: /t, tmpfs: {size: 64m, mode: 0o1777}}]",
+        "ports: [\"8000-8003:80\", \"8081-8082:81-82\"]",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(lines); i++) {
+        _cleanup_free_ char *text =
+            xasprintf("services:\n  web:\n    image: a\n    %s\n", lines[i]);
+        _cleanup_(outcome_done) struct outcome outcome = lint(text);
+        if (outcome.findings->n)
+            fail_without(outcome.findings, lines[i], "nothing", "any place");
+    }
+}
+
+/* Both lines, and a name that is free: the first one inside the other, or above it. */
+static void test_an_anchor_given_twice_is_told_with_both_lines_and_the_way_out(void **state)
+{
+    static const char *const texts[] = {
+        "x-a: &s\n  image: a\n  x-b: &s\n    image: b\nservices: {web: *s}\n",
+        "x-a: &s\n  image: a\nx-b: &s\n  image: b\nservices: {web: *s}\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+        _cleanup_(outcome_done) struct outcome outcome = lint(texts[i]);
+        const struct finding *finding = find(outcome.findings, "duplicate-anchor");
+        assert_non_null(finding);
+        assert_int_equal(finding->line, 3);
+        assert_string_equal(finding->what,
+                            "the anchor '&s' is given twice, on line 1 and on line 3");
+        assert_non_null(strstr(finding->why, "'*s'"));
+        assert_non_null(strstr(finding->fix, "'&s2'"));
+        assert_non_null(strstr(finding->fix, "line 3"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_good_values_have_no_findings),
+        cmocka_unit_test(test_an_anchor_given_twice_is_told_with_both_lines_and_the_way_out),
         cmocka_unit_test(test_services_among_themselves),
         cmocka_unit_test(test_services_in_a_profile_are_no_part_of_the_summary),
         cmocka_unit_test(test_good_file_has_no_findings),
