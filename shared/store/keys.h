@@ -29,8 +29,8 @@
 #define KEY_ACCOUNT        "coffer:account:"    /* <a> record, JSON; gateway */
 #define KEY_API_KEY        "coffer:api-key:"    /* <SHA-256 hex> record, JSON; gateway */
 
-/* Accounts and keys; all the gateway's, the records are JSON. The audit trail is also written by the
- * scheduler, in the commits of what the gateway asks it for. */
+/* Accounts and keys; all the gateway's, the records are JSON. The audit trail is also written by
+ * the scheduler, in the commits of what the gateway asks it for. */
 #define KEY_ACCOUNTS       "coffer:accounts"        /* set of <a> */
 #define KEY_ACCOUNT_WALLET "coffer:account-wallet:" /* <0x...> record: its account */
 #define KEY_API_KEY_ID     "coffer:api-key-id:"     /* <SHA-256 hex of its id> record */
