@@ -193,7 +193,7 @@ static void answer_repeat(struct edit *edit)
     edit->tier->request_id = arena_strdup(edit->arena, "");
 }
 
-static struct error *commit(struct edit *edit, struct error *(*apply_to)(struct edit *edit))
+static struct error *commit(struct edit *edit, struct error *(*alter)(struct edit *edit))
 {
     struct change change;
     uint64_t version;
@@ -209,13 +209,15 @@ static struct error *commit(struct edit *edit, struct error *(*apply_to)(struct 
     if (err || edit->repeat)
         return err;
     err = check_expected(edit, version);
-    err = err ?: apply_to(edit);
-    if (err || edit->same)
+    err = err ?: alter(edit);
+    if (err)
         return err;
-    edit->audited = edit->asked.audit != NULL;
+    /* What is so already is written too: an old leader must not say what there is. */
+    const struct asked asked = {edit->asked.request_id, edit->same ? NULL : edit->asked.audit};
+    edit->audited = asked.audit != NULL;
     change_init(&change, edit->scheduler, edit->arena);
     change_put(&change, KEY_TIERS, "", version, &edit->all->base, 0);
-    done_request_note(&change, &edit->asked, edit->tier_id);
+    done_request_note(&change, &asked, edit->tier_id);
     return change_commit(&change);
 }
 
