@@ -6,6 +6,7 @@
 #include "services/api-gateway/http.h"
 #include "services/api-gateway/http_clients.h"
 #include "services/api-gateway/http_cors.h"
+#include "services/api-gateway/http_listen.h"
 #include "services/api-gateway/http_tls.h"
 
 enum { SPARE_REQUESTS_MAX = 256 };
@@ -20,7 +21,7 @@ struct http_server {
     uint64_t id_seed[2];
     _Atomic uint64_t id_count;
     atomic_bool draining;
-    int listen_fd; /* ours to close once the daemon was told to stop listening; -1 */
+    struct http_listener *listener;
 
     pthread_mutex_t lock; /* the rest */
     pthread_cond_t idle;

@@ -1,5 +1,3 @@
-#include <arpa/inet.h>
-#include <netdb.h>
 #include <openssl/rand.h>
 
 #include "services/api-gateway/gateway.h"
@@ -22,7 +20,6 @@ enum {
     LOOPS = 2,
     LOOP_STACK_BYTES = 512 * 1024,
     CONNECTION_MEMORY = 8 * 1024,
-    BACKLOG = 1024,
 };
 
 struct http_client *http_client_of(struct MHD_Connection *connection)
@@ -42,30 +39,6 @@ static void on_connection(void *state, struct MHD_Connection *connection, void *
         *client_place = http_client_new(&server->clients, server, connection);
     else
         http_client_free(&server->clients, *client_place);
-}
-
-DEFINE_CLEANUP(struct addrinfo *, freeaddrinfo)
-
-static struct error *resolve(const char *listen, struct addrinfo **ret_address)
-{
-    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-                                   .ai_socktype = SOCK_STREAM};
-    _cleanup_free_ char *host = xstrdup(listen);
-    char *colon = strrchr(host, ':');
-
-    if (!colon)
-        return error_new(ERROR_INVALID_ARGUMENT, "'%s' is not ADDRESS:PORT", listen);
-    *colon = '\0';
-    char *name = host;
-    if (*name == '[' && colon[-1] == ']') {
-        name++;
-        colon[-1] = '\0';
-    }
-    int rc = getaddrinfo(*name ? name : NULL, colon + 1, &hints, ret_address);
-    if (rc != 0)
-        return error_new(ERROR_INVALID_ARGUMENT, "'%s' is not ADDRESS:PORT: %s", listen,
-                         gai_strerror(rc));
-    return NULL;
 }
 
 /* gnutls calls for each handshake; libmicrohttpd left it the connection. */
@@ -100,29 +73,25 @@ static size_t on_escaped(void *state, struct MHD_Connection *connection, char *t
     return http_unescape(text);
 }
 
-static struct MHD_Daemon *start_daemon(struct http_server *server, const struct sockaddr *address)
+static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
     const struct http_options *options = &server->options;
-    unsigned flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_TURBO;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+                     MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET;
     struct MHD_OptionItem tls[3];
 
     tls_options(server, tls);
     if (server->tls)
         flags |= MHD_USE_TLS;
-    if (address->sa_family == AF_INET6)
-        flags |= MHD_USE_IPv6;
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, http_on_access, server, MHD_OPTION_SOCK_ADDR, address,
-        MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, server, MHD_OPTION_UNESCAPE_CALLBACK, on_escaped, server,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)LOOPS, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_S, MHD_OPTION_CONNECTION_LIMIT, options->max_connections,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->max_per_address,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, STRICT_OPTION, 1,
-        MHD_OPTION_THREAD_STACK_SIZE, (size_t)LOOP_STACK_BYTES, MHD_OPTION_LISTEN_BACKLOG_SIZE,
-        (unsigned)BACKLOG, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_ARRAY, tls,
-        MHD_OPTION_END);
+        flags, 0, NULL, NULL, http_on_access, server, MHD_OPTION_NOTIFY_COMPLETED,
+        http_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+        MHD_OPTION_UNESCAPE_CALLBACK, on_escaped, server, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned)LOOPS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+        MHD_OPTION_CONNECTION_LIMIT, options->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        options->max_per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        STRICT_OPTION, 1, MHD_OPTION_THREAD_STACK_SIZE, (size_t)LOOP_STACK_BYTES, MHD_OPTION_ARRAY,
+        tls, MHD_OPTION_END);
 }
 
 static struct http_server *server_new(const struct http_options *options)
@@ -131,7 +100,6 @@ static struct http_server *server_new(const struct http_options *options)
     pthread_condattr_t attributes;
 
     server->options = *options;
-    server->listen_fd = -1;
     if (RAND_bytes((uint8_t *)server->id_seed, sizeof(server->id_seed)) != 1)
         abort();
     pthread_mutex_init(&server->lock, NULL);
@@ -143,38 +111,58 @@ static struct http_server *server_new(const struct http_options *options)
     return server;
 }
 
-struct error *http_server_start(const struct http_options *options, struct http_server **ret_server)
+/* libmicrohttpd closes what it does not want. */
+static void take_connection(void *state, int fd, const struct sockaddr *address, socklen_t size)
 {
-    _cleanup_(freeaddrinfop) struct addrinfo *address = NULL;
-    _cleanup_(http_server_stopp) struct http_server *server = NULL;
-    struct error *err = resolve(options->listen, &address);
+    struct http_server *server = state;
 
-    if (err)
-        return err;
-    server = server_new(options);
-    err = http_clients_start(&server->clients, &options->times);
+    (void)MHD_add_connection(server->daemon, fd, address, size);
+}
+
+static bool is_full(void *state)
+{
+    const struct http_server *server = state;
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+    return info && info->num_connections >= server->options.max_connections;
+}
+
+static struct error *start_parts(struct http_server *server)
+{
+    const struct http_options *options = &server->options;
+    struct error *err = http_listener_new(options->listen, &server->listener);
+
+    err = err ?: http_clients_start(&server->clients, &options->times);
     err = err ?: http_cors_init(&server->cors, options->cors_origins ?: "");
     if (!err && options->tls_cert)
         err = http_tls_new(options->tls_cert, options->tls_key, &server->tls);
+    return err;
+}
+
+struct error *http_server_start(const struct http_options *options, struct http_server **ret_server)
+{
+    _cleanup_(http_server_stopp) struct http_server *server = server_new(options);
+    const struct http_listener_calls calls = {take_connection, is_full, server};
+    struct error *err = start_parts(server);
+
     if (err)
         return err;
     errno = 0;
-    server->daemon = start_daemon(server, address->ai_addr);
+    server->daemon = start_daemon(server);
     if (!server->daemon)
-        return error_new(ERROR_UNAVAILABLE, "listen on '%s': %s", options->listen,
+        return error_new(ERROR_UNAVAILABLE, "serve '%s': %s", options->listen,
                          errno ? strerror(errno) : "libmicrohttpd does not start");
-    *ret_server = TAKE_PTR(server);
-    return NULL;
+    err = http_listener_start(server->listener, &calls);
+    if (!err)
+        *ret_server = TAKE_PTR(server);
+    return err;
 }
 
 void http_server_drain(struct http_server *server)
 {
     atomic_store(&server->draining, true);
-    if (server->listen_fd >= 0)
-        return;
-    server->listen_fd = MHD_quiesce_daemon(server->daemon);
-    if (server->listen_fd >= 0) /* or the system would go on taking them, and nobody answer */
-        (void)shutdown(server->listen_fd, SHUT_RDWR);
+    http_listener_stop(server->listener);
 }
 
 bool http_server_wait(struct http_server *server, int timeout_ms)
@@ -197,11 +185,12 @@ void http_server_stop(struct http_server *server)
     if (!server)
         return;
     atomic_store(&server->draining, true);
+    if (server->listener)
+        http_listener_stop(server->listener);
     http_pool_free(server->pool);
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
-    if (server->listen_fd >= 0)
-        close(server->listen_fd);
+    http_listener_free(server->listener);
     http_clients_stop(&server->clients);
     http_spare_free(server);
     http_tls_free(server->tls);
@@ -213,8 +202,5 @@ void http_server_stop(struct http_server *server)
 
 uint16_t http_server_port(const struct http_server *server)
 {
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
-
-    return info ? info->port : 0;
+    return http_listener_port(server->listener);
 }

@@ -2,7 +2,9 @@
 #include "services/api-gateway/test_fixture.h"
 #include "services/api-gateway/test_raw.h"
 
+#include <arpa/inet.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "shared/base/alloc.h"
 
@@ -79,11 +81,57 @@ static void test_a_stop_ends_in_time(_unused_ void **state)
     assert_int_equal(raw_count(&seen, "HTTP/1.1 200"), 0);
 }
 
+enum { ROUNDS = 20, CALLERS = 3 };
+
+/* Comes and goes until nobody listens any more; whether that is so is the kernel's word. */
+struct caller {
+    pthread_t thread;
+    uint16_t port;
+};
+
+static void *come_and_go(void *state)
+{
+    const struct caller *caller = state;
+    static const char ask[] = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+    char byte;
+
+    for (;;) {
+        struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons(caller->port),
+                                      .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+            return NULL;
+        (void)!write(fd, ask, sizeof(ask) - 1);
+        (void)!read(fd, &byte, 1);
+    }
+}
+
+/* The event loops are at work when the order to stop listening comes: whatever they are just doing,
+ * the program goes on. */
+static void test_a_stop_under_load(_unused_ void **state)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+        struct caller callers[CALLERS];
+        for (size_t k = 0; k < CALLERS; k++) {
+            callers[k].port = http_server_port(f->gateway->http);
+            assert_int_equal(pthread_create(&callers[k].thread, NULL, come_and_go, &callers[k]), 0);
+        }
+        usleep((useconds_t)(random() % 5000));
+        http_server_drain(f->gateway->http);
+        for (size_t k = 0; k < CALLERS; k++)
+            pthread_join(callers[k].thread, NULL);
+        assert_false(raw_is_listening(callers[0].port));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_stop_finishes_what_is_in_hand),
         cmocka_unit_test(test_a_stop_ends_in_time),
+        cmocka_unit_test(test_a_stop_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
