@@ -58,16 +58,45 @@ size_t audit_edits(struct request *request, const struct audit_entry *entry,
                    struct store_list_edit ret_edits[AUDIT_LISTS])
 {
     _cleanup_(json_decrefp) json_t *json = entry_json(request, entry);
-    ProtobufCBinaryData value = json_record_value(request->arena, json);
-    size_t n = 0;
 
-    ret_edits[n++] =
-        (struct store_list_edit){.key = KEY_AUDIT, .value = value, .max_length = AUDIT_FLEET_MAX};
-    if (*entry->account)
-        ret_edits[n++] = (struct store_list_edit){.key = list_key(request, entry->account),
-                                                  .value = value,
-                                                  .max_length = AUDIT_ACCOUNT_MAX};
-    return n;
+    return audit_trail_edits(request->arena, entry->account,
+                             json_record_value(request->arena, json), ret_edits);
+}
+
+/* An entry on its way through the scheduler. */
+struct handed_entry {
+    Coffer__V1__AuditEntry message;
+    bool written;
+};
+
+Coffer__V1__AuditEntry *audit_hand_over(struct request *request, const char *object)
+{
+    const struct audit_entry entry = {
+        .account = request->account, .object = object, .result = "ok"};
+
+    if (request->handed)
+        return &request->handed->message;
+    _cleanup_(json_decrefp) json_t *json = entry_json(request, &entry);
+    struct handed_entry *handed = arena_alloc(request->arena, sizeof(*handed));
+    coffer__v1__audit_entry__init(&handed->message);
+    handed->message.account_id = request->account;
+    handed->message.id = (char *)json_record_text(json, "id", request->arena);
+    handed->message.entry = json_record_value(request->arena, json);
+    handed->written = false;
+    request->handed = handed;
+    return &handed->message;
+}
+
+void audit_handed_over(const struct request *request, bool audited)
+{
+    if (request->handed && audited)
+        request->handed->written = true;
+}
+
+void audit_noted(const struct request *request, const ProtobufCBinaryData *note)
+{
+    if (request->handed)
+        audit_handed_over(request, audit_trail_is_noted(note, request->handed->message.id));
 }
 
 /* Whole, since a character cut in half would be no text: bodies name at most 64 bytes. */
@@ -83,20 +112,32 @@ static bool is_refusal(unsigned status)
            status == 429;
 }
 
-void audit_answer(struct request *request, unsigned status, const json_t *answer)
+/* What was handed over is also what tells that it was done: who reads it twice knows it again. */
+static size_t answer_edits(struct request *request, unsigned status, const json_t *answer,
+                           struct store_list_edit ret_edits[AUDIT_LISTS])
 {
     const char *kind = json_string_value(json_object_get(answer, "kind"));
-    struct store_list_edit edits[AUDIT_LISTS];
+    const struct handed_entry *handed = request->handed;
     const struct audit_entry entry = {
         .account = request->account,
         .object = request->object,
         .result = status < 300 ? "ok" : kind ?: "INTERNAL",
     };
 
-    if (!*request->object || is_refusal(status))
+    if (handed && status < 300)
+        return audit_trail_edits(request->arena, request->account, handed->message.entry,
+                                 ret_edits);
+    return audit_edits(request, &entry, ret_edits);
+}
+
+void audit_answer(struct request *request, unsigned status, const json_t *answer)
+{
+    struct store_list_edit edits[AUDIT_LISTS];
+
+    if (!*request->object || is_refusal(status) || (request->handed && request->handed->written))
         return;
-    struct error *err =
-        commit_group_add(&request->gateway->audit, edits, audit_edits(request, &entry, edits));
+    size_t n = answer_edits(request, status, answer, edits);
+    struct error *err = commit_group_add(&request->gateway->audit, edits, n);
     if (err)
         log_event(LOG_LEVEL_ERROR, "audit entry not kept", "request_id", request->id, "entry",
                   arena_printf(request->arena, "%.*s", (int)edits[0].value.len,

@@ -3,20 +3,26 @@
  * append-only lists, one of the account and one of the fleet, each with the newest entries.
  * Nothing secret is in it: ids and names of fields, and amounts of money.
  *
- * Where the gateway writes the change, its entry is part of the same commit: a change that cannot
- * be recorded does not happen, and none is recorded that did not. Workloads are the scheduler's;
- * their entries follow its answer, and one that cannot be written is in our log instead, because
- * the change is there and a failure would only make the caller repeat it.
+ * The entry is part of the commit of its change: a change that cannot be recorded does not happen,
+ * and none is recorded that did not. Where the scheduler writes the change (workloads, tiers,
+ * images, hosts), the entry is handed over with what is asked of it (audit_hand_over()), and its
+ * answer says whether it is there: so it is, also when this gateway dies before the answer comes.
+ *
+ * The gateway writes the entry of what the scheduler refused, of what changed nothing (a client's
+ * retry is that too), and of a change by a scheduler that knows no entries. Each follows the answer
+ * in a commit of its own, and one that cannot be written is in our log instead, because a failure
+ * would only make the caller repeat what is done. After an answer that was lost (503, 504) there
+ * may be two entries of one request: the "ok" of the change, and how the request ended. A keyless
+ * create that the bus brought twice may have two with the same id.
  *
  * What is refused before anything could change is not recorded: otherwise the weakest key could
  * push the trail's older entries out.
  */
 #pragma once
 
+#include "schemas/common.pb-c.h"
 #include "services/api-gateway/http.h"
-#include "shared/store/store.h"
-
-enum { AUDIT_ACCOUNT_MAX = 10000, AUDIT_FLEET_MAX = 50000, AUDIT_LISTS = 2 };
+#include "shared/store/audit_trail.h"
 
 struct audit_entry {
     const char *account; /* whose trail; "" for nobody's but the fleet's */
@@ -32,8 +38,21 @@ size_t audit_edits(struct request *request, const struct audit_entry *entry,
 /* Names what the request is about, once that is known. */
 void audit_about(struct request *request, const char *object);
 
+/*
+ * What the scheduler shall write with the change, of the object, that the request is about to ask
+ * it for: that it was done. One for all attempts of a request; lives in its arena.
+ */
+Coffer__V1__AuditEntry *audit_hand_over(struct request *request, const char *object);
+
+/* What its answer says of that: audited, the entry is there. */
+void audit_handed_over(const struct request *request, bool audited);
+
+/* The same by the note of a request that was done (audit_trail.h): its answer may have been lost.
+ */
+void audit_noted(const struct request *request, const ProtobufCBinaryData *note);
+
 /* After an answer of a route where somebody else is the writer: nothing when it did not get as far
- * as asking, which is when it knows what it is about. */
+ * as asking, which is when it knows what it is about, nor when the entry is there already. */
 void audit_answer(struct request *request, unsigned status, const json_t *answer);
 
 /* What an entry must be; NULL: anything. Times as clock_format() writes them. */

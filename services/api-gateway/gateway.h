@@ -68,7 +68,7 @@ struct gateway {
     struct store *store;       /* owned */
     pthread_mutex_t host_lock; /* of reading a host for its address: rendered.c */
     struct store_cache *cache; /* of reads: read_cache.h */
-    struct commit_group audit; /* entries of what others write */
+    struct commit_group audit; /* entries that are in no change */
     struct clock *clock;
     struct fleet fleet;
     struct guest_signer signer;

@@ -1,5 +1,6 @@
 /* Guest image versions that new workloads may name ("artifacts" in the existing system). */
 #include "schemas/catalog.pb-c.h"
+#include "services/api-gateway/audit.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
@@ -101,18 +102,32 @@ static struct error *check_semver(struct request *request, const char *version)
                                  "only semantic versions may be enabled here, such as 1.2.3"));
 }
 
-struct error *on_artifact_enable(struct request *request, struct response *ret_response)
+static struct error *ask(struct request *request, const char *subject, char *version,
+                         const struct refusal *refusals, Coffer__V1__Artifact **ret_artifact)
 {
     Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
     void *artifact = NULL;
-    struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
 
-    err = err ?: check_semver(request, message.version);
+    message.version = version;
     message.request_id = (char *)idempotency_request_id(request);
-    err = err
-              ?: scheduler_ask(request, "svc.scheduler.artifact.enable", &message.base,
-                               enable_refusals, &artifact);
+    message.audit = audit_hand_over(request, version);
+    struct error *err = scheduler_ask(request, subject, &message.base, refusals, &artifact);
     read_cache_forget(request->gateway, KEY_ARTIFACTS, "");
+    if (err)
+        return err;
+    *ret_artifact = artifact;
+    audit_handed_over(request, (*ret_artifact)->audited);
+    return NULL;
+}
+
+struct error *on_artifact_enable(struct request *request, struct response *ret_response)
+{
+    Coffer__V1__Artifact *artifact;
+    char *version = NULL;
+    struct error *err = form_read_object(request, "version", VERSION_MAX, &version);
+
+    err = err ?: check_semver(request, version);
+    err = err ?: ask(request, "svc.scheduler.artifact.enable", version, enable_refusals, &artifact);
     if (!err)
         ret_response->json = artifact_to_json(artifact);
     return err;
@@ -120,13 +135,11 @@ struct error *on_artifact_enable(struct request *request, struct response *ret_r
 
 struct error *on_artifact_disable(struct request *request, struct response *ret_response)
 {
-    Coffer__V1__ArtifactRequest message = COFFER__V1__ARTIFACT_REQUEST__INIT;
-    struct error *err = form_read_object(request, "version", VERSION_MAX, &message.version);
+    Coffer__V1__Artifact *artifact;
+    char *version = NULL;
+    struct error *err = form_read_object(request, "version", VERSION_MAX, &version);
 
-    message.request_id = (char *)idempotency_request_id(request);
-    err =
-        err ?: scheduler_ask(request, "svc.scheduler.artifact.disable", &message.base, NULL, NULL);
-    read_cache_forget(request->gateway, KEY_ARTIFACTS, "");
+    err = err ?: ask(request, "svc.scheduler.artifact.disable", version, NULL, &artifact);
     if (!err)
         ret_response->json = json_object();
     return err;

@@ -29,10 +29,9 @@ static void fill(struct request *request, const struct deployment *deployment,
     message->domain = deployment_domain(request, deployment);
     message->files = deployment_files(deployment, request->arena);
     message->n_files = input->n_plain_files;
+    message->audit = audit_hand_over(request, input->workload_id);
     if (request->idempotency) /* else the id of the workload says enough, and is one write less */
-        if (request
-                ->idempotency) /* else the id of the workload says enough, and is one write less */
-            message->request_id = (char *)idempotency_request_id(request);
+        message->request_id = (char *)idempotency_request_id(request);
 }
 
 static struct error *send_create(struct request *request, const struct deployment *deployment,

@@ -1,5 +1,6 @@
 /* Hosts ("metal instances" in the existing system), for operators. */
 #include "schemas/host.pb-c.h"
+#include "services/api-gateway/audit.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/handlers.h"
@@ -189,14 +190,19 @@ struct error *on_host(struct request *request, struct response *ret_response)
 struct error *on_host_delete(struct request *request, struct response *ret_response)
 {
     Coffer__V1__HostRequest message = COFFER__V1__HOST_REQUEST__INIT;
+    void *done = NULL;
     struct error *err =
         form_read_object(request, "metalInstanceId", ID_MAX_BYTES, &message.host_id);
 
+    if (err)
+        return err;
     message.request_id = (char *)idempotency_request_id(request);
-    err = err
-              ?: scheduler_ask(request, "svc.scheduler.host.delete", &message.base, delete_refusals,
-                               NULL);
-    if (!err)
-        ret_response->json = json_object();
-    return err;
+    message.audit = audit_hand_over(request, message.host_id);
+    err =
+        scheduler_ask(request, "svc.scheduler.host.delete", &message.base, delete_refusals, &done);
+    if (err)
+        return err;
+    audit_handed_over(request, ((const Coffer__V1__Empty *)done)->audited);
+    ret_response->json = json_object();
+    return NULL;
 }

@@ -1,5 +1,6 @@
 /* Restart: a new boot of the same workload, with its secrets or with new ones. */
 #include "services/api-gateway/allowance.h"
+#include "services/api-gateway/audit.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/idempotency.h"
 #include "services/api-gateway/if_match.h"
@@ -86,6 +87,7 @@ static struct error *send_restart(struct request *request, const Coffer__V1__Wor
     message.account_id = request->account;
     message.reason = arena_strdup(request->arena, reason);
     message.request_id = (char *)idempotency_request_id(request);
+    message.audit = audit_hand_over(request, workload->workload_id);
     return workload_ask(request, "svc.scheduler.workload.restart", &message.base, NULL,
                         ret_workload);
 }

@@ -186,9 +186,11 @@ static struct error *write_tier(struct request *request, const json_t *body, con
     if (way->with_id)
         audit_about(request, tier.tier_id);
     tier.request_id = (char *)idempotency_request_id(request);
+    tier.audit = audit_hand_over(request, tier.tier_id);
     err = ask(request, way->subject, &tier.base, &written);
     if (err)
         return err;
+    audit_handed_over(request, ((const Coffer__V1__WorkloadTier *)written)->audited);
     audit_about(request, ((const Coffer__V1__WorkloadTier *)written)->tier_id);
     ret_response->json = tier_to_json(written);
     return NULL;
@@ -231,16 +233,20 @@ static struct error *try_delete(struct request *request, const json_t *body,
 {
     static const struct way way = {"svc.scheduler.tier.delete", true, true};
     Coffer__V1__WorkloadTierRequest message = COFFER__V1__WORKLOAD_TIER_REQUEST__INIT;
+    void *done = NULL;
     struct error *err = form_object(request, body, "tierId", ID_MAX_BYTES, &message.tier_id);
 
     err = err ?: read_expected(request, &way, &message.if_match);
     if (err)
         return err;
     message.request_id = (char *)idempotency_request_id(request);
-    err = ask(request, way.subject, &message.base, NULL);
-    if (!err)
-        ret_response->json = json_object();
-    return err;
+    message.audit = audit_hand_over(request, message.tier_id);
+    err = ask(request, way.subject, &message.base, &done);
+    if (err)
+        return err;
+    audit_handed_over(request, ((const Coffer__V1__Empty *)done)->audited);
+    ret_response->json = json_object();
+    return NULL;
 }
 
 static struct error *answer_deleted(struct request *request, const json_t *body,

@@ -1,5 +1,6 @@
 /* Update: another manifest under the same workload id. */
 #include "services/api-gateway/allowance.h"
+#include "services/api-gateway/audit.h"
 #include "services/api-gateway/data_loss.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/idempotency.h"
@@ -22,6 +23,7 @@ static void fill(struct request *request, const struct deployment *deployment,
     message->n_files = input->n_plain_files;
     message->image_version = (char *)input->project.image_version;
     message->domain = deployment_domain(request, deployment);
+    message->audit = audit_hand_over(request, input->workload_id);
 }
 
 /* Only new secrets are sealed and sent: the scheduler has the others, which nobody here can open.

@@ -1,5 +1,6 @@
 /* Workloads: read from the store, changed by asking the scheduler. */
 #include "services/api-gateway/allowance.h"
+#include "services/api-gateway/audit.h"
 #include "services/api-gateway/form.h"
 #include "services/api-gateway/handlers.h"
 #include "services/api-gateway/idempotency.h"
@@ -239,6 +240,7 @@ static struct error *ask(struct request *request, const json_t *body, const char
     message.account_id = request->account;
     message.reason = arena_strdup(request->arena, reason);
     message.request_id = (char *)idempotency_request_id(request);
+    message.audit = audit_hand_over(request, workload->workload_id);
     err = if_match_read(request, workload, &message.if_match);
     if (!err && uses_more)
         err = allowance_load(request, &message.allowance);

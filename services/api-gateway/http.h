@@ -26,6 +26,7 @@
 #define HTTP_ID_SIZE       65 /* of a request id as text */
 
 struct gateway;
+struct handed_entry;
 struct http_server;
 struct idempotency;
 struct request;
@@ -75,8 +76,9 @@ struct request {
     char parameter[HTTP_PARAMETER_MAX]; /* the value of the path's ':' part */
     char id[HTTP_ID_SIZE];
     struct principal principal;
-    char account[64]; /* "" without authentication, and for the global admin */
-    char object[128]; /* what it is about, for the audit trail; "" before it is known */
+    char account[64];            /* "" without authentication, and for the global admin */
+    char object[128];            /* what it is about, for the audit trail; "" before it is known */
+    struct handed_entry *handed; /* of audit.c, in the arena; NULL: the scheduler was not asked */
     struct buffer body;
     struct arena *arena;
     struct findings *findings; /* in the arena; NULL: none. Shown beside an INVALID_ARGUMENT */

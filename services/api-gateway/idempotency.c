@@ -2,6 +2,7 @@
 
 #include <openssl/rand.h>
 
+#include "services/api-gateway/audit.h"
 #include "services/api-gateway/auth.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/idempotency_seal.h"
@@ -399,9 +400,11 @@ struct error *idempotency_was_done(const struct request *request, bool *ret_done
                         arena_printf(request->arena, "%s%s", KEY_DONE_REQUEST,
                                      request->idempotency->fingerprint),
                         request->arena, &record);
-    if (!err)
-        *ret_done = record.version != 0;
-    return err;
+    if (err)
+        return err;
+    audit_noted(request, &record.value);
+    *ret_done = record.version != 0;
+    return NULL;
 }
 
 struct error *idempotency_make_salt(const struct request *request, const char *name,

@@ -20,7 +20,7 @@ struct error *scheduler_ask(struct request *request, const char *subject,
         return error_recode(err, ERROR_INTERNAL);
     if ((code == ERROR_UNAVAILABLE || code == ERROR_DEADLINE_EXCEEDED) && !*error_reason(err))
         return error_set_reason(err, SCHEDULER_AWAY);
-    if (!err && ret_reply)
+    if (!err)
         *ret_reply = reply;
     return err;
 }

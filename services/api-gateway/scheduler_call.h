@@ -15,7 +15,7 @@ struct refusal {
 };
 
 /* The reply type is that of the subject's row. Refusals end with ERROR_OK; NULL: none are special.
- * The reply lives in the request's arena; ret_reply may be NULL. */
+ * The reply lives in the request's arena. */
 struct error *scheduler_ask(struct request *request, const char *subject,
                             const ProtobufCMessage *message, const struct refusal *refusals,
                             void **ret_reply) _must_check_;

@@ -91,6 +91,7 @@ struct fixture *fixture_new_with(struct clock *clock, struct store *store)
     fixture->peer = bus_memory_attach(fixture->bus);
     assert_null(bus_ensure_streams(fixture->peer));
     fixture->store = store;
+    fixture->store_ops = store->ops;
     put_host(fixture);
     fixture_subscribe_scheduler(fixture);
     assert_null(

@@ -24,6 +24,7 @@ struct fixture {
     struct bus *bus;
     struct bus *peer; /* the other side's connection */
     struct store *store;
+    const struct store_ops *store_ops; /* as it was before a test put hooks in front of it */
     struct gateway *gateway;
     struct box_key authority_box;
     struct sign_key gateway_key;
@@ -44,7 +45,10 @@ struct fixture {
     void (*meanwhile)(struct fixture *f); /* called once, before it answers; NULL: nothing */
     const char *answer_reason;            /* NULL: none */
     bool lose_answer;      /* the next change is done, noted later, and told as UNAVAILABLE */
-    char lost_request[65]; /* the id of that one: see note_lost() */
+    char lost_request[65]; /* the id of that one: see note_lost() ... */
+    char lost_entry[65];   /* ... and of its audit entry */
+    bool note_first;       /* the note is there before the answer is lost */
+    bool leaves_audit;     /* writes no audit entries: an older one, or nothing changes */
     const Coffer__V1__PlanWorkloadReply *plan; /* NULL: admitted, on the one host, for nothing */
 };
 

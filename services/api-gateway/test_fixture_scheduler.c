@@ -5,6 +5,7 @@
 #include "schemas/catalog.pb-c.h"
 #include "schemas/host.pb-c.h"
 #include "shared/base/alloc.h"
+#include "shared/store/audit_trail.h"
 #include "shared/store/keys.h"
 
 void *last_request(const struct fixture *fixture, const ProtobufCMessageDescriptor *type,
@@ -112,6 +113,41 @@ static struct error *keep_new(const struct fixture *fixture,
                              id);
 }
 
+/* Past hooks of the test, which are for what the gateway writes. */
+static void commit(const struct fixture *fixture, const struct store_change *change)
+{
+    error_free(fixture->store_ops->commit(fixture->store, change)); /* no thread to fail in */
+}
+
+static void note(const struct fixture *fixture, const char *request_id, const char *entry_id)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    const char *text = audit_trail_note(arena, "done", entry_id);
+    const struct store_write write = {.key =
+                                          arena_printf(arena, "%s%s", KEY_DONE_REQUEST, request_id),
+                                      .value = arena_bytes(arena, text, strlen(text))};
+
+    commit(fixture, &(struct store_change){.writes = &write, .n_writes = 1});
+}
+
+void note_lost(struct fixture *fixture)
+{
+    note(fixture, fixture->lost_request, fixture->lost_entry);
+}
+
+/* Returns whether it was asked for, and done. */
+static bool keep_entry(const struct fixture *fixture, const Coffer__V1__AuditEntry *audit)
+{
+    _cleanup_(arena_freep) struct arena *arena = arena_new();
+    struct store_list_edit edits[AUDIT_LISTS];
+
+    if (!audit || fixture->leaves_audit)
+        return false;
+    size_t n = audit_trail_edits(arena, audit->account_id, audit->entry, edits);
+    commit(fixture, &(struct store_change){.lists = edits, .n_lists = n});
+    return true;
+}
+
 static struct error *on_create(void *state, struct bus_call *call)
 {
     const Coffer__V1__CreateWorkloadRequest *request = call->in;
@@ -124,47 +160,43 @@ static struct error *on_create(void *state, struct bus_call *call)
     if (err)
         return err;
     reply->workload = workload;
+    reply->audited = keep_entry(state, request->audit);
     return NULL;
 }
 
-static void note(const struct fixture *fixture, const char *request_id)
-{
-    _cleanup_free_ char *key = xasprintf("%s%s", KEY_DONE_REQUEST, request_id);
-    const struct store_write write = {.key = key, .value = {.data = (uint8_t *)"done", .len = 4}};
-    const struct store_change change = {.writes = &write, .n_writes = 1};
-
-    error_free(store_commit(fixture->store, &change)); /* this is no thread to fail in */
-}
-
-void note_lost(struct fixture *fixture)
-{
-    note(fixture, fixture->lost_request);
-}
-
-static bool is_done(const struct fixture *fixture, const char *request_id, struct arena *arena)
+/* Then whether its entry is there is the answer, too. */
+static bool is_done(const struct fixture *fixture, const char *request_id,
+                    const Coffer__V1__AuditEntry *audit, struct arena *arena,
+                    protobuf_c_boolean *ret_audited)
 {
     const char *key = arena_printf(arena, "%s%s", KEY_DONE_REQUEST, request_id);
     struct store_record record = {0};
 
     error_free(store_get(fixture->store, key, arena, &record));
+    *ret_audited = audit && audit_trail_is_noted(&record.value, audit->id);
     return record.version != 0;
 }
 
 /* After a change. */
-static struct error *note_done(struct fixture *fixture, const char *request_id)
+static struct error *note_done(struct fixture *fixture, const char *request_id,
+                               const Coffer__V1__AuditEntry *audit, protobuf_c_boolean *ret_audited)
 {
-    if (fixture->lose_answer) {
+    *ret_audited = keep_entry(fixture, audit);
+    const char *entry_id = *ret_audited ? audit->id : "";
+    const bool lost = fixture->lose_answer;
+
+    if (lost) {
         fixture->lose_answer = false;
         snprintf(fixture->lost_request, sizeof(fixture->lost_request), "%s", request_id);
-        return error_new(ERROR_UNAVAILABLE, "the answer was lost");
+        snprintf(fixture->lost_entry, sizeof(fixture->lost_entry), "%s", entry_id);
     }
-    if (*request_id)
-        note(fixture, request_id);
-    return NULL;
+    if (*request_id && (!lost || fixture->note_first))
+        note(fixture, request_id, entry_id);
+    return lost ? error_new(ERROR_UNAVAILABLE, "the answer was lost") : NULL;
 }
 
-static struct error *answer_command(struct fixture *fixture, struct bus_call *call, const char *id,
-                                    const char *account, const char *request_id)
+static struct error *answer_command(struct fixture *fixture, struct bus_call *call,
+                                    const Coffer__V1__WorkloadRequest *request)
 {
     Coffer__V1__WorkloadReply *reply = call->out;
     struct error *err = take_command(fixture, call);
@@ -173,30 +205,31 @@ static struct error *answer_command(struct fixture *fixture, struct bus_call *ca
         return err;
     Coffer__V1__Workload *workload = arena_alloc(call->arena, sizeof(*workload));
     coffer__v1__workload__init(workload);
-    workload->workload_id = (char *)id;
-    workload->account_id = (char *)account;
+    workload->workload_id = request->workload_id;
+    workload->account_id = request->account_id;
     workload->status = COFFER__V1__WORKLOAD_STATUS__STOPPING;
     reply->workload = workload;
-    if (is_done(fixture, request_id, call->arena))
+    if (is_done(fixture, request->request_id, request->audit, call->arena, &reply->audited))
         return NULL;
     fixture->done++;
-    return note_done(fixture, request_id);
+    return note_done(fixture, request->request_id, request->audit, &reply->audited);
 }
 
 static struct error *on_wish(void *state, struct bus_call *call)
 {
-    const Coffer__V1__WorkloadRequest *request = call->in;
-
-    return answer_command(state, call, request->workload_id, request->account_id,
-                          request->request_id);
+    return answer_command(state, call, call->in);
 }
 
 static struct error *on_restart(void *state, struct bus_call *call)
 {
     const Coffer__V1__RestartWorkloadRequest *request = call->in;
+    Coffer__V1__WorkloadRequest as = COFFER__V1__WORKLOAD_REQUEST__INIT;
 
-    return answer_command(state, call, request->workload_id, request->account_id,
-                          request->request_id);
+    as.workload_id = request->workload_id;
+    as.account_id = request->account_id;
+    as.request_id = request->request_id;
+    as.audit = request->audit;
+    return answer_command(state, call, &as);
 }
 
 static struct error *compare_expected(struct fixture *fixture,
@@ -239,8 +272,9 @@ static struct error *keep_input(const struct fixture *fixture,
 /* Keeps the new input, as the scheduler does; what was sealed before is not its matter here. */
 static struct error *revise(struct fixture *fixture,
                             const Coffer__V1__UpdateWorkloadRequest *request, struct arena *arena,
-                            Coffer__V1__Workload *workload)
+                            Coffer__V1__WorkloadReply *reply)
 {
+    Coffer__V1__Workload *workload = reply->workload;
     const char *key = arena_printf(arena, "%s%s", KEY_WORKLOAD, request->workload_id);
 
     fixture->done++;
@@ -251,13 +285,13 @@ static struct error *revise(struct fixture *fixture,
     struct error *err = set_manifest(&request->manifest, arena, workload);
     err = err ?: keep_input(fixture, request, arena);
     err = err ?: keep_message(fixture, key, &workload->base);
-    return err ?: note_done(fixture, request->request_id);
+    return err ?: note_done(fixture, request->request_id, request->audit, &reply->audited);
 }
 
 static struct error *on_update(void *state, struct bus_call *call)
 {
     const Coffer__V1__UpdateWorkloadRequest *request = call->in;
-    Coffer__V1__Workload *workload = NULL;
+    Coffer__V1__WorkloadReply *reply = call->out;
     struct fixture *fixture = state;
     void (*meanwhile)(struct fixture * f) = fixture->meanwhile;
 
@@ -267,13 +301,12 @@ static struct error *on_update(void *state, struct bus_call *call)
     struct error *err = take_command(fixture, call);
     if (err)
         return err;
-    err = compare_expected(fixture, request, call->arena, &workload);
-    ((Coffer__V1__WorkloadReply *)call->out)->workload = workload;
-    if (is_done(fixture, request->request_id, call->arena)) {
+    err = compare_expected(fixture, request, call->arena, &reply->workload);
+    if (is_done(fixture, request->request_id, request->audit, call->arena, &reply->audited)) {
         error_free(err);
         return NULL;
     }
-    return err ?: revise(fixture, request, call->arena, workload);
+    return err ?: revise(fixture, request, call->arena, reply);
 }
 
 static struct error *on_plan(void *state, struct bus_call *call)
@@ -296,7 +329,9 @@ static struct error *on_artifact(void *state, struct bus_call *call)
 
     reply->version = request->version;
     reply->built_at_ms = 1700000000123;
-    return take_command(state, call);
+    struct error *err = take_command(state, call);
+    reply->audited = !err && keep_entry(state, request->audit);
+    return err;
 }
 
 static struct error *on_tier(void *state, struct bus_call *call)
@@ -306,23 +341,32 @@ static struct error *on_tier(void *state, struct bus_call *call)
 
     *reply = *request;
     reply->if_match = NULL;
+    reply->audit = NULL;
     if (!*reply->tier_id)
         reply->tier_id = arena_strdup(call->arena, "tier-made");
     struct error *err = take_command(state, call);
-    return err ?: note_done(state, request->request_id);
+    if (err || is_done(state, request->request_id, request->audit, call->arena, &reply->audited))
+        return err;
+    return note_done(state, request->request_id, request->audit, &reply->audited);
 }
 
 static struct error *on_tier_removal(void *state, struct bus_call *call)
 {
     const Coffer__V1__WorkloadTierRequest *request = call->in;
+    Coffer__V1__Empty *reply = call->out;
     struct error *err = take_command(state, call);
 
-    return err ?: note_done(state, request->request_id);
+    return err ?: note_done(state, request->request_id, request->audit, &reply->audited);
 }
 
 static struct error *on_removal(void *state, struct bus_call *call)
 {
-    return take_command(state, call);
+    const Coffer__V1__HostRequest *request = call->in;
+    Coffer__V1__Empty *reply = call->out;
+    struct error *err = take_command(state, call);
+
+    reply->audited = !err && keep_entry(state, request->audit);
+    return err;
 }
 
 static const struct bus_handler scheduler_rows[] = {

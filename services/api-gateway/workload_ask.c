@@ -1,5 +1,6 @@
 #include "services/api-gateway/workload_ask.h"
 
+#include "services/api-gateway/audit.h"
 #include "services/api-gateway/gateway.h"
 #include "services/api-gateway/workloads.h"
 
@@ -40,6 +41,7 @@ struct error *workload_ask(struct request *request, const char *subject,
 
     if (err)
         return refusal_explain(request, err);
+    audit_handed_over(request, ((Coffer__V1__WorkloadReply *)reply)->audited);
     Coffer__V1__Workload *workload = ((Coffer__V1__WorkloadReply *)reply)->workload;
     if (!workload)
         return error_new(ERROR_INTERNAL, "the scheduler answered without a workload");

@@ -1,5 +1,6 @@
 #include "services/scheduler/artifacts.h"
 
+#include "services/scheduler/audit.h"
 #include "services/scheduler/done_request.h"
 #include "shared/base/log.h"
 #include "shared/manifest/manifest.h"
@@ -7,11 +8,12 @@
 struct setting {
     struct scheduler *scheduler;
     const char *version;
-    const char *request_id; /* NULL: none */
+    struct asked asked;
     bool enabled;
     struct arena *arena;
     Coffer__V1__Artifact *artifact;
     bool changed;
+    bool audited;
 };
 
 static struct error *load(struct setting *setting, uint64_t *ret_version)
@@ -50,23 +52,24 @@ static struct error *set(void *data)
     struct setting *setting = data;
     struct change change;
     uint64_t version;
-    bool repeat = false;
+    struct done_request before = {0};
     struct error *err =
-        done_request_find(setting->scheduler, setting->request_id, setting->arena, &repeat);
+        done_request_find(setting->scheduler, &setting->asked, setting->arena, &before);
 
     err = err ?: load(setting, &version);
-    repeat = !err && repeat && setting->artifact;
+    bool repeat = !err && before.done && setting->artifact;
     if (!err && !repeat && (setting->enabled || !setting->artifact))
         err = check_image(setting);
     if (err)
         return err;
     setting->changed =
         !repeat && (!setting->artifact || setting->artifact->enabled != setting->enabled);
+    setting->audited = setting->changed ? setting->asked.audit != NULL : before.audited;
     if (!setting->changed)
         return NULL;
     change_init(&change, setting->scheduler, setting->arena);
     put(setting, &change, version);
-    done_request_note(&change, setting->request_id, setting->version);
+    done_request_note(&change, &setting->asked, setting->version);
     return change_commit(&change);
 }
 
@@ -76,17 +79,19 @@ struct error *artifact_set(struct scheduler *scheduler, const Coffer__V1__Artifa
     const char *version = request->version;
     struct setting setting = {.scheduler = scheduler,
                               .version = version,
-                              .request_id = request->request_id,
+                              .asked = {request->request_id, request->audit},
                               .enabled = enabled,
                               .arena = arena};
 
     if (!manifest_version_is_valid(version))
         return error_new(ERROR_NOT_FOUND, "no image version '%.64s'", version);
-    struct error *err = change_repeat(set, &setting);
+    struct error *err = audit_check(request->audit);
+    err = err ?: change_repeat(set, &setting);
     if (err)
         return err;
     if (setting.changed)
         log_info(enabled ? "image enabled" : "image disabled", "version", version);
+    setting.artifact->audited = setting.audited;
     *ret_artifact = setting.artifact;
     return NULL;
 }

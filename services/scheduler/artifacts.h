@@ -14,7 +14,7 @@ struct error *artifacts_adopt(struct scheduler *scheduler) _must_check_;
 /*
  * What is so already stays as it is. To enable, the signed image.json must be there: NOT_FOUND,
  * or PERMISSION_DENIED for a signature that is not the release key's. To disable, a record is
- * enough. Lives in the arena.
+ * enough. Lives in the arena; audited: the entry that came with it is in the audit trail.
  */
 struct error *artifact_set(struct scheduler *scheduler, const Coffer__V1__ArtifactRequest *request,
                            bool enabled, struct arena *arena,

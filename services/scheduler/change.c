@@ -76,6 +76,12 @@ void change_index(struct change *change, const char *set, const char *id, const 
     };
 }
 
+void change_list(struct change *change, const struct store_list_edit *edit)
+{
+    GROW(change, lists, n_lists);
+    change->lists[change->n_lists++] = *edit;
+}
+
 void change_add(struct change *change, const struct change *other)
 {
     for (size_t i = 0; i < other->n_writes; i++) {
@@ -90,10 +96,8 @@ void change_add(struct change *change, const struct change *other)
         GROW(change, outbox, n_outbox);
         change->outbox[change->n_outbox++] = other->outbox[i];
     }
-    for (size_t i = 0; i < other->n_lists; i++) {
-        GROW(change, lists, n_lists);
-        change->lists[change->n_lists++] = other->lists[i];
-    }
+    for (size_t i = 0; i < other->n_lists; i++)
+        change_list(change, &other->lists[i]);
     for (size_t i = 0; i < other->n_deltas; i++) {
         GROW(change, deltas, n_deltas);
         change->deltas[change->n_deltas++] = other->deltas[i];
@@ -208,15 +212,15 @@ void change_workload_event(struct change *change, Coffer__V1__Workload *workload
     event.source = (char *)source_name(source);
     add_outbox(change, arena_printf(arena, "%s.%" PRIu64, workload->workload_id, event.sequence),
                arena_printf(arena, "evt.workload.%s.%s", workload->workload_id, kind), &event.base);
-    GROW(change, lists, n_lists);
-    change->lists[change->n_lists++] = (struct store_list_edit){
-        .key = arena_printf(arena, "%s%s", KEY_EVENTS_OF, workload->workload_id),
-        .value = change->outbox[change->n_outbox - 1].payload,
-        .max_length = EVENTS_KEPT,
-        .expire_ms = workload->status == COFFER__V1__WORKLOAD_STATUS__DELETED
-                         ? (int64_t)change->scheduler->config->tombstone_ms
-                         : 0,
-    };
+    change_list(change,
+                &(struct store_list_edit){
+                    .key = arena_printf(arena, "%s%s", KEY_EVENTS_OF, workload->workload_id),
+                    .value = change->outbox[change->n_outbox - 1].payload,
+                    .max_length = EVENTS_KEPT,
+                    .expire_ms = workload->status == COFFER__V1__WORKLOAD_STATUS__DELETED
+                                     ? (int64_t)change->scheduler->config->tombstone_ms
+                                     : 0,
+                });
 }
 
 void change_host_event(struct change *change, Coffer__V1__Host *host, const char *kind,

@@ -2,6 +2,7 @@
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
+#include "services/scheduler/audit.h"
 #include "services/scheduler/create_round.h"
 #include "services/scheduler/done_request.h"
 #include "services/scheduler/names.h"
@@ -121,6 +122,13 @@ static struct name_taker taker_of(const Coffer__V1__CreateWorkloadRequest *reque
     return (struct name_taker){request->domain, request->workload_id, request->account_id};
 }
 
+static struct asked asked_of(const struct item *item)
+{
+    const Coffer__V1__CreateWorkloadRequest *request = item->creation->request;
+
+    return (struct asked){request->request_id, request->audit};
+}
+
 /* Whether the image version and the size are to be had today, and at what price. */
 static struct error *check_offer(struct round *round, const struct item *item,
                                  const struct store_record *of, uint64_t *ret_price)
@@ -168,8 +176,10 @@ static struct error *admit(struct round *round, struct item *item, const struct 
     change_index(change, KEY_WORKLOADS_OF, request->account_id, id, false);
     change_put(change, KEY_WORKLOAD, id, 0, &update.workload->base, 0);
     change_count(change, update.workload, false);
-    done_request_note(change, request->request_id, id);
+    const struct asked asked = asked_of(item);
+    done_request_note(change, &asked, id);
     change_add(&round->change, change);
+    item->audited = request->audit != NULL;
     item->accepted = true;
     count_accepted(round, item);
     return NULL;
@@ -191,10 +201,11 @@ static bool is_postponed(const struct round *round, size_t at)
 static struct error *judge(struct round *round, struct item *item, const struct store_record *of)
 {
     const struct store_record *record = &of[OF_WORKLOAD];
-    const bool repeat = item->done && item->done->version;
+    const struct asked asked = asked_of(item);
+    const struct done_request before = done_request_of(item->done, &asked);
     void *existing;
 
-    if (!record->version && repeat)
+    if (!record->version && before.done)
         return error_new(ERROR_ALREADY_EXISTS, "workload '%s' existed, and is deleted",
                          item->creation->request->workload_id);
     if (!record->version)
@@ -202,7 +213,8 @@ static struct error *judge(struct round *round, struct item *item, const struct 
     struct error *err =
         record_read(record, &coffer__v1__workload__descriptor, round->arena, &existing);
     item->workload = existing;
-    return err ?: answer_existing(existing, item->creation->request, repeat);
+    item->audited = before.audited;
+    return err ?: answer_existing(existing, item->creation->request, before.done);
 }
 
 static struct error *run_round(struct round *round)
@@ -230,12 +242,14 @@ static void settle(struct item *item)
         return;
     item->creation->err = TAKE_PTR(item->err);
     item->creation->workload = item->creation->err ? NULL : item->workload;
+    item->creation->audited = !item->creation->err && item->audited;
 }
 
 static void forget_judgement(struct item *item)
 {
     error_free(TAKE_PTR(item->err));
     item->workload = NULL;
+    item->audited = false;
     item->accepted = false;
 }
 
@@ -313,7 +327,9 @@ void workloads_create(struct scheduler *scheduler, struct creation *creations, s
     for (size_t i = 0; i < n; i++) {
         struct creation *creation = &creations[i];
         creation->workload = NULL;
-        creation->err = done_request_check(creation->request->request_id);
+        creation->audited = false;
+        creation->err = audit_check(creation->request->audit);
+        creation->err = creation->err ?: done_request_check(creation->request->request_id);
         creation->err =
             creation->err
                 ?: admission_check(scheduler, creation->request, arena, &items[i].manifest);
@@ -332,12 +348,14 @@ void workloads_create(struct scheduler *scheduler, struct creation *creations, s
 
 struct error *workload_create(struct scheduler *scheduler,
                               const Coffer__V1__CreateWorkloadRequest *request, struct arena *arena,
-                              Coffer__V1__Workload **ret_workload)
+                              Coffer__V1__WorkloadReply *reply)
 {
     struct creation creation = {.request = request};
 
     workloads_create(scheduler, &creation, 1, arena);
-    if (!creation.err)
-        *ret_workload = creation.workload;
-    return creation.err;
+    if (creation.err)
+        return creation.err;
+    reply->workload = creation.workload;
+    reply->audited = creation.audited;
+    return NULL;
 }

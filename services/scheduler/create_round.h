@@ -16,6 +16,7 @@ struct item {
     const struct store_record *done; /* of its request; NULL: it has no id */
     struct error *err;
     Coffer__V1__Workload *workload;
+    bool audited; /* the entry that came with it is in the trail */
     bool accepted;
     bool postponed; /* by another one of this round with the same id or domain */
 };

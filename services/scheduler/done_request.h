@@ -6,6 +6,10 @@
  *
  * Who finds a note answers what is there now, whatever was expected of it: others may have changed
  * it since, and doing it once more would undo that. What changed nothing leaves no note.
+ *
+ * The note names the entry of the audit trail that was handed over with the request. A message that
+ * the bus brought twice has the same one, and is answered as audited again; a client's retry has
+ * another one, which is left to its asker.
  */
 #pragma once
 
@@ -13,10 +17,20 @@
 
 #define DONE_REQUEST_KEEP_MS (INT64_C(24) * 60 * 60 * 1000)
 
-/* *ret_done is false for "" (or NULL), the request that nobody repeats; INVALID_ARGUMENT for what
- * is no id. */
-struct error *done_request_find(struct scheduler *scheduler, const char *request_id,
-                                struct arena *arena, bool *ret_done) _must_check_;
+/* What is sent along with a change, whatever the change is. */
+struct asked {
+    const char *request_id;              /* NULL or "": one that nobody repeats */
+    const Coffer__V1__AuditEntry *audit; /* NULL: none */
+};
+
+struct done_request {
+    bool done;
+    bool audited; /* and the audit entry of this request is in the trail */
+};
+
+/* INVALID_ARGUMENT for what is no id. */
+struct error *done_request_find(struct scheduler *scheduler, const struct asked *asked,
+                                struct arena *arena, struct done_request *ret_done) _must_check_;
 
 /* Whether done_request_find() would take it; "" counts. */
 struct error *done_request_check(const char *request_id) _must_check_;
@@ -24,5 +38,8 @@ struct error *done_request_check(const char *request_id) _must_check_;
 /* Its record, for who reads several at once. In the arena. */
 const char *done_request_key(struct arena *arena, const char *request_id);
 
-/* object: what was changed, for people who look. Nothing without an id. */
-void done_request_note(struct change *change, const char *request_id, const char *object);
+/* The same of its record that was read already; NULL: there is none. */
+struct done_request done_request_of(const struct store_record *record, const struct asked *asked);
+
+/* Adds the note, and the audit entry. object: what was changed, for people who look. */
+void done_request_note(struct change *change, const struct asked *asked, const char *object);

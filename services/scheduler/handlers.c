@@ -16,7 +16,6 @@ static struct error *on_create(void *state, struct bus_call *call)
 static struct error *wish(struct scheduler *scheduler, struct bus_call *call, enum trigger trigger)
 {
     const Coffer__V1__WorkloadRequest *request = call->in;
-    Coffer__V1__WorkloadReply *reply = call->out;
 
     return workload_wish(scheduler,
                          &(struct wish){
@@ -26,9 +25,10 @@ static struct error *wish(struct scheduler *scheduler, struct bus_call *call, en
                              .reason = request->reason,
                              .if_match = request->if_match,
                              .request_id = request->request_id,
+                             .audit = request->audit,
                              .allowance = trigger == TRIGGER_START ? request->allowance : NULL,
                          },
-                         call->arena, &reply->workload);
+                         call->arena, call->out);
 }
 
 static struct error *on_start(void *state, struct bus_call *call)
@@ -49,7 +49,6 @@ static struct error *on_delete(void *state, struct bus_call *call)
 static struct error *on_restart(void *state, struct bus_call *call)
 {
     const Coffer__V1__RestartWorkloadRequest *request = call->in;
-    Coffer__V1__WorkloadReply *reply = call->out;
 
     return workload_wish(state,
                          &(struct wish){
@@ -59,17 +58,16 @@ static struct error *on_restart(void *state, struct bus_call *call)
                              .reason = request->reason,
                              .sealed_secrets = request->sealed_secrets,
                              .request_id = request->request_id,
+                             .audit = request->audit,
                              .if_match = request->if_match,
                              .allowance = request->allowance,
                          },
-                         call->arena, &reply->workload);
+                         call->arena, call->out);
 }
 
 static struct error *on_update(void *state, struct bus_call *call)
 {
-    Coffer__V1__WorkloadReply *reply = call->out;
-
-    return workload_revise(state, call->in, call->arena, &reply->workload);
+    return workload_revise(state, call->in, call->arena, call->out);
 }
 
 static struct error *on_plan(void *state, struct bus_call *call)
@@ -129,12 +127,22 @@ static struct error *on_tier_update(void *state, struct bus_call *call)
 
 static struct error *on_tier_delete(void *state, struct bus_call *call)
 {
-    return tier_delete(state, call->in, call->arena);
+    Coffer__V1__Empty *reply = call->out;
+    bool audited = false;
+    struct error *err = tier_delete(state, call->in, call->arena, &audited);
+
+    reply->audited = audited;
+    return err;
 }
 
 static struct error *on_host_delete(void *state, struct bus_call *call)
 {
-    return host_remove(state, call->in, call->arena);
+    Coffer__V1__Empty *reply = call->out;
+    bool audited = false;
+    struct error *err = host_remove(state, call->in, call->arena, &audited);
+
+    reply->audited = audited;
+    return err;
 }
 
 /* boot.<h>.<w>.<step> */

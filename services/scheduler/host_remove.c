@@ -1,4 +1,5 @@
 /* The end of a host's record. */
+#include "services/scheduler/audit.h"
 #include "services/scheduler/done_request.h"
 #include "services/scheduler/hosts.h"
 #include "shared/base/encode.h"
@@ -7,10 +8,10 @@
 struct removal {
     struct scheduler *scheduler;
     const char *host_id;
-    const char *request_id;
+    struct asked asked;
     struct arena *arena;
-    bool repeat; /* it was removed by this very request */
-    bool heard;  /* the refusal is that it still speaks */
+    struct done_request before; /* it was removed by this very request */
+    bool heard;                 /* the refusal is that it still speaks */
 };
 
 static struct error *check_free(const struct removal *removal)
@@ -51,10 +52,10 @@ static struct error *remove_once(void *data)
     struct change change;
     Coffer__V1__Host *host;
     uint64_t version;
-    struct error *err = done_request_find(removal->scheduler, removal->request_id, removal->arena,
-                                          &removal->repeat);
+    struct error *err =
+        done_request_find(removal->scheduler, &removal->asked, removal->arena, &removal->before);
 
-    if (err || removal->repeat)
+    if (err || removal->before.done)
         return err;
     err = record_load(removal->scheduler, KEY_HOST, removal->host_id, &coffer__v1__host__descriptor,
                       removal->arena, &host, &version);
@@ -68,25 +69,27 @@ static struct error *remove_once(void *data)
     change_host_event(&change, host, "removed", "");
     change_delete(&change, KEY_HOST, removal->host_id, version);
     change_index(&change, KEY_HOSTS, "", removal->host_id, true);
-    done_request_note(&change, removal->request_id, removal->host_id);
+    done_request_note(&change, &removal->asked, removal->host_id);
     return change_commit(&change);
 }
 
 struct error *host_remove(struct scheduler *scheduler, const Coffer__V1__HostRequest *request,
-                          struct arena *arena)
+                          struct arena *arena, bool *ret_audited)
 {
     const char *host_id = request->host_id;
     struct removal removal = {.scheduler = scheduler,
                               .host_id = host_id,
-                              .request_id = request->request_id,
+                              .asked = {request->request_id, request->audit},
                               .arena = arena};
 
     if (!name_is_valid(host_id))
         return error_new(ERROR_NOT_FOUND, "no host '%.63s'", host_id);
-    struct error *err = change_repeat(remove_once, &removal);
+    struct error *err = audit_check(request->audit);
+    err = err ?: change_repeat(remove_once, &removal);
     if (err)
         return removal.heard ? error_recode(err, ERROR_ABORTED) : err;
-    if (removal.repeat)
+    *ret_audited = removal.before.done ? removal.before.audited : request->audit != NULL;
+    if (removal.before.done)
         return NULL;
     log_info("host removed", "host", host_id);
     scheduler_kick(scheduler);

@@ -7,6 +7,7 @@ static void answer(struct bus_call *call, const struct creation *creation)
     Coffer__V1__WorkloadReply *reply = call->out;
 
     reply->workload = creation->workload;
+    reply->audited = creation->audited;
     bus_call_answer(call, creation->err);
 }
 
@@ -29,11 +30,10 @@ struct error *intake_create(struct scheduler *scheduler, struct bus_call *call)
 {
     struct intake *intake = &scheduler->intake;
     size_t size = call->message->size;
-    Coffer__V1__WorkloadReply *reply = call->out;
     struct bus_call *kept = bus_call_keep(call);
 
     if (!kept)
-        return workload_create(scheduler, call->in, call->arena, &reply->workload);
+        return workload_create(scheduler, call->in, call->arena, call->out);
     intake->calls[intake->n++] = kept;
     intake->bytes += size;
     bool later = intake->n > 1 || bus_call_later(kept, flush, scheduler);

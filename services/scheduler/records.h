@@ -47,6 +47,7 @@ void change_put_bytes(struct change *change, const char *prefix, const char *id,
 void change_delete(struct change *change, const char *prefix, const char *id, uint64_t expected);
 void change_index(struct change *change, const char *set, const char *id, const char *member,
                   bool remove);
+void change_list(struct change *change, const struct store_list_edit *edit);
 /* The workload counts from this change on, or no more (less). */
 void change_count(struct change *change, const Coffer__V1__Workload *workload, bool less);
 /* Nothing to do is fine. ABORTED: somebody was quicker, or this scheduler's term is over. */

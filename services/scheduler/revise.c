@@ -3,6 +3,7 @@
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
 #include "services/scheduler/artifacts.h"
+#include "services/scheduler/audit.h"
 #include "services/scheduler/done_request.h"
 #include "services/scheduler/names.h"
 #include "services/scheduler/secrets.h"
@@ -16,6 +17,8 @@ struct revision {
     const struct manifest *manifest;
     uint8_t digest[MANIFEST_SHA256_SIZE];
     const Coffer__V1__Secrets *given; /* opened; empty when there are none */
+    struct asked asked;
+    bool audited; /* of the last attempt */
 };
 
 /* What an attempt found out about the record before. */
@@ -138,7 +141,7 @@ static void take_content(struct update *update, const struct revision *revision)
     workload->image_root = arena_strdup(update->arena, "");
     workload->evidence_kind = arena_strdup(update->arena, "");
     workload->restarts = 0;
-    done_request_note(&update->change, request->request_id, workload->workload_id);
+    done_request_note(&update->change, &revision->asked, workload->workload_id);
     workload_new_generation(workload);
 }
 
@@ -202,18 +205,19 @@ static struct error *check_name(const struct update *update, const char *name)
 
 static struct error *revise(struct update *update, void *data)
 {
-    const struct revision *revision = data;
+    struct revision *revision = data;
     const Coffer__V1__UpdateWorkloadRequest *request = revision->request;
     const Coffer__V1__Workload *workload = update->workload;
-    bool repeat = false;
+    struct done_request before = {0};
     struct error *err =
-        done_request_find(update->scheduler, request->request_id, update->arena, &repeat);
+        done_request_find(update->scheduler, &revision->asked, update->arena, &before);
 
     err = err
               ?: workload_check_asker(update, request->workload_id, request->account_id,
-                                      repeat ? NULL : request->if_match);
-    update->skip = !err && repeat;
-    if (err || repeat)
+                                      before.done ? NULL : request->if_match);
+    update->skip = !err && before.done;
+    revision->audited = before.audited;
+    if (err || before.done)
         return err;
     if (workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
         return error_new(ERROR_FAILED_PRECONDITION, "workload '%s' is being deleted",
@@ -226,20 +230,24 @@ static struct error *revise(struct update *update, void *data)
     err = err ?: check_name(update, request->domain);
     if (!err && workload->desired == COFFER__V1__DESIRED_STATE__DESIRED_RUNNING)
         err = allowance_check(update->scheduler, workload, request->allowance, update->arena);
+    revision->audited = request->audit != NULL;
     return err ?: change_all(update, revision);
 }
 
 struct error *workload_revise(struct scheduler *scheduler,
                               const Coffer__V1__UpdateWorkloadRequest *request, struct arena *arena,
-                              Coffer__V1__Workload **ret_workload)
+                              Coffer__V1__WorkloadReply *reply)
 {
-    struct revision revision = {.request = request};
-    struct error *err = check_request(scheduler, &revision, arena);
+    struct revision revision = {.request = request, .asked = {request->request_id, request->audit}};
+    struct error *err = audit_check(request->audit);
 
+    err = err ?: check_request(scheduler, &revision, arena);
     err = err
               ?: workload_update(scheduler, request->workload_id, revise, &revision, arena,
-                                 ret_workload);
-    if (!err)
-        log_info("workload updated", "workload", request->workload_id);
-    return err;
+                                 &reply->workload);
+    if (err)
+        return err;
+    reply->audited = revision.audited;
+    log_info("workload updated", "workload", request->workload_id);
+    return NULL;
 }

@@ -234,8 +234,9 @@ static void step_wish(struct world *world)
     wish.workload_id = before->workload_id;
     wish.account_id = before->account_id;
     wish.allowance = runs ? allowance_of(world) : NULL;
+    Coffer__V1__WorkloadReply reply = COFFER__V1__WORKLOAD_REPLY__INIT;
     make_trouble(world);
-    struct error *err = workload_wish(world->kit->scheduler, &wish, world->kit->arena, NULL);
+    struct error *err = workload_wish(world->kit->scheduler, &wish, world->kit->arena, &reply);
     end_trouble(world);
     const Coffer__V1__Workload *after = kit_workload(world->kit, before->workload_id);
     if (!err && runs && after->generation != before->generation)
@@ -269,7 +270,7 @@ static void step_planned_create(struct world *world)
 {
     Coffer__V1__CreateWorkloadRequest *request = create_request(world);
     Coffer__V1__PlanWorkloadRequest plan_request = COFFER__V1__PLAN_WORKLOAD_REQUEST__INIT;
-    Coffer__V1__Workload *workload = NULL;
+    Coffer__V1__WorkloadReply made = COFFER__V1__WORKLOAD_REPLY__INIT;
 
     if (kit_workload(world->kit, request->workload_id) || request->manifest.len == 2)
         return;
@@ -280,9 +281,8 @@ static void step_planned_create(struct world *world)
     plan_request.domain = request->domain;
     plan_request.allowance = request->allowance;
     const Coffer__V1__PlanWorkloadReply *reply = plan(world, &plan_request);
-    struct error *err =
-        workload_create(world->kit->scheduler, request, world->kit->arena, &workload);
-    compare(world, reply, err, workload);
+    struct error *err = workload_create(world->kit->scheduler, request, world->kit->arena, &made);
+    compare(world, reply, err, made.workload);
     error_free(err);
 }
 
@@ -314,7 +314,7 @@ static void step_planned_update(struct world *world)
 {
     Coffer__V1__Workload *before = kit_workload(world->kit, id_of(world, below(world, IDS)));
     Coffer__V1__PlanWorkloadRequest plan_request = COFFER__V1__PLAN_WORKLOAD_REQUEST__INIT;
-    Coffer__V1__Workload *after = NULL;
+    Coffer__V1__WorkloadReply made = COFFER__V1__WORKLOAD_REPLY__INIT;
 
     if (!before || before->desired == COFFER__V1__DESIRED_STATE__DESIRED_DELETED)
         return;
@@ -325,12 +325,12 @@ static void step_planned_update(struct world *world)
     plan_request.domain = request->domain;
     plan_request.allowance = request->allowance;
     const Coffer__V1__PlanWorkloadReply *reply = plan(world, &plan_request);
-    struct error *err = workload_revise(world->kit->scheduler, request, world->kit->arena, &after);
+    struct error *err = workload_revise(world->kit->scheduler, request, world->kit->arena, &made);
     /* Former names that wait for their removal are no matter of a plan. */
     if (error_get_code(err) != ERROR_UNAVAILABLE)
-        compare(world, reply, err, after);
+        compare(world, reply, err, made.workload);
     if (err) {
-        after = kit_workload(world->kit, request->workload_id);
+        const Coffer__V1__Workload *after = kit_workload(world->kit, request->workload_id);
         HOLDS(world, after->generation == before->generation, "a refused update changed it");
     }
     error_free(err);
@@ -429,7 +429,7 @@ static void test_a_plan_and_its_update_name_the_same_refusal(void **state)
     struct world world = {.kit = kit, .random = 1, .arena = kit->arena};
     Coffer__V1__PlanWorkloadRequest plan_request = COFFER__V1__PLAN_WORKLOAD_REQUEST__INIT;
     Coffer__V1__Allowance allowance = COFFER__V1__ALLOWANCE__INIT;
-    Coffer__V1__Workload *workload;
+    Coffer__V1__WorkloadReply made = COFFER__V1__WORKLOAD_REPLY__INIT;
 
     kit_tick(kit);
     kit_create(kit, "w1");
@@ -441,7 +441,7 @@ static void test_a_plan_and_its_update_name_the_same_refusal(void **state)
     plan_request.account_id = request->account_id;
     plan_request.image_version = request->image_version;
     assert_string_equal(plan(&world, &plan_request)->refusal_code, "domain_taken");
-    struct error *err = workload_revise(kit->scheduler, request, kit->arena, &workload);
+    struct error *err = workload_revise(kit->scheduler, request, kit->arena, &made);
     assert_string_equal(error_reason(err), "domain_taken");
     error_free(err);
 }
@@ -466,6 +466,7 @@ static void test_the_balance_is_for_what_has_a_price(void **state)
     Coffer__V1__PlanWorkloadRequest plan_request = COFFER__V1__PLAN_WORKLOAD_REQUEST__INIT;
     struct wish wish = {
         .trigger = TRIGGER_RESTART, .account_id = "acme", .reason = "", .allowance = &allowance};
+    Coffer__V1__WorkloadReply done = COFFER__V1__WORKLOAD_REPLY__INIT;
 
     allowance.limits_cost = true;
     kit_tick(kit);
@@ -473,14 +474,14 @@ static void test_the_balance_is_for_what_has_a_price(void **state)
     add_tier(kit);
     kit_create(kit, "paid");
     wish.workload_id = "free";
-    kit_ok(workload_wish(kit->scheduler, &wish, kit->arena, NULL));
+    kit_ok(workload_wish(kit->scheduler, &wish, kit->arena, &done));
     plan_request.workload_id = (char *)"free";
     plan_request.account_id = (char *)"acme";
     plan_request.image_version = (char *)KIT_IMAGE;
     plan_request.allowance = &allowance;
     assert_true(plan(&world, &plan_request)->admitted);
     wish.workload_id = plan_request.workload_id = (char *)"paid";
-    kit_code(workload_wish(kit->scheduler, &wish, kit->arena, NULL), ERROR_FAILED_PRECONDITION);
+    kit_code(workload_wish(kit->scheduler, &wish, kit->arena, &done), ERROR_FAILED_PRECONDITION);
     assert_string_equal(plan(&world, &plan_request)->refusal_code, "no_balance");
 }
 

@@ -1,6 +1,7 @@
 #include "services/scheduler/tiers.h"
 
 #include "services/scheduler/admission.h"
+#include "services/scheduler/audit.h"
 #include "services/scheduler/done_request.h"
 #include "shared/base/encode.h"
 #include "shared/base/log.h"
@@ -15,12 +16,14 @@ struct edit {
     const Coffer__V1__WorkloadTier *wanted;
     const char *tier_id;
     const Coffer__V1__TiersExpectation *if_match; /* NULL: whatever they are */
-    const char *request_id;
+    struct asked asked;
     struct arena *arena;
     Coffer__V1__WorkloadTiers *all;
     Coffer__V1__WorkloadTier *tier; /* the one that was changed */
     bool repeat;                    /* it was done already */
-    bool stale;                     /* the refusal is that they are not what was expected */
+    bool same;                      /* what is wanted is there */
+    bool audited;
+    bool stale; /* the refusal is that they are not what was expected */
 };
 
 static struct error *load(struct scheduler *scheduler, struct arena *arena,
@@ -111,6 +114,7 @@ static struct error *answer_existing(struct edit *edit, Coffer__V1__WorkloadTier
         tier->usd_micros_per_minute != wanted->usd_micros_per_minute)
         return error_new(ERROR_ALREADY_EXISTS, "tier '%s' exists already", tier->tier_id);
     edit->tier = tier;
+    edit->same = true;
     return NULL;
 }
 
@@ -185,28 +189,35 @@ static void answer_repeat(struct edit *edit)
     edit->tier = arena_memdup(edit->arena, edit->wanted, sizeof(*edit->wanted));
     edit->tier->tier_id = (char *)edit->tier_id;
     edit->tier->if_match = NULL;
+    edit->tier->audit = NULL;
     edit->tier->request_id = arena_strdup(edit->arena, "");
 }
 
-static struct error *commit(struct edit *edit, struct error *(*change_list)(struct edit *edit))
+static struct error *commit(struct edit *edit, struct error *(*alter)(struct edit *edit))
 {
     struct change change;
     uint64_t version;
-    struct error *err =
-        done_request_find(edit->scheduler, edit->request_id, edit->arena, &edit->repeat);
+    struct done_request before = {0};
+    struct error *err = done_request_find(edit->scheduler, &edit->asked, edit->arena, &before);
 
     err = err ?: load(edit->scheduler, edit->arena, &edit->all, &version);
+    edit->repeat = before.done;
+    edit->same = false;
+    edit->audited = before.audited;
     if (!err && edit->repeat)
         answer_repeat(edit);
     if (err || edit->repeat)
         return err;
     err = check_expected(edit, version);
-    err = err ?: change_list(edit);
+    err = err ?: alter(edit);
     if (err)
         return err;
+    /* What is so already is written too: an old leader must not say what there is. */
+    const struct asked asked = {edit->asked.request_id, edit->same ? NULL : edit->asked.audit};
+    edit->audited = asked.audit != NULL;
     change_init(&change, edit->scheduler, edit->arena);
     change_put(&change, KEY_TIERS, "", version, &edit->all->base, 0);
-    done_request_note(&change, edit->request_id, edit->tier_id);
+    done_request_note(&change, &asked, edit->tier_id);
     return change_commit(&change);
 }
 
@@ -232,7 +243,7 @@ static struct error *apply(struct error *(*attempt)(void *edit), struct edit *ed
 
     if (err)
         return edit->stale ? error_recode(err, ERROR_ABORTED) : err;
-    if (!edit->repeat)
+    if (!edit->repeat && !edit->same)
         log_info(what, "tier", edit->tier_id, "name", edit->tier->name);
     return NULL;
 }
@@ -241,18 +252,23 @@ struct error *tier_create(struct scheduler *scheduler, const Coffer__V1__Workloa
                           struct arena *arena, Coffer__V1__WorkloadTier **ret_tier)
 {
     char id[UUID_TEXT_SIZE];
-    struct edit edit = {
-        .scheduler = scheduler, .wanted = wanted, .request_id = wanted->request_id, .arena = arena};
-    struct error *err = check(wanted);
+    struct edit edit = {.scheduler = scheduler,
+                        .wanted = wanted,
+                        .asked = {wanted->request_id, wanted->audit},
+                        .arena = arena};
+    struct error *err = audit_check(wanted->audit);
 
+    err = err ?: check(wanted);
     if (!err && *wanted->tier_id && !name_is_valid(wanted->tier_id))
         err = error_new(ERROR_INVALID_ARGUMENT, "the tier's id is none");
     uuid_generate_text(id);
     edit.tier_id = *wanted->tier_id ? wanted->tier_id : arena_strdup(arena, id);
     err = err ?: apply(create, &edit, "tier created");
-    if (!err)
-        *ret_tier = edit.tier;
-    return err;
+    if (err)
+        return err;
+    edit.tier->audited = edit.audited;
+    *ret_tier = edit.tier;
+    return NULL;
 }
 
 struct error *tier_update(struct scheduler *scheduler, const Coffer__V1__WorkloadTier *wanted,
@@ -262,26 +278,34 @@ struct error *tier_update(struct scheduler *scheduler, const Coffer__V1__Workloa
                         .wanted = wanted,
                         .tier_id = wanted->tier_id,
                         .if_match = wanted->if_match,
-                        .request_id = wanted->request_id,
+                        .asked = {wanted->request_id, wanted->audit},
                         .arena = arena};
-    struct error *err = check(wanted);
+    struct error *err = audit_check(wanted->audit);
 
+    err = err ?: check(wanted);
     err = err ?: apply(update, &edit, "tier changed");
-    if (!err)
-        *ret_tier = edit.tier;
-    return err;
+    if (err)
+        return err;
+    edit.tier->audited = edit.audited;
+    *ret_tier = edit.tier;
+    return NULL;
 }
 
 struct error *tier_delete(struct scheduler *scheduler,
-                          const Coffer__V1__WorkloadTierRequest *request, struct arena *arena)
+                          const Coffer__V1__WorkloadTierRequest *request, struct arena *arena,
+                          bool *ret_audited)
 {
     struct edit edit = {.scheduler = scheduler,
                         .tier_id = request->tier_id,
                         .if_match = request->if_match,
-                        .request_id = request->request_id,
+                        .asked = {request->request_id, request->audit},
                         .arena = arena};
+    struct error *err = audit_check(request->audit);
 
-    return apply(delete, &edit, "tier deleted");
+    err = err ?: apply(delete, &edit, "tier deleted");
+    if (!err)
+        *ret_audited = edit.audited;
+    return err;
 }
 
 struct error *tier_find(const Coffer__V1__WorkloadTiers *all,

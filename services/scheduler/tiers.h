@@ -15,7 +15,8 @@
  * INVALID_ARGUMENT says what is wrong; ALREADY_EXISTS: another tier has that size, and a create
  * could not tell which one it pays, or one that is otherwise has the id; FAILED_PRECONDITION: too
  * many. With an id, a repeated create gives the tier that there is; without, one is made. The
- * times of *wanted are not looked at. What is returned lives in the arena.
+ * times of *wanted are not looked at. What is returned lives in the arena; audited: the entry that
+ * came with it is in the audit trail.
  */
 struct error *tier_create(struct scheduler *scheduler, const Coffer__V1__WorkloadTier *wanted,
                           struct arena *arena, Coffer__V1__WorkloadTier **ret_tier) _must_check_;
@@ -26,8 +27,8 @@ struct error *tier_update(struct scheduler *scheduler, const Coffer__V1__Workloa
 
 /* NOT_FOUND when there is none. */
 struct error *tier_delete(struct scheduler *scheduler,
-                          const Coffer__V1__WorkloadTierRequest *request,
-                          struct arena *arena) _must_check_;
+                          const Coffer__V1__WorkloadTierRequest *request, struct arena *arena,
+                          bool *ret_audited) _must_check_;
 
 /* The tier of exactly this size. NULL: there are no tiers. OUT_OF_RANGE, reason "no_tier": there
  * are, and none has this size. */

@@ -2,6 +2,7 @@
 
 #include "services/scheduler/admission.h"
 #include "services/scheduler/allowance.h"
+#include "services/scheduler/audit.h"
 #include "services/scheduler/done_request.h"
 
 enum { REASON_MAX = 256 };
@@ -67,29 +68,39 @@ static struct error *leave_lost_host(struct update *update)
     return err || holds ? err : reservation_move(&update->change, workload);
 }
 
+struct granting {
+    const struct wish *wish;
+    struct asked asked;
+    bool audited;
+};
+
 /* Sets update->skip where there is nothing to do. A repeat is one whatever it expects. */
-static struct error *judge(struct update *update, const struct wish *wish)
+static struct error *judge(struct update *update, struct granting *granting)
 {
-    bool repeat = false;
+    const struct wish *wish = granting->wish;
+    struct done_request before = {0};
     struct error *err =
-        done_request_find(update->scheduler, wish->request_id, update->arena, &repeat);
+        done_request_find(update->scheduler, &granting->asked, update->arena, &before);
 
     err = err
               ?: workload_check_asker(update, wish->workload_id, wish->account_id,
-                                      repeat ? NULL : wish->if_match);
-    if (!err)
-        update->skip = repeat || is_granted(update->workload, wish->trigger);
-    return err;
+                                      before.done ? NULL : wish->if_match);
+    if (err)
+        return err;
+    update->skip = before.done || is_granted(update->workload, wish->trigger);
+    granting->audited = update->skip ? before.audited : wish->audit != NULL;
+    return NULL;
 }
 
 static struct error *grant(struct update *update, void *data)
 {
-    const struct wish *wish = data;
+    struct granting *granting = data;
+    const struct wish *wish = granting->wish;
     Coffer__V1__Workload *workload = update->workload;
     const struct event_detail detail = {
         .message = arena_printf(update->arena, "%.*s", REASON_MAX, wish->reason),
     };
-    struct error *err = judge(update, wish);
+    struct error *err = judge(update, granting);
 
     if (err || update->skip)
         return err;
@@ -108,19 +119,23 @@ static struct error *grant(struct update *update, void *data)
                             ? COFFER__V1__DESIRED_STATE__DESIRED_DELETED
                             : COFFER__V1__DESIRED_STATE__DESIRED_RUNNING;
     workload->restarts = 0;
-    done_request_note(&update->change, wish->request_id, workload->workload_id);
+    done_request_note(&update->change, &granting->asked, workload->workload_id);
     workload_new_generation(workload);
     return workload_move(update, wish->trigger, SOURCE_USER, &detail);
 }
 
 struct error *workload_wish(struct scheduler *scheduler, const struct wish *wish,
-                            struct arena *arena, Coffer__V1__Workload **ret_workload)
+                            struct arena *arena, Coffer__V1__WorkloadReply *reply)
 {
-    struct error *err = NULL;
+    struct granting granting = {.wish = wish, .asked = {wish->request_id, wish->audit}};
+    struct error *err = audit_check(wish->audit);
 
-    if (wish->sealed_secrets.len)
+    if (!err && wish->sealed_secrets.len)
         err = admission_check_secrets(scheduler, wish->workload_id, wish->sealed_secrets);
-    return err
-               ?: workload_update(scheduler, wish->workload_id, grant, (void *)wish, arena,
-                                  ret_workload);
+    err = err
+              ?: workload_update(scheduler, wish->workload_id, grant, &granting, arena,
+                                 &reply->workload);
+    if (!err)
+        reply->audited = granting.audited;
+    return err;
 }

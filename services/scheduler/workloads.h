@@ -1,7 +1,7 @@
 /* What an owner (or operator) asks for: create, start, stop, restart, update, delete. Each
  * only writes down what is wanted; reconcile.c makes it so. Where the code alone does not tell
  * refusals apart, the error's reason does: no_image, no_tier, domain_taken, over_quota, no_balance,
- * no_host, if_match. */
+ * no_host, if_match. An audit entry that is none is INVALID_ARGUMENT before all others. */
 #pragma once
 
 #include "services/scheduler/placement.h"
@@ -17,17 +17,19 @@
  */
 struct error *workload_create(struct scheduler *scheduler,
                               const Coffer__V1__CreateWorkloadRequest *request, struct arena *arena,
-                              Coffer__V1__Workload **ret_workload) _must_check_;
+                              Coffer__V1__WorkloadReply *reply) _must_check_;
 
 /*
  * Several creates, each judged as if it came alone, in their order, with one commit for all that
  * are accepted; one that is refused harms no other. err and workload are set for each; the errors
- * are the caller's, the workloads live in the arena.
+ * are the caller's, the workloads live in the arena. audited: the entry that came with it is in the
+ * audit trail.
  */
 struct creation {
     const Coffer__V1__CreateWorkloadRequest *request;
     struct error *err;
     Coffer__V1__Workload *workload;
+    bool audited;
 };
 void workloads_create(struct scheduler *scheduler, struct creation *creations, size_t n,
                       struct arena *arena);
@@ -44,9 +46,10 @@ struct wish {
     const Coffer__V1__Expectation *if_match; /* NULL: whatever it is */
     const Coffer__V1__Allowance *allowance;  /* START, RESTART; NULL: no limit */
     const char *request_id;                  /* done_request.h; NULL or "": none */
+    const Coffer__V1__AuditEntry *audit;     /* audit.h; NULL: none */
 };
 struct error *workload_wish(struct scheduler *scheduler, const struct wish *wish,
-                            struct arena *arena, Coffer__V1__Workload **ret_workload) _must_check_;
+                            struct arena *arena, Coffer__V1__WorkloadReply *reply) _must_check_;
 
 /*
  * A new manifest under the same id, in a new boot; a workload that is stopped or stopping stays so
@@ -56,7 +59,7 @@ struct error *workload_wish(struct scheduler *scheduler, const struct wish *wish
  */
 struct error *workload_revise(struct scheduler *scheduler,
                               const Coffer__V1__UpdateWorkloadRequest *request, struct arena *arena,
-                              Coffer__V1__Workload **ret_workload) _must_check_;
+                              Coffer__V1__WorkloadReply *reply) _must_check_;
 
 /* What a create or an update would meet; writes nothing. A refusal is an answer, not an error. */
 struct error *workload_plan(struct scheduler *scheduler,

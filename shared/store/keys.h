@@ -19,7 +19,7 @@
 #define KEY_ARTIFACT       "coffer:artifact:"       /* <version> Artifact record; scheduler */
 #define KEY_ARTIFACTS      "coffer:artifacts"       /* set of <version>; scheduler */
 #define KEY_TIERS          "coffer:tiers"           /* WorkloadTiers record; scheduler */
-#define KEY_DONE_REQUEST   "coffer:done-request:"   /* <id> record: of what, expires; scheduler */
+#define KEY_DONE_REQUEST   "coffer:done-request:"   /* <id> record: audit_trail.h; scheduler */
 #define KEY_CRL            "coffer:crl:"            /* <SHA-256 hex> record: CRLs; scheduler */
 #define KEY_EVENTS_OF      "coffer:events-of:"      /* <w> list of WorkloadEvent; scheduler */
 #define KEY_OUTBOX         "coffer:outbox"          /* list of ids, oldest first */
@@ -29,7 +29,8 @@
 #define KEY_ACCOUNT        "coffer:account:"    /* <a> record, JSON; gateway */
 #define KEY_API_KEY        "coffer:api-key:"    /* <SHA-256 hex> record, JSON; gateway */
 
-/* Accounts, keys and the audit trail; all the gateway's, the records are JSON. */
+/* Accounts and keys; all the gateway's, the records are JSON. The audit trail is also written by
+ * the scheduler, in the commits of what the gateway asks it for. */
 #define KEY_ACCOUNTS       "coffer:accounts"        /* set of <a> */
 #define KEY_ACCOUNT_WALLET "coffer:account-wallet:" /* <0x...> record: its account */
 #define KEY_API_KEY_ID     "coffer:api-key-id:"     /* <SHA-256 hex of its id> record */

@@ -67,12 +67,13 @@ const char store_redis_commit_script[] =
     "  if #new > 0 then redis.call('RPUSH', KEYS[2], unpack(new)) end\n"
     "end\n"
     "i = 1\n"
-    "while i <= nl do\n" /* of lists as well */
+    "while i <= nl do\n" /* of lists as well, where they end alike */
     "  local key, values = KEYS[k + i], {}\n"
     "  repeat\n"
     "    values[#values + 1] = ARGV[a + 1]\n"
     "    i, a = i + 1, a + 3\n"
-    "  until i > nl or KEYS[k + i] ~= key or #values == 100\n"
+    "  until i > nl or KEYS[k + i] ~= key or ARGV[a + 2] ~= ARGV[a - 1] or ARGV[a + 3] ~= ARGV[a]\n"
+    "    or #values == 100\n"
     "  if redis.call('LPUSH', key, unpack(values)) > tonumber(ARGV[a - 1]) + 1 then\n"
     "    redis.call('LTRIM', key, 0, ARGV[a - 1])\n"
     "  end\n"
@@ -89,7 +90,8 @@ static int compare_edits(const void *a, const void *b)
     return order ?: (x > y) - (x < y);
 }
 
-/* Set by set, those of one in the order in which they are: the script makes one command of them. */
+/* Of each kind set by set (list by list), those of one in the order in which they are: the script
+ * makes one command of them. */
 static const struct store_index_edit **sorted_edits(struct redis_args *args,
                                                     const struct store_change *change)
 {
@@ -102,8 +104,30 @@ static const struct store_index_edit **sorted_edits(struct redis_args *args,
     return edits;
 }
 
+static int compare_lists(const void *a, const void *b)
+{
+    const struct store_list_edit *x = *(const struct store_list_edit *const *)a;
+    const struct store_list_edit *y = *(const struct store_list_edit *const *)b;
+    int order = strcmp(x->key, y->key);
+
+    return order ?: (x > y) - (x < y);
+}
+
+static const struct store_list_edit **sorted_lists(struct redis_args *args,
+                                                   const struct store_change *change)
+{
+    const struct store_list_edit **lists =
+        arena_alloc(args->arena, (change->n_lists + 1) * sizeof(*lists));
+
+    for (size_t i = 0; i < change->n_lists; i++)
+        lists[i] = &change->lists[i];
+    qsort(lists, change->n_lists, sizeof(*lists), compare_lists);
+    return lists;
+}
+
 static void add_keys(struct redis_args *args, const struct store_change *change,
-                     const struct store_index_edit *const *edits)
+                     const struct store_index_edit *const *edits,
+                     const struct store_list_edit *const *lists)
 {
     redis_args_number(args, 4 + change->n_writes + change->n_edits + change->n_lists);
     redis_args_text(args, KEY_TERM);
@@ -115,7 +139,7 @@ static void add_keys(struct redis_args *args, const struct store_change *change,
     for (size_t i = 0; i < change->n_edits; i++)
         redis_args_text(args, edits[i]->set);
     for (size_t i = 0; i < change->n_lists; i++)
-        redis_args_text(args, change->lists[i].key);
+        redis_args_text(args, lists[i]->key);
 }
 
 static void add_write(struct redis_args *args, const struct store_write *write)
@@ -148,7 +172,8 @@ struct error *store_redis_commit(struct store *store, const struct store_change 
 
     redis_args_init(&args);
     const struct store_index_edit **edits = sorted_edits(&args, change);
-    add_keys(&args, change, edits);
+    const struct store_list_edit **lists = sorted_lists(&args, change);
+    add_keys(&args, change, edits, lists);
     redis_args_number(&args, change->term);
     redis_args_number(&args, change->n_writes);
     redis_args_number(&args, change->n_edits);
@@ -163,10 +188,9 @@ struct error *store_redis_commit(struct store *store, const struct store_change 
     for (size_t i = 0; i < change->n_outbox; i++)
         add_outbox(&args, &change->outbox[i]);
     for (size_t i = 0; i < change->n_lists; i++) {
-        const struct store_list_edit *list = &change->lists[i];
-        redis_args_add(&args, list->value.data, list->value.len);
-        redis_args_number(&args, list->max_length - 1);
-        redis_args_number(&args, list->expire_ms > 0 ? (uint64_t)list->expire_ms : 0);
+        redis_args_add(&args, lists[i]->value.data, lists[i]->value.len);
+        redis_args_number(&args, lists[i]->max_length - 1);
+        redis_args_number(&args, lists[i]->expire_ms > 0 ? (uint64_t)lists[i]->expire_ms : 0);
     }
     return redis_run_script_ok(store, REDIS_SCRIPT_COMMIT, &args);
 }

@@ -302,6 +302,56 @@ static void test_many_edits_of_lists_in_one_commit(void **state)
     assert_int_equal(n, 1);
 }
 
+/* As a change of many parts has them: each list is in the order of its own edits. */
+static void test_edits_of_lists_in_turns(void **state)
+{
+    (void)state;
+    enum { N = 250, LISTS = 3 };
+    static const char *const keys[LISTS] = {"t:turns-b", "t:turns-a", "t:turns-c"};
+    static char texts[N][8];
+    struct store_list_edit edits[N];
+    ProtobufCBinaryData *items;
+    size_t n;
+
+    for (int i = 0; i < N; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "%d", i);
+        edits[i] = (struct store_list_edit){
+            .key = keys[i % LISTS], .value = bytes(texts[i]), .max_length = N};
+    }
+    assert_ok(store_commit(fixture.store, &(struct store_change){.lists = edits, .n_lists = N}));
+    for (size_t list = 0; list < LISTS; list++) {
+        size_t at = (N - 1 - list) / LISTS * LISTS + list;
+        assert_ok(store_list_range(fixture.store, keys[list], N, fixture.arena, &items, &n));
+        assert_int_equal(n, at / LISTS + 1);
+        for (size_t i = 0; i < n; i++, at -= LISTS) {
+            assert_int_equal(items[i].len, strlen(texts[at]));
+            assert_memory_equal(items[i].data, texts[at], items[i].len);
+        }
+    }
+}
+
+/* Each edit counts as if it came alone, also where the next one of that list says otherwise. */
+static void test_edits_of_one_list_that_differ(void **state)
+{
+    (void)state;
+    const char *key = "t:differ";
+    const struct store_list_edit edits[] = {
+        {.key = key, .value = bytes("a"), .max_length = 5},
+        {.key = key, .value = bytes("b"), .max_length = 5},
+        {.key = key, .value = bytes("c"), .max_length = 1},
+        {.key = key, .value = bytes("d"), .max_length = 5},
+    };
+    const struct store_change change = {.lists = edits, .n_lists = ELEMENTSOF(edits)};
+    ProtobufCBinaryData *items;
+    size_t n;
+
+    assert_ok(store_commit(fixture.store, &change));
+    assert_ok(store_list_range(fixture.store, key, 10, fixture.arena, &items, &n));
+    assert_int_equal(n, 2);
+    assert_memory_equal(items[0].data, "d", 1);
+    assert_memory_equal(items[1].data, "c", 1);
+}
+
 static void test_list_expires_as_a_whole(void **state)
 {
     (void)state;
@@ -420,6 +470,8 @@ int main(void)
         cmocka_unit_test(test_outbox_entries_that_come_again),
         cmocka_unit_test(test_list_is_bounded),
         cmocka_unit_test(test_many_edits_of_lists_in_one_commit),
+        cmocka_unit_test(test_edits_of_lists_in_turns),
+        cmocka_unit_test(test_edits_of_one_list_that_differ),
         cmocka_unit_test(test_list_expires_as_a_whole),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_term_fences),

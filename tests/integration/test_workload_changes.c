@@ -1,7 +1,8 @@
 /*
  * The gateway and the scheduler as programs on a real NATS server and Redis, with one host of the
- * scheduler's test kit: a plan says what the create or update then does, and secrets, money and
- * quotas are judged by the one that decides. Skips (77) without the servers.
+ * scheduler's test kit: a plan says what the create or update then does, secrets, money and quotas
+ * are judged by the one that decides, and each change is in the audit trail. Skips (77) without the
+ * servers.
  */
 #include <curl/curl.h>
 #include <jansson.h>
@@ -557,6 +558,65 @@ static void check_a_lost_answer_is_found(const struct world *world)
     fail_msg("the scheduler does not come back");
 }
 
+/* So many entries of the trail are of that kind; nobody has two with one id. */
+static void expect_entries(const struct world *world, const char *filter, size_t n)
+{
+    _cleanup_free_ char *path = xasprintf("audit?limit=1000&%s", filter);
+    _cleanup_answer_ struct answer audit = admin(world, "GET", path, NULL);
+    const json_t *entries = json_object_get(audit.json, "entries");
+    json_t *ids = json_object();
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach(entries, i, entry)
+        json_object_set_new(ids, json_string_value(json_object_get(entry, "id")), json_true());
+    if (json_array_size(entries) != n || json_object_size(ids) != n)
+        fail_msg("%s: %zu with %zu ids", filter, json_array_size(entries), json_object_size(ids));
+    json_decref(ids);
+}
+
+/* One for each of the changes above. */
+static void check_trail(const struct world *world)
+{
+    expect_entries(world, "result=ok&action=workloads/create", 2);
+    expect_entries(world, "result=ok&action=workloads/update", 12 + AT_ONCE * EACH);
+    expect_entries(world, "result=ok&action=workloads/restart", 4);
+    expect_entries(world, "result=ok&action=workload-tiers/create", 1);
+    expect_entries(world, "result=ok&action=workload-tiers/update", 10);
+    expect_entries(world, "result=QUOTA_EXCEEDED&action=workloads/create", 4);
+}
+
+/* How the change ended is told by who made it. */
+static void wait_for_entry(const struct world *world, const char *request_id)
+{
+    for (int waited = 0; waited < PATIENCE_MS; waited += PAUSE_MS) {
+        _cleanup_answer_ struct answer audit = admin(
+            world, "GET", "audit?limit=1000&result=ok&object=w-1&action=workloads/restart", NULL);
+        const json_t *entry;
+        size_t i;
+        json_array_foreach(json_object_get(audit.json, "entries"), i,
+                           entry) if (strcmp(json_string_value(json_object_get(entry, "requestId")),
+                                             request_id) == 0) return;
+        pause_short();
+    }
+    fail_msg("nobody recorded the change");
+}
+
+/* The scheduler stands still until the gateway that has asked it is dead. */
+static void check_a_dead_gateway_is_not_needed(struct world *world)
+{
+    char *gateway[] = {GATEWAY_PROGRAM, NULL};
+
+    kill(world->scheduler, SIGSTOP);
+    _cleanup_answer_ struct answer lost = call(
+        world, "POST", "workloads/restart", "X-Request-Id: last-words", "{\"workloadId\":\"w-1\"}");
+    reap(&world->gateway, SIGKILL);
+    kill(world->scheduler, SIGCONT);
+    assert_true(lost.status == 503 || lost.status == 504);
+    world->gateway = spawn(world, gateway);
+    wait_for_entry(world, "last-words");
+}
+
 static void test_changes(void **state)
 {
     struct world *world = *state;
@@ -568,7 +628,9 @@ static void test_changes(void **state)
     check_quota_is_judged(world);
     check_none_is_lost(world);
     check_tiers_change_as_they_were_seen(world);
+    check_trail(world);
     check_a_lost_answer_is_found(world);
+    check_a_dead_gateway_is_not_needed(world);
 }
 
 static bool has_redis(void)
