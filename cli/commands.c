@@ -87,7 +87,7 @@ const struct command commands[] = {
     {"tiers", "ls", "[--json]", "list sizes and what they cost", tiers_list_main},
     {"tiers", "create", "--name N --cpus N --memory MB --disk GB [--gpus N] --cost USD",
      "offer a size", tiers_create_main},
-    {"tiers", "update", "TIER (all options of create)", "change a size or its cost per minute",
+    {"tiers", "update", "TIER (options of create)", "change a size or its cost per minute",
      tiers_update_main},
     {"tiers", "rm", "TIER [--yes]", "stop offering a size", tiers_remove_main},
     {"hosts", "ls", "[--json]", "list hosts", hosts_list_main},

@@ -18,6 +18,8 @@ static struct stand {
     char admin[64];
     char account[64];
     struct buffer body;
+    const char *list; /* the answer to GET, with an ETag; NULL: answer */
+    char if_match[32];
 } stand;
 
 static void keep(struct MHD_Connection *connection, const char *name, char *ret_text, size_t size)
@@ -45,8 +47,12 @@ static enum MHD_Result on_request(_unused_ void *data, struct MHD_Connection *co
     snprintf(stand.path, sizeof(stand.path), "%s", url);
     keep(connection, "x-api-key", stand.admin, sizeof(stand.admin));
     keep(connection, "Authorization", stand.account, sizeof(stand.account));
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        strlen(stand.answer), (void *)stand.answer, MHD_RESPMEM_MUST_COPY);
+    keep(connection, "If-Match", stand.if_match, sizeof(stand.if_match));
+    const char *answer = stand.list && strcmp(method, "GET") == 0 ? stand.list : stand.answer;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(strlen(answer), (void *)answer, MHD_RESPMEM_MUST_COPY);
+    if (stand.list)
+        MHD_add_response_header(response, "ETag", "\"7\"");
     enum MHD_Result result = MHD_queue_response(connection, stand.status, response);
     MHD_destroy_response(response);
     return result;
@@ -156,11 +162,35 @@ static void test_tiers(_unused_ void **state)
                   "{\"name\":\"small\",\"cpus\":2,\"memoryMb\":2048,\"diskGb\":10,\"cost\":0.25}");
     assert_string_equal(created, "t-1 created\n");
     stand.calls = 0;
-    assert_int_equal(RUN(tiers_update_main, &changed, "t-1", "--gpus", "1"), EXIT_OK);
-    check_request("PUT", "/api/v1/workload-tiers/update", "{\"gpus\":1,\"tierId\":\"t-1\"}");
-    stand.calls = 0;
     assert_int_equal(RUN(tiers_remove_main, &removed, "t-1", "--yes"), EXIT_OK);
     check_request("POST", "/api/v1/workload-tiers/delete", "{\"tierId\":\"t-1\"}");
+}
+
+/* The API takes a tier as a whole; people say what is to change. */
+static void test_a_tier_keeps_what_is_not_given(_unused_ void **state)
+{
+    _cleanup_free_ char *changed = NULL;
+    _cleanup_free_ char *missing = NULL;
+    _cleanup_free_ char *nothing = NULL;
+
+    stand.list = "[{\"tierId\":\"t-0\"},{\"tierId\":\"t-1\",\"name\":\"small\",\"cpus\":2,"
+                 "\"gpus\":1,\"memoryMb\":2048,\"diskGb\":10,\"cost\":0.25}]";
+    stand.answer = "{\"tierId\":\"t-1\"}";
+    assert_int_equal(RUN(tiers_update_main, &changed, "t-1", "--memory", "4096"), EXIT_OK);
+    assert_string_equal(changed, "t-1 changed\n");
+    assert_string_equal(stand.method, "PUT");
+    assert_string_equal(stand.path, "/api/v1/workload-tiers/update");
+    assert_string_equal(stand.if_match, "\"7\"");
+    assert_string_equal(buffer_text(&stand.body),
+                        "{\"tierId\":\"t-1\",\"name\":\"small\",\"cpus\":2,\"gpus\":1,"
+                        "\"memoryMb\":4096,\"diskGb\":10,\"cost\":0.25}");
+    stand.calls = 0;
+    assert_int_equal(RUN(tiers_update_main, &missing, "t-2", "--memory", "4096"), EXIT_NOT_FOUND);
+    assert_int_equal(stand.calls, 1); /* it has looked, and changed nothing */
+    stand.calls = 0;
+    assert_int_equal(RUN(tiers_update_main, &nothing, "t-1"), EXIT_USAGE);
+    assert_int_equal(stand.calls, 0);
+    stand.list = NULL;
 }
 
 #define HOST                                                                                       \
@@ -263,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_images, fresh),
         cmocka_unit_test_setup(test_tiers, fresh),
+        cmocka_unit_test_setup(test_a_tier_keeps_what_is_not_given, fresh),
         cmocka_unit_test_setup(test_hosts, fresh),
         cmocka_unit_test_setup(test_without_an_operators_key, fresh),
         cmocka_unit_test_setup(test_usage, fresh),

@@ -1,6 +1,7 @@
 /* `coffer tiers`: the sizes that workloads can have, and what they cost. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/ask.h"
 #include "cli/command.h"
@@ -79,39 +80,86 @@ static int parse_size(int argc, char **argv, struct operator_options *options, j
     return EXIT_OK;
 }
 
+static int tell(const struct operator_options *options, const json_t *tier, const char *done)
+{
+    if (options->json)
+        return output_json(tier);
+    terminal_printf("%s %s\n", output_text(tier, "tierId"), done);
+    return EXIT_OK;
+}
+
 /* What is missing or out of range is told by the gateway, all of it at once. */
-static int write_tier(int argc, char **argv, bool update)
+int tiers_create_main(int argc, char **argv)
 {
     struct operator_options options = {0};
     _cleanup_(json_decrefp) json_t *body = json_object();
     _cleanup_(json_decrefp) json_t *tier = NULL;
     int code = parse_size(argc, argv, &options, body);
 
-    if (code != EXIT_OK)
-        return code;
-    if (optind + (update ? 1 : 0) != argc)
-        return command_usage(update ? "exactly one tier is needed, by its id"
-                                    : "tiers create takes no operands");
-    if (update)
-        json_object_set_new(body, "tierId", json_string(argv[optind]));
-    code = command_fail(operator_call(
-        &options, update ? "PUT" : "POST",
-        update ? "/api/v1/workload-tiers/update" : "/api/v1/workload-tiers/create", body, &tier));
-    if (code == EXIT_OK && options.json)
-        return output_json(tier);
+    if (code == EXIT_OK && optind != argc)
+        code = command_usage("tiers create takes no operands");
     if (code == EXIT_OK)
-        terminal_printf("%s %s\n", output_text(tier, "tierId"), update ? "changed" : "created");
-    return code;
+        code = command_fail(
+            operator_call(&options, "POST", "/api/v1/workload-tiers/create", body, &tier));
+    return code == EXIT_OK ? tell(&options, tier, "created") : code;
 }
 
-int tiers_create_main(int argc, char **argv)
+/* The tier of the list, with what is given instead; NULL: there is none with this id. */
+static json_t *changed_tier(const json_t *list, const char *id, json_t *given)
 {
-    return write_tier(argc, argv, false);
+    size_t i;
+    json_t *tier;
+
+    json_array_foreach(list, i, tier)
+    {
+        if (strcmp(output_text(tier, "tierId"), id) != 0)
+            continue;
+        json_t *changed = json_copy(tier);
+        json_object_update(changed, given);
+        return changed;
+    }
+    return NULL;
+}
+
+/* The API takes a tier as a whole: what is not given stays as it is, and if somebody else was
+ * quicker, nothing changes. */
+static struct error *update(const struct operator_options *options, const char *id, json_t *given,
+                            json_t **ret_tier)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    _cleanup_(json_decrefp) json_t *list = NULL;
+    _cleanup_(json_decrefp) json_t *body = NULL;
+    struct client_headers headers = {0};
+    struct error *err = client_open_admin(options->key_file, true, &client);
+
+    err = err
+              ?: client_call_with(client, "GET", "/api/v1/workload-tiers/list", NULL, &headers,
+                                  &list);
+    _cleanup_free_ char *etag = TAKE_PTR(headers.etag);
+    headers.if_match = etag;
+    if (!err && !(body = changed_tier(list, id, given)))
+        err = error_new(ERROR_NOT_FOUND, "there is no tier '%s'; see: coffer tiers ls", id);
+    err = err
+              ?: client_call_with(client, "PUT", "/api/v1/workload-tiers/update", body, &headers,
+                                  ret_tier);
+    client_headers_done(&headers);
+    return err;
 }
 
 int tiers_update_main(int argc, char **argv)
 {
-    return write_tier(argc, argv, true);
+    struct operator_options options = {0};
+    _cleanup_(json_decrefp) json_t *given = json_object();
+    _cleanup_(json_decrefp) json_t *tier = NULL;
+    int code = parse_size(argc, argv, &options, given);
+
+    if (code == EXIT_OK && optind + 1 != argc)
+        code = command_usage("exactly one tier is needed, by its id");
+    if (code == EXIT_OK && json_object_size(given) == 0)
+        code = command_usage("nothing is to be changed: give --cost, or another option");
+    if (code == EXIT_OK)
+        code = command_fail(update(&options, argv[optind], given, &tier));
+    return code == EXIT_OK ? tell(&options, tier, "changed") : code;
 }
 
 int tiers_remove_main(int argc, char **argv)

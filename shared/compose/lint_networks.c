@@ -127,6 +127,12 @@ static void check_host(struct lint *lint, const struct place *place)
 }
 
 /* A list of these, or NAME: ADDRESS */
+/* Compose takes no number and no true or false there. */
+static bool is_address_text(const struct node *node)
+{
+    return node->kind == NODE_SCALAR && !node_is_unset(node) && lint_scalar(node) == SCALAR_TEXT;
+}
+
 void lint_extra_hosts(struct lint *lint, const struct place *place)
 {
     const struct node *node = place->value;
@@ -138,7 +144,7 @@ void lint_extra_hosts(struct lint *lint, const struct place *place)
     for (size_t i = 0; node->kind == NODE_MAPPING && i < node->n; i++) {
         const struct node_pair *pair = &node->pairs[i];
         struct place child = lint_child(lint, place, pair->key, pair->value, pair->line);
-        if (!lint->model && (pair->value->kind != NODE_SCALAR || node_is_unset(pair->value)))
+        if (!lint->model && !is_address_text(pair->value))
             find_host(lint, &child, "not one address behind the name");
         lint_check_name(lint, &child, pair->key);
     }

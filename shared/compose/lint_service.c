@@ -141,7 +141,8 @@ static bool takes_bool(const char *key)
 /* Lists in which compose refuses an entry that is given twice; in others it keeps one. */
 static bool is_set(const char *key)
 {
-    static const char *const keys[] = {"networks", "depends_on", "group_add", "security_opt"};
+    static const char *const keys[] = {"networks", "depends_on", "group_add", "security_opt",
+                                       "extra_hosts"};
 
     for (size_t i = 0; i < ELEMENTSOF(keys); i++)
         if (strcmp(keys[i], key) == 0)

@@ -213,12 +213,28 @@ void lint_healthcheck(struct lint *lint, const struct place *place)
         lint_keys(lint, place, keys);
 }
 
+/* What compose asks of a device. */
+static void check_request(struct lint *lint, const struct place *place)
+{
+    if (place->value->kind != NODE_MAPPING)
+        return;
+    if (node_is_null(node_get(place->value, "capabilities")))
+        lint_find(lint, place, "value", "a device without capabilities", "compose refuses it",
+                  "add capabilities: [gpu]");
+    if (!node_is_null(node_get(place->value, "count")) &&
+        !node_is_null(node_get(place->value, "device_ids")))
+        lint_find(lint, place, "conflict", "count and device_ids say the same thing twice",
+                  "compose refuses it", "keep one of them");
+}
+
 static void check_device(struct lint *lint, const struct place *place)
 {
     static const char *const keys[] = {"driver", "count", "device_ids", "capabilities", NULL};
     const char *driver = node_text(node_get(place->value, "driver"));
 
     lint_keys(lint, place, keys);
+    if (!lint->model)
+        check_request(lint, place);
     if (*driver && strcmp(driver, "nvidia") != 0)
         lint_find(lint, place, "devices", "a device driver other than nvidia",
                   "only attested GPUs are handed to containers", "use driver: nvidia");

@@ -10,7 +10,6 @@
 
 enum word_kind {
     BOOL,
-    STRICT_BOOL, /* without yes, no, on, off, and without quotes */
     WHOLE,
     PLAIN_WHOLE, /* without quotes */
     NUMBER,
@@ -19,7 +18,6 @@ enum word_kind {
     SIZE,
     SIZE_TEXT, /* not a number without quotes */
     SPAN,
-    CPUS,
     TEXT,
     TEXTS,
     TEST,
@@ -45,7 +43,7 @@ static const struct word_row {
     double max;
     const char *words; /* ONE_OF */
 } word_rows[] = {
-    {"attach", STRICT_BOOL, 0, 0, NULL},
+    {"attach", BOOL, 0, 0, NULL},
     {"init", BOOL, 0, 0, NULL},
     {"read_only", BOOL, 0, 0, NULL},
     {"stdin_open", BOOL, 0, 0, NULL},
@@ -72,10 +70,10 @@ static const struct word_row {
     {"group_add.[]", SCALAR, 0, 0, NULL},
     {"labels.*", LABEL, 0, 0, NULL},
 
-    {"depends_on.*.restart", STRICT_BOOL, 0, 0, NULL},
-    {"depends_on.*.required", STRICT_BOOL, 0, 0, NULL},
-    {"env_file.required", STRICT_BOOL, 0, 0, NULL},
-    {"env_file.[].required", STRICT_BOOL, 0, 0, NULL},
+    {"depends_on.*.restart", BOOL, 0, 0, NULL},
+    {"depends_on.*.required", BOOL, 0, 0, NULL},
+    {"env_file.required", BOOL, 0, 0, NULL},
+    {"env_file.[].required", BOOL, 0, 0, NULL},
     {"networks.*.aliases.[]", TEXT, 0, 0, NULL},
     {"networks.*.ipv4_address", TEXT, 0, 0, NULL},
     {"networks.*.ipv6_address", TEXT, 0, 0, NULL},
@@ -95,7 +93,7 @@ static const struct word_row {
 
     {"volumes.[].read_only", BOOL, 0, 0, NULL},
     {"volumes.[].consistency", TEXT, 0, 0, NULL},
-    {"volumes.[].bind.create_host_path", STRICT_BOOL, 0, 0, NULL},
+    {"volumes.[].bind.create_host_path", BOOL, 0, 0, NULL},
     {"volumes.[].bind.selinux", ONE_OF, 0, 0, "z|Z"},
     {"volumes.[].volume.nocopy", BOOL, 0, 0, NULL},
     {"volumes.[].volume.subpath", TEXT, 0, 0, NULL},
@@ -134,11 +132,11 @@ static const struct word_row {
     {"deploy.placement", MAPPING, 0, 0, NULL},
     {"deploy.resources", MAPPING, 0, 0, NULL},
     {"deploy.resources.limits", MAPPING, 0, 0, NULL},
-    {"deploy.resources.limits.cpus", CPUS, 0, 0, NULL},
+    {"deploy.resources.limits.cpus", NUMBER, 0, 0, NULL},
     {"deploy.resources.limits.memory", SIZE_TEXT, 0, 0, NULL},
     {"deploy.resources.limits.pids", PLAIN_WHOLE, 0, 0, NULL},
     {"deploy.resources.reservations", MAPPING, 0, 0, NULL},
-    {"deploy.resources.reservations.cpus", CPUS, 0, 0, NULL},
+    {"deploy.resources.reservations.cpus", NUMBER, 0, 0, NULL},
     {"deploy.resources.reservations.memory", SIZE_TEXT, 0, 0, NULL},
     {"deploy.resources.reservations.devices.[]", MAPPING, 0, 0, NULL},
     {"deploy.resources.reservations.devices.[].count", COUNT, 0, 0, NULL},
@@ -171,11 +169,6 @@ static bool is_bool(const struct node *node)
     return node->kind == NODE_SCALAR && lint_word_is_in(node->text, "true|false|yes|no|y|n|on|off");
 }
 
-static bool is_strict_bool(const struct node *node)
-{
-    return node->kind == NODE_SCALAR && lint_scalar(node) == SCALAR_BOOL;
-}
-
 static bool is_whole(const struct node *node, const struct word_row *row)
 {
     bool bounded = row->min != 0 || row->max != 0;
@@ -186,15 +179,6 @@ static bool is_whole(const struct node *node, const struct word_row *row)
     if (lint_scalar(node) == SCALAR_TEXT && strpbrk(node->text, ".eE"))
         return false;
     return !bounded || (number >= row->min && number <= row->max);
-}
-
-/* A number without a fraction must be in quotes. */
-static bool is_cpus(const struct node *node)
-{
-    double number;
-
-    return lint_number(node, &number) &&
-           (lint_scalar(node) == SCALAR_TEXT || strpbrk(node->text, ".eE"));
 }
 
 static bool is_texts(const struct node *node)
@@ -265,8 +249,6 @@ static bool is_right(const struct node *node, const struct word_row *row)
     switch (row->kind) {
     case BOOL:
         return is_bool(node);
-    case STRICT_BOOL:
-        return is_strict_bool(node);
     case WHOLE:
         return is_whole(node, row);
     case PLAIN_WHOLE:
@@ -283,8 +265,6 @@ static bool is_right(const struct node *node, const struct word_row *row)
         return is_text(node) && lint_size(node, &number);
     case SPAN:
         return is_text(node) && lint_span(node->text);
-    case CPUS:
-        return is_cpus(node);
     case TEXT:
         return is_text(node);
     case TEXTS:
@@ -318,7 +298,6 @@ static const char *wanted(struct lint *lint, const struct word_row *row)
 {
     static const char *const texts[] = {
         [BOOL] = "write true or false",
-        [STRICT_BOOL] = "write true or false, without quotes",
         [WHOLE] = "write a whole number",
         [PLAIN_WHOLE] = "write a whole number, without quotes",
         [NUMBER] = "write a number",
@@ -327,7 +306,6 @@ static const char *wanted(struct lint *lint, const struct word_row *row)
         [SIZE] = "write a whole number of bytes, or one with a unit: 512m, 2g",
         [SIZE_TEXT] = "write a number with a unit: 512m, 2g",
         [SPAN] = "write a time with its unit: 30s, 1m30s",
-        [CPUS] = "write a number in quotes: \"2\"",
         [TEXT] = "write a text; in quotes, when it looks like a number or a date",
         [TEXTS] = "write a list of texts: [\"...\"]",
         [TEST] = "write a command as a text, or a list that begins with CMD, CMD-SHELL or NONE",
