@@ -22,6 +22,7 @@ struct http_server {
     _Atomic uint64_t id_count;
     atomic_bool draining;
     struct http_listener *listener;
+    atomic_uint n_connections; /* handed to libmicrohttpd, and not ended */
 
     pthread_mutex_t lock; /* the rest */
     pthread_cond_t idle;

@@ -35,10 +35,12 @@ static void on_connection(void *state, struct MHD_Connection *connection, void *
 {
     struct http_server *server = state;
 
-    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         *client_place = http_client_new(&server->clients, server, connection);
-    else
-        http_client_free(&server->clients, *client_place);
+        return;
+    }
+    http_client_free(&server->clients, *client_place);
+    atomic_fetch_sub(&server->n_connections, 1);
 }
 
 /* gnutls calls for each handshake; libmicrohttpd left it the connection. */
@@ -73,6 +75,15 @@ static size_t on_escaped(void *state, struct MHD_Connection *connection, char *t
     return http_unescape(text);
 }
 
+/*
+ * Never reached: an event loop of 0.9.75 that is handed one more than its part of the limit never
+ * unlocks what it counts with, and stands still. How many there are is the listener's matter.
+ */
+static unsigned limit_of_library(const struct http_options *options)
+{
+    return LOOPS * (options->max_connections + 1);
+}
+
 static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
     const struct http_options *options = &server->options;
@@ -88,7 +99,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
         http_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
         MHD_OPTION_UNESCAPE_CALLBACK, on_escaped, server, MHD_OPTION_THREAD_POOL_SIZE,
         (unsigned)LOOPS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
-        MHD_OPTION_CONNECTION_LIMIT, options->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        MHD_OPTION_CONNECTION_LIMIT, limit_of_library(options), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         options->max_per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         STRICT_OPTION, 1, MHD_OPTION_THREAD_STACK_SIZE, (size_t)LOOP_STACK_BYTES, MHD_OPTION_ARRAY,
         tls, MHD_OPTION_END);
@@ -116,16 +127,16 @@ static void take_connection(void *state, int fd, const struct sockaddr *address,
 {
     struct http_server *server = state;
 
-    (void)MHD_add_connection(server->daemon, fd, address, size);
+    atomic_fetch_add(&server->n_connections, 1);
+    if (MHD_add_connection(server->daemon, fd, address, size) != MHD_YES)
+        atomic_fetch_sub(&server->n_connections, 1);
 }
 
 static bool is_full(void *state)
 {
-    const struct http_server *server = state;
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    struct http_server *server = state;
 
-    return info && info->num_connections >= server->options.max_connections;
+    return atomic_load(&server->n_connections) >= server->options.max_connections;
 }
 
 static struct error *start_parts(struct http_server *server)

@@ -242,6 +242,33 @@ static void test_connections_are_kept(_unused_ void **state)
     }
 }
 
+/* All that may be, at once, over and over; and one more, which waits until another has ended. */
+static void test_as_many_connections_as_there_may_be(_unused_ void **state)
+{
+    enum { ROUNDS = 30 };
+    static const char ask[] = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+    _cleanup_(fixture_freep) struct fixture *f = fixture_new();
+    uint16_t port = http_server_port(f->gateway->http);
+    int fds[64];
+
+    assert_int_equal(f->config.max_connections, ELEMENTSOF(fds));
+    for (int round = 0; round < ROUNDS; round++) {
+        _cleanup_buffer_ struct buffer late = {0};
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+            fds[i] = raw_connect(port);
+        _cleanup_close_ int more = raw_connect(port);
+        raw_send(more, ask);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+            _cleanup_buffer_ struct buffer seen = {0};
+            raw_send(fds[i], ask);
+            assert_true(raw_read_until(fds[i], "OK", &seen));
+        }
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+            close(fds[i]);
+        assert_true(raw_read_until(more, "OK", &late));
+    }
+}
+
 /* A guest that does not answer until it is let go. */
 struct slow_guest {
     pthread_mutex_t lock;
@@ -390,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_origins_of_the_configuration),
         cmocka_unit_test(test_request_ids),
         cmocka_unit_test(test_connections_are_kept),
+        cmocka_unit_test(test_as_many_connections_as_there_may_be),
         cmocka_unit_test(test_a_stalled_guest_does_not_hold_up_reads),
         cmocka_unit_test(test_a_stalled_scheduler_does_not_hold_up_reads),
         cmocka_unit_test(test_answers_are_written_by_workers),
