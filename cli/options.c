@@ -292,7 +292,7 @@ static const struct option_row tier_rows[] = {
     {"cpus", '\0', "N", "vCPUs"},
     {"memory", '\0', "MB", "memory"},
     {"disk", '\0', "GB", "disk"},
-    {"gpus", '\0', "N", "GPUs (default: 0)"},
+    {"gpus", '\0', "N", "GPUs (none, unless said)"},
     {"cost", '\0', "USD", "what a minute costs"},
     {0},
 };

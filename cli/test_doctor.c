@@ -66,87 +66,85 @@ static const char *state_of(const json_t *answer, const char *check)
     return state;
 }
 
+static const struct {
+    struct test_answer answers[8];
+    const char *check;
+    const char *state;
+    int code;
+} findings[] = {
+    {{GOOD_HEALTH, GOOD_API, GOOD_ME, GOOD_LIST, GOOD_PLAN, GOOD_KEYS, GOOD_IMAGES},
+     "images",
+     "ok",
+     EXIT_OK},
+    {{{"GET", "/health", 404, "", NULL, NULL, 0}}, "health", "fail", EXIT_CANNOT_TELL},
+    {{{"GET", "/health", 0, "", NULL, NULL, 0}}, "health", "fail", EXIT_CANNOT_TELL},
+    {{{"GET", "/health", 200, "OK", "Date", "Tue, 01 Jan 2030 00:00:00 GMT", 0},
+      GOOD_API,
+      GOOD_ME,
+      GOOD_LIST,
+      GOOD_PLAN,
+      GOOD_KEYS,
+      GOOD_IMAGES},
+     "clock",
+     "fail",
+     EXIT_FAILED},
+    {{GOOD_HEALTH, GOOD_ME, GOOD_LIST, GOOD_PLAN, GOOD_KEYS, GOOD_IMAGES}, "API", "warn", EXIT_OK},
+    {{GOOD_HEALTH,
+      GOOD_API,
+      {"GET", "/api/v1/accounts/me", 401, "{\"kind\":\"UNAUTHORIZED\"}", NULL, NULL, 0}},
+     "key",
+     "fail",
+     EXIT_DENIED},
+    {{GOOD_HEALTH, /* a key of type user: good, and not for its account */
+      GOOD_API,
+      {"GET", "/api/v1/accounts/me", 401, DENIED, NULL, NULL, 0},
+      GOOD_LIST,
+      GOOD_PLAN,
+      GOOD_IMAGES},
+     "key",
+     "ok",
+     EXIT_OK},
+    {{GOOD_HEALTH, GOOD_API, {"GET", "/api/v1/accounts/me", 403, "{}", NULL, NULL, 0}},
+     "key",
+     "fail",
+     EXIT_DENIED},
+    {{GOOD_HEALTH, GOOD_API, {"GET", "/api/v1/accounts/me", 500, "{}", NULL, NULL, 0}},
+     "key",
+     "fail",
+     EXIT_CANNOT_TELL},
+    {{GOOD_HEALTH,
+      GOOD_API,
+      GOOD_ME,
+      {"GET", "/api/v1/workloads/list", 401, DENIED, NULL, NULL, 0},
+      {"POST", "/api/v1/workloads/plan", 401, DENIED, NULL, NULL, 0},
+      {"GET", "/api/v1/api-keys/account/acc-1", 401, DENIED, NULL, NULL, 0},
+      GOOD_IMAGES},
+     "scopes",
+     "warn",
+     EXIT_OK},
+    {{GOOD_HEALTH,
+      GOOD_API,
+      GOOD_ME,
+      GOOD_LIST,
+      GOOD_PLAN,
+      GOOD_KEYS,
+      {"GET", "/api/v1/artifacts/list", 200, "[]", NULL, NULL, 0}},
+     "images",
+     "warn",
+     EXIT_OK},
+};
+
 static void test_what_it_finds(_unused_ void **state)
 {
-    static const struct {
-        struct test_answer answers[8];
-        const char *check;
-        const char *state;
+    for (size_t i = 0; i < ELEMENTSOF(findings); i++) {
         int code;
-    } rows[] = {
-        {{GOOD_HEALTH, GOOD_API, GOOD_ME, GOOD_LIST, GOOD_PLAN, GOOD_KEYS, GOOD_IMAGES},
-         "images",
-         "ok",
-         EXIT_OK},
-        {{{"GET", "/health", 404, "", NULL, NULL, 0}}, "health", "fail", EXIT_CANNOT_TELL},
-        {{{"GET", "/health", 0, "", NULL, NULL, 0}}, "health", "fail", EXIT_CANNOT_TELL},
-        {{{"GET", "/health", 200, "OK", "Date", "Tue, 01 Jan 2030 00:00:00 GMT", 0},
-          GOOD_API,
-          GOOD_ME,
-          GOOD_LIST,
-          GOOD_PLAN,
-          GOOD_KEYS,
-          GOOD_IMAGES},
-         "clock",
-         "fail",
-         EXIT_FAILED},
-        {{GOOD_HEALTH, GOOD_ME, GOOD_LIST, GOOD_PLAN, GOOD_KEYS, GOOD_IMAGES},
-         "API",
-         "warn",
-         EXIT_OK},
-        {{GOOD_HEALTH,
-          GOOD_API,
-          {"GET", "/api/v1/accounts/me", 401, "{\"kind\":\"UNAUTHORIZED\"}", NULL, NULL, 0}},
-         "key",
-         "fail",
-         EXIT_DENIED},
-        {{GOOD_HEALTH, /* a key of type user: good, and not for its account */
-          GOOD_API,
-          {"GET", "/api/v1/accounts/me", 401, DENIED, NULL, NULL, 0},
-          GOOD_LIST,
-          GOOD_PLAN,
-          GOOD_IMAGES},
-         "key",
-         "ok",
-         EXIT_OK},
-        {{GOOD_HEALTH, GOOD_API, {"GET", "/api/v1/accounts/me", 403, "{}", NULL, NULL, 0}},
-         "key",
-         "fail",
-         EXIT_DENIED},
-        {{GOOD_HEALTH, GOOD_API, {"GET", "/api/v1/accounts/me", 500, "{}", NULL, NULL, 0}},
-         "key",
-         "fail",
-         EXIT_CANNOT_TELL},
-        {{GOOD_HEALTH,
-          GOOD_API,
-          GOOD_ME,
-          {"GET", "/api/v1/workloads/list", 401, DENIED, NULL, NULL, 0},
-          {"POST", "/api/v1/workloads/plan", 401, DENIED, NULL, NULL, 0},
-          {"GET", "/api/v1/api-keys/account/acc-1", 401, DENIED, NULL, NULL, 0},
-          GOOD_IMAGES},
-         "scopes",
-         "warn",
-         EXIT_OK},
-        {{GOOD_HEALTH,
-          GOOD_API,
-          GOOD_ME,
-          GOOD_LIST,
-          GOOD_PLAN,
-          GOOD_KEYS,
-          {"GET", "/api/v1/artifacts/list", 200, "[]", NULL, NULL, 0}},
-         "images",
-         "warn",
-         EXIT_OK},
-    };
-
-    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-        int code;
-        test_gateway_answer(&gateway, rows[i].answers);
+        test_gateway_answer(&gateway, findings[i].answers);
         json_auto_t *answer = run_json(&code);
-        if (code != rows[i].code || strcmp(state_of(answer, rows[i].check), rows[i].state) != 0 ||
+        if (code != findings[i].code ||
+            strcmp(state_of(answer, findings[i].check), findings[i].state) != 0 ||
             json_integer_value(json_object_get(answer, "exitCode")) != code)
-            fail_msg("row %zu: exit %d, %s is %s", i, code, rows[i].check,
-                     state_of(answer, rows[i].check));
+            fail_msg("row %zu: exit %d, %s is %s", i, code, findings[i].check,
+                     state_of(answer, findings[i].check));
         assert_int_equal(json_is_true(json_object_get(answer, "ok")), code == EXIT_OK);
     }
 }
